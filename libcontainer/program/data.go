@@ -1,0 +1,192 @@
+package program
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Ref points into a data item.
+type Ref struct {
+	Item   int
+	Offset int
+}
+
+// Plus moves the reference by n bytes.
+func (r Ref) Plus(n int) Ref { return Ref{r.Item, r.Offset + n} }
+
+// Item is a piece of a program's data. Writable items without Bytes cost no
+// space in the file: they start as zeros.
+type Item struct {
+	Name     string
+	Bytes    []byte
+	Size     int // bytes reserved, at least len(Bytes)
+	Writable bool
+	Text     bool // a NUL-terminated string
+	Relocs   []Reloc
+}
+
+// Reloc asks the linker to put the 64-bit address of To at Offset of the item.
+type Reloc struct {
+	Offset int
+	To     Ref
+}
+
+// Field is one member of a structure in the data section.
+type Field struct {
+	size int
+	val  uint64
+	ref  Ref
+	addr bool
+}
+
+// U16, U32 and U64 are members of that width; Ptr is an address.
+func U16(v uint16) Field { return Field{size: 2, val: uint64(v)} }
+
+// U32 is a 32-bit member.
+func U32(v uint32) Field { return Field{size: 4, val: uint64(v)} }
+
+// U64 is a 64-bit member.
+func U64(v uint64) Field { return Field{size: 8, val: v} }
+
+// Ptr is a member that holds the address of ref.
+func Ptr(ref Ref) Field { return Field{size: 8, ref: ref, addr: true} }
+
+// Str returns the address of s as a C string. Equal strings share their place.
+func (b *Builder) Str(s string) Arg { return At(b.StrRef(s)) }
+
+// StrRef is Str for use inside structures.
+func (b *Builder) StrRef(s string) Ref {
+	if i, ok := b.strings[s]; ok {
+		return Ref{Item: i}
+	}
+	bytes := make([]byte, len(s)+1)
+	copy(bytes, s)
+	ref := b.item(Item{Bytes: bytes, Text: true})
+	b.strings[s] = ref.Item
+	return ref
+}
+
+// Bytes places constant bytes.
+func (b *Builder) Bytes(name string, data []byte) Ref {
+	return b.item(Item{Name: name, Bytes: data})
+}
+
+// Buffer reserves n writable bytes that start as zeros.
+func (b *Builder) Buffer(name string, n int) Ref {
+	return b.item(Item{Name: name, Size: n, Writable: true})
+}
+
+// Struct places a constant structure.
+func (b *Builder) Struct(name string, fields ...Field) Ref {
+	return b.item(structItem(name, fields))
+}
+
+// WritableStruct places a structure that the program patches while it runs.
+func (b *Builder) WritableStruct(name string, fields ...Field) Ref {
+	it := structItem(name, fields)
+	it.Writable = true
+	return b.item(it)
+}
+
+// Strings places a NULL-terminated array of C strings, as argv and envp are.
+func (b *Builder) Strings(name string, list []string) Ref {
+	fields := make([]Field, 0, len(list)+1)
+	for _, s := range list {
+		fields = append(fields, Ptr(b.StrRef(s)))
+	}
+	return b.Struct(name, append(fields, U64(0))...)
+}
+
+func (b *Builder) item(it Item) Ref {
+	if it.Size < len(it.Bytes) {
+		it.Size = len(it.Bytes)
+	}
+	b.p.Items = append(b.p.Items, it)
+	return Ref{Item: len(b.p.Items) - 1}
+}
+
+// structItem lays the fields out as C does: each at a multiple of its size.
+func structItem(name string, fields []Field) Item {
+	it := Item{Name: name, Bytes: make([]byte, 0, 8*len(fields))}
+	for _, f := range fields {
+		for len(it.Bytes)%f.size != 0 {
+			it.Bytes = append(it.Bytes, 0)
+		}
+		if f.addr {
+			it.Relocs = append(it.Relocs, Reloc{len(it.Bytes), f.ref})
+		}
+		switch f.size {
+		case 2:
+			it.Bytes = binary.LittleEndian.AppendUint16(it.Bytes, uint16(f.val))
+		case 4:
+			it.Bytes = binary.LittleEndian.AppendUint32(it.Bytes, uint32(f.val))
+		case 8:
+			it.Bytes = binary.LittleEndian.AppendUint64(it.Bytes, f.val)
+		}
+	}
+	return it
+}
+
+// Layout says where the items of a program lie in memory.
+type Layout struct {
+	Addrs []uint64
+	// ReadOnly and Writable are the sections' contents with all addresses
+	// filled in. Zeros is how much zeroed memory follows Writable.
+	ReadOnly, Writable []byte
+	Zeros              int
+}
+
+// Addr is the address of ref.
+func (l *Layout) Addr(ref Ref) uint64 { return l.Addrs[ref.Item] + uint64(ref.Offset) }
+
+// Lay places the items: constants from ro on, writable ones from rw on.
+func (p *Program) Lay(ro, rw uint64) (*Layout, error) {
+	l := &Layout{Addrs: make([]uint64, len(p.Items))}
+	for i, it := range p.Items {
+		switch {
+		case !it.Writable:
+			l.ReadOnly = pad(l.ReadOnly, it.align())
+			l.Addrs[i] = ro + uint64(len(l.ReadOnly))
+			l.ReadOnly = append(l.ReadOnly, it.Bytes...)
+		case len(it.Bytes) > 0:
+			l.Writable = pad(l.Writable, 8)
+			l.Addrs[i] = rw + uint64(len(l.Writable))
+			l.Writable = append(l.Writable, it.Bytes...)
+		}
+	}
+	l.Writable = pad(l.Writable, 8)
+	for i, it := range p.Items {
+		if it.Writable && len(it.Bytes) == 0 {
+			l.Addrs[i] = rw + uint64(len(l.Writable)+l.Zeros)
+			l.Zeros += (it.Size + 7) &^ 7
+		}
+	}
+	for i, it := range p.Items {
+		section, base := l.ReadOnly, ro
+		if it.Writable {
+			section, base = l.Writable, rw
+		}
+		for _, r := range it.Relocs {
+			if r.To.Item >= len(p.Items) {
+				return nil, fmt.Errorf("program: %s points to data that does not exist", it.Name)
+			}
+			at := l.Addrs[i] - base + uint64(r.Offset)
+			binary.LittleEndian.PutUint64(section[at:], l.Addr(r.To))
+		}
+	}
+	return l, nil
+}
+
+func (it *Item) align() int {
+	if it.Text {
+		return 1
+	}
+	return 8
+}
+
+func pad(b []byte, align int) []byte {
+	for len(b)%align != 0 {
+		b = append(b, 0)
+	}
+	return b
+}

@@ -1,0 +1,3 @@
+package image
+
+const elfMachine = 183 // EM_AARCH64

@@ -1,0 +1,144 @@
+package program
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Text returns the instruction as the kernel's own manual would write it:
+// mkdirat(r3, "dev", 0755).
+func (p *Program) Text(i int) string {
+	ins := &p.Instructions[i]
+	switch ins.Op {
+	case OpJump:
+		return "goto " + p.labelName(ins.Target)
+	case OpBranch:
+		return fmt.Sprintf("if r%d %s %d goto %s", ins.Dst, ins.Cond, int64(ins.Args[0].Value), p.labelName(ins.Target))
+	case OpStore:
+		return fmt.Sprintf("%s = r%d (%d bytes)", p.argText(num, ins.Args[0]), ins.Dst, ins.Size)
+	case OpLoad:
+		return fmt.Sprintf("r%d = *%s (%d bytes)", ins.Dst, p.argText(num, ins.Args[0]), ins.Size)
+	case OpMove:
+		return fmt.Sprintf("r%d = %s", ins.Dst, p.argText(num, ins.Args[0]))
+	}
+	return p.callText(ins)
+}
+
+func (p *Program) callText(ins *Instruction) string {
+	var s strings.Builder
+	if ins.Dst != Scratch {
+		fmt.Fprintf(&s, "r%d = ", ins.Dst)
+	}
+	s.WriteString(ins.Call.String())
+	s.WriteByte('(')
+	formats := calls[ins.Call].args
+	for i, a := range ins.Args[:ins.NArgs] {
+		if i > 0 {
+			s.WriteString(", ")
+		}
+		format := argFormat(num)
+		if i < len(formats) {
+			format = formats[i]
+		}
+		s.WriteString(p.argText(format, a))
+	}
+	s.WriteByte(')')
+	if ins.Errnos[0] != 0 {
+		s.WriteString(p.errorText(ins))
+	}
+	return s.String()
+}
+
+// errorText is the part of a listing after the call: what happens on errors.
+func (p *Program) errorText(ins *Instruction) string {
+	var names []string
+	for _, e := range ins.Errnos {
+		switch e {
+		case 0:
+		case AnyErrno:
+			names = append(names, "any error")
+		default:
+			names = append(names, unix.ErrnoName(e))
+		}
+	}
+	if ins.Target == Next {
+		return " ignoring " + strings.Join(names, ", ")
+	}
+	return " on " + strings.Join(names, ", ") + " goto " + p.labelName(ins.Target)
+}
+
+func (p *Program) argText(format argFormat, a Arg) string {
+	switch a.Kind {
+	case Register:
+		return fmt.Sprintf("r%d", a.Value)
+	case Address:
+		it := &p.Items[a.Ref.Item]
+		if it.Text {
+			return fmt.Sprintf("%q", it.Bytes[a.Ref.Offset:len(it.Bytes)-1])
+		}
+		if s := format(p, a); s[0] == '{' {
+			return s
+		}
+		if a.Ref.Offset != 0 {
+			return fmt.Sprintf("&%s+%d", it.Name, a.Ref.Offset)
+		}
+		return "&" + it.Name
+	}
+	return format(p, a)
+}
+
+func (p *Program) labelName(l Label) string {
+	return fmt.Sprintf("%d (%s)", p.labels[l].at, p.labels[l].name)
+}
+
+// String lists the whole program, one instruction a line.
+func (p *Program) String() string {
+	var s strings.Builder
+	for i := range p.Instructions {
+		ins := &p.Instructions[i]
+		fmt.Fprintf(&s, "%3d  %s  ; %s: %s\n", i, p.Text(i), ins.Source, ins.Purpose)
+	}
+	return s.String()
+}
+
+// Failure says in words that instruction i failed with errno: the field that
+// asked for it, what it was for, and the call.
+type Failure struct {
+	// Index is the instruction's place in the program.
+	Index int
+	// Source and Purpose are the instruction's.
+	Source, Purpose string
+	// Call is the system call as text.
+	Call  string
+	Errno unix.Errno
+	// Log is what the kernel's file system context said about it (fsopen(2)).
+	Log string
+}
+
+// Failure describes the failed instruction i.
+func (p *Program) Failure(i int, errno unix.Errno, log string) *Failure {
+	f := &Failure{Index: i, Errno: errno, Log: log}
+	if i < 0 || i >= len(p.Instructions) {
+		f.Purpose = "unknown instruction"
+		return f
+	}
+	ins := &p.Instructions[i]
+	f.Source, f.Purpose, f.Call = ins.Source, ins.Purpose, ins.Call.String()
+	return f
+}
+
+func (f *Failure) Error() string {
+	s := f.Purpose + ": " + f.Call + ": " + f.Errno.Error()
+	if f.Source != "" {
+		s = f.Source + ": " + s
+	}
+	if f.Log != "" {
+		s += " (" + f.Log + ")"
+	}
+	return s
+}
+
+// Unwrap lets errors.Is find the errno.
+func (f *Failure) Unwrap() error { return f.Errno }

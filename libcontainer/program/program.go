@@ -1,0 +1,136 @@
+// Package program is the instruction set in which rt writes down the birth of
+// a container: a list of system calls with a few control instructions between
+// them. The package builds, prints and simulates programs; it never touches
+// the system. Package image turns a program into an executable.
+package program
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Op is the kind of an instruction.
+type Op uint8
+
+const (
+	// OpSyscall performs a system call and keeps its result in Dst.
+	OpSyscall Op = iota
+	// OpJump goes to Target.
+	OpJump
+	// OpBranch goes to Target when Dst compares with Args[0] as Cond says.
+	OpBranch
+	// OpStore writes the Size low bytes of Dst to the address Args[0].
+	OpStore
+	// OpLoad reads Size bytes from the address Args[0] into Dst, zero-extended.
+	OpLoad
+	// OpMove puts the immediate or the address Args[0] into Dst.
+	OpMove
+)
+
+// Cond is the comparison of a branch. Lt and Ge compare as signed numbers.
+type Cond uint8
+
+// The comparisons that the interpreter knows.
+const (
+	Eq Cond = iota
+	Ne
+	Lt
+	Ge
+)
+
+func (c Cond) String() string { return [...]string{"==", "!=", "<", ">="}[c] }
+
+// Reg is one of the interpreter's 64-bit registers.
+type Reg uint8
+
+const (
+	// NumRegs is the size of the register file.
+	NumRegs = 64
+	// Scratch receives the results that nobody asked for.
+	Scratch Reg = 0
+	// FailedAt holds the address of the record that failed while the failure
+	// handler runs.
+	FailedAt Reg = 62
+	// FailedWith holds that call's errno.
+	FailedWith Reg = 63
+	firstFree  Reg = 1
+)
+
+// Label names a place in the program; it may be used before it is bound.
+type Label int
+
+// Next is the label of the following instruction: an error sent there is ignored.
+const Next Label = -1
+
+// ArgKind tells what an argument is made of.
+type ArgKind uint8
+
+// The kinds of arguments.
+const (
+	Immediate ArgKind = iota
+	Register
+	Address
+)
+
+// Arg is one argument: a number, a register's content or the address of data.
+type Arg struct {
+	Kind  ArgKind
+	Value uint64
+	Ref   Ref
+}
+
+// Imm is a number as an argument. Negative numbers are sign-extended.
+func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint16 | ~uint32 | ~uint64 | ~uintptr](v T) Arg {
+	return Arg{Value: uint64(v)}
+}
+
+// R is a register's content as an argument.
+func R(r Reg) Arg { return Arg{Kind: Register, Value: uint64(r)} }
+
+// At is the address of data as an argument.
+func At(ref Ref) Arg { return Arg{Kind: Address, Ref: ref} }
+
+// AtFdcwd is the directory argument that means the working directory.
+var AtFdcwd = Imm(unix.AT_FDCWD)
+
+// AnyErrno in Instruction.Errnos matches every error.
+const AnyErrno = unix.Errno(0xffff)
+
+// MaxErrnos is how many errnos one instruction can tell apart.
+const MaxErrnos = 4
+
+// Instruction is one step of a program.
+type Instruction struct {
+	Op     Op
+	Call   Call
+	Dst    Reg
+	Cond   Cond
+	Size   uint8
+	NArgs  uint8
+	Args   [6]Arg
+	Errnos [MaxErrnos]unix.Errno
+	// Target is where a jump, a taken branch or a matched error goes.
+	Target Label
+
+	// Source is the field of config.json that asked for this, such as
+	// "mounts[3]"; Purpose says in words what the step is for.
+	Source, Purpose string
+}
+
+// Program is a finished list of instructions and the data that they point to.
+type Program struct {
+	Instructions []Instruction
+	Items        []Item
+	// Fail is where the interpreter goes after an error that no instruction
+	// expected, with FailedAt and FailedWith set.
+	Fail Label
+
+	labels []labelInfo
+}
+
+type labelInfo struct {
+	name string
+	at   int // index of the instruction, -1 until bound
+}
+
+// Target returns the index of the instruction that the label stands for.
+func (p *Program) Target(l Label) int { return p.labels[l].at }
