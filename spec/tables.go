@@ -1,0 +1,134 @@
+// Package spec reads and checks config.json (the OCI runtime specification's
+// bundle configuration), makes the default one, and describes what rt
+// supports. Its tables are what the compiler works from and what `rt features`
+// prints.
+package spec
+
+import (
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Namespaces maps the specification's namespace types to clone(2) flags.
+var Namespaces = []struct {
+	Type specs.LinuxNamespaceType
+	Flag uint64
+	// Proc is the entry below /proc/PID/ns.
+	Proc string
+}{
+	{specs.UserNamespace, unix.CLONE_NEWUSER, "user"},
+	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP, "cgroup"},
+	{specs.IPCNamespace, unix.CLONE_NEWIPC, "ipc"},
+	{specs.UTSNamespace, unix.CLONE_NEWUTS, "uts"},
+	{specs.NetworkNamespace, unix.CLONE_NEWNET, "net"},
+	{specs.PIDNamespace, unix.CLONE_NEWPID, "pid"},
+	{specs.TimeNamespace, unix.CLONE_NEWTIME, "time"},
+	{specs.MountNamespace, unix.CLONE_NEWNS, "mnt"},
+}
+
+// NamespaceFlag is the clone(2) flag of a namespace type, 0 when there is no
+// such type.
+func NamespaceFlag(t specs.LinuxNamespaceType) uint64 {
+	for _, n := range Namespaces {
+		if n.Type == t {
+			return n.Flag
+		}
+	}
+	return 0
+}
+
+// Capabilities are the names of capabilities(7), each at its number.
+var Capabilities = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
+	"CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN",
+	"CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER", "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT",
+	"CAP_SYS_PTRACE", "CAP_SYS_PACCT", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
+	"CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM", "CAP_BLOCK_SUSPEND",
+	"CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+}
+
+// Capability is the number of a capability, -1 when the name is unknown.
+func Capability(name string) int {
+	for i, n := range Capabilities {
+		if n == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Rlimits maps the names of getrlimit(2) to their numbers.
+var Rlimits = map[string]int{
+	"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_CPU": unix.RLIMIT_CPU,
+	"RLIMIT_DATA": unix.RLIMIT_DATA, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS,
+	"RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK, "RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE,
+	"RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_RSS": unix.RLIMIT_RSS,
+	"RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO, "RLIMIT_RTTIME": unix.RLIMIT_RTTIME, "RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING,
+	"RLIMIT_STACK": unix.RLIMIT_STACK,
+}
+
+// Propagations maps the mount propagation options to their flags, without
+// MS_REC: those that begin with "r" work on the whole tree.
+var Propagations = map[string]uint64{
+	"private": unix.MS_PRIVATE, "rprivate": unix.MS_PRIVATE,
+	"slave": unix.MS_SLAVE, "rslave": unix.MS_SLAVE,
+	"shared": unix.MS_SHARED, "rshared": unix.MS_SHARED,
+	"unbindable": unix.MS_UNBINDABLE, "runbindable": unix.MS_UNBINDABLE,
+}
+
+// MountOption is what an option of mounts[].options does to the attributes of
+// a mount (mount_setattr(2)).
+type MountOption struct {
+	Set, Clear uint64
+	// Recursive options work on the whole tree of a bind mount.
+	Recursive bool
+}
+
+// MountOptions are the options that set or clear attributes.
+var MountOptions = attributeOptions()
+
+func attributeOptions() map[string]MountOption {
+	const atime = unix.MOUNT_ATTR__ATIME
+	options := map[string]MountOption{
+		"ro":            {Set: unix.MOUNT_ATTR_RDONLY},
+		"rw":            {Clear: unix.MOUNT_ATTR_RDONLY},
+		"nosuid":        {Set: unix.MOUNT_ATTR_NOSUID},
+		"suid":          {Clear: unix.MOUNT_ATTR_NOSUID},
+		"nodev":         {Set: unix.MOUNT_ATTR_NODEV},
+		"dev":           {Clear: unix.MOUNT_ATTR_NODEV},
+		"noexec":        {Set: unix.MOUNT_ATTR_NOEXEC},
+		"exec":          {Clear: unix.MOUNT_ATTR_NOEXEC},
+		"noatime":       {Set: unix.MOUNT_ATTR_NOATIME, Clear: atime},
+		"atime":         {Set: unix.MOUNT_ATTR_RELATIME, Clear: atime},
+		"relatime":      {Set: unix.MOUNT_ATTR_RELATIME, Clear: atime},
+		"norelatime":    {Clear: atime},
+		"strictatime":   {Set: unix.MOUNT_ATTR_STRICTATIME, Clear: atime},
+		"nostrictatime": {Clear: atime},
+		"nodiratime":    {Set: unix.MOUNT_ATTR_NODIRATIME},
+		"diratime":      {Clear: unix.MOUNT_ATTR_NODIRATIME},
+		"nosymfollow":   {Set: unix.MOUNT_ATTR_NOSYMFOLLOW},
+		"symfollow":     {Clear: unix.MOUNT_ATTR_NOSYMFOLLOW},
+	}
+	for name, o := range options {
+		if !strings.HasPrefix(name, "r") || name == "ro" || name == "rw" || name == "relatime" {
+			o.Recursive = true
+			options["r"+name] = o
+		}
+	}
+	return options
+}
+
+// SuperblockFlags are the options that belong to the file system rather than
+// to one mount of it; fsconfig(2) takes them as flags.
+var SuperblockFlags = map[string]bool{
+	"sync": true, "dirsync": true, "mand": true, "lazytime": true, "iversion": true, "acl": true, "noacl": true,
+}
+
+// IgnoredOptions ask for what is the default anyway, or say it to mount(8).
+var IgnoredOptions = map[string]bool{
+	"defaults": true, "async": true, "loud": true, "silent": true, "nomand": true, "nolazytime": true, "noiversion": true,
+	"noacl": true, "remount": true, "rbind": true, "bind": true, "nofail": true,
+}
