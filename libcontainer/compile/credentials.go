@@ -1,0 +1,201 @@
+package compile
+
+import (
+	"fmt"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// credentials gives up everything that the user's process must not have:
+// process.rlimits, user, capabilities, noNewPrivileges.
+func (c *compiler) credentials() {
+	p := c.spec.Process
+	if p == nil {
+		return
+	}
+	caps, limited := c.capSets()
+	c.rlimits()
+	c.ownStdio()
+	c.Source("process.cwd", "enter the working directory "+p.Cwd)
+	denied := c.Reg()
+	c.Do(program.Chdir, c.Str(p.Cwd)).To(denied).Ignore(unix.EACCES)
+	if limited {
+		c.bounding(caps.bounding)
+	}
+	c.user()
+	if limited {
+		c.capabilities(caps)
+	}
+	c.enterWorkingDirectory(denied)
+	c.Source("process.user.umask", "set the file creation mask")
+	umask := uint32(0o022)
+	if p.User.Umask != nil {
+		umask = *p.User.Umask
+	}
+	c.Do(program.Umask, program.Imm(umask))
+	if p.NoNewPrivileges {
+		c.Source("process.noNewPrivileges", "forbid new privileges")
+		c.Do(program.Prctl, program.Imm(unix.PR_SET_NO_NEW_PRIVS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
+	}
+}
+
+func (c *compiler) rlimits() {
+	for i, r := range c.spec.Process.Rlimits {
+		c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
+		limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
+		c.Do(program.Prlimit64, program.Imm(0), program.Imm(spec.Rlimits[r.Type]), program.At(limit), program.Imm(0))
+	}
+}
+
+// ownStdio lets a user that is not root reopen its standard streams.
+func (c *compiler) ownStdio() {
+	if c.spec.Process.User.UID == 0 || c.spec.Process.Terminal {
+		return
+	}
+	c.Source("process.user.uid", "give the standard streams to the container's user")
+	for fd, own := range c.host.OwnStdio {
+		if own {
+			c.Do(program.Fchown, program.Imm(fd), program.Imm(c.spec.Process.User.UID), program.Imm(-1)).Ignore(unix.EPERM, unix.EINVAL, unix.EROFS)
+		}
+	}
+}
+
+// capability sets as bit masks.
+type capSets struct {
+	bounding, effective, permitted, inheritable, ambient uint64
+}
+
+func (c *compiler) capSets() (s capSets, ok bool) {
+	caps := c.spec.Process.Capabilities
+	if caps == nil {
+		return s, false
+	}
+	for _, set := range []struct {
+		name string
+		list []string
+		mask *uint64
+	}{
+		{"bounding", caps.Bounding, &s.bounding}, {"effective", caps.Effective, &s.effective},
+		{"permitted", caps.Permitted, &s.permitted}, {"inheritable", caps.Inheritable, &s.inheritable},
+		{"ambient", caps.Ambient, &s.ambient},
+	} {
+		for i, name := range set.list {
+			n := spec.Capability(name)
+			// config.md: what cannot be mapped or granted must be logged and
+			// must not be an error.
+			if n < 0 || n > c.host.LastCap {
+				c.warn("process.capabilities.%s[%d]: %q is not a capability of this kernel, ignored", set.name, i, name)
+				continue
+			}
+			if c.grantable()&(1<<n) == 0 {
+				c.warn("process.capabilities.%s[%d]: rt has not got %s itself and cannot grant it, ignored", set.name, i, name)
+				continue
+			}
+			*set.mask |= 1 << n
+		}
+	}
+	return s, true
+}
+
+// bounding drops what is not in the bounding set, while CAP_SETPCAP is there.
+func (c *compiler) bounding(keep uint64) {
+	for n := 0; n <= c.host.LastCap; n++ {
+		if keep&(1<<n) == 0 {
+			c.Source("process.capabilities.bounding", "drop "+capName(n))
+			c.Do(program.Prctl, program.Imm(unix.PR_CAPBSET_DROP), program.Imm(n), program.Imm(0), program.Imm(0), program.Imm(0))
+		}
+	}
+}
+
+// grantable is what the program can give: its own capabilities. In a user
+// namespace it has all of them.
+func (c *compiler) grantable() uint64 {
+	if spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+		return ^uint64(0)
+	}
+	return c.host.Capabilities
+}
+
+func capName(n int) string {
+	if n < len(spec.Capabilities) {
+		return spec.Capabilities[n]
+	}
+	return fmt.Sprintf("capability %d", n)
+}
+
+func (c *compiler) user() {
+	u := &c.spec.Process.User
+	zero := program.Imm(0)
+	c.Source("process.user", "keep capabilities across the change of user")
+	c.Do(program.Prctl, program.Imm(unix.PR_SET_KEEPCAPS), program.Imm(1), zero, zero, zero)
+	c.Source("process.user.additionalGids", "set the additional groups")
+	groups := zero
+	if len(u.AdditionalGids) > 0 {
+		fields := make([]program.Field, len(u.AdditionalGids))
+		for i, g := range u.AdditionalGids {
+			fields[i] = program.U32(g)
+		}
+		groups = program.At(c.Struct("groups", fields...))
+	}
+	step := c.Do(program.Setgroups, program.Imm(len(u.AdditionalGids)), groups)
+	if len(u.AdditionalGids) == 0 {
+		step.Ignore(unix.EPERM) // user_namespaces(7): "deny" in /proc/PID/setgroups
+	}
+	c.Source("process.user.gid", fmt.Sprintf("become group %d", u.GID))
+	c.Do(program.Setresgid, program.Imm(u.GID), program.Imm(u.GID), program.Imm(u.GID))
+	c.Source("process.user.uid", fmt.Sprintf("become user %d", u.UID))
+	c.Do(program.Setresuid, program.Imm(u.UID), program.Imm(u.UID), program.Imm(u.UID))
+	c.Source("", "protect the program from the container's processes")
+	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), zero, zero, zero, zero)
+	c.Do(program.Prctl, program.Imm(unix.PR_SET_KEEPCAPS), zero, zero, zero, zero)
+}
+
+// capabilities sets the four sets of the process, capset(2) and prctl(2).
+func (c *compiler) capabilities(s capSets) {
+	c.Source("process.capabilities", "set the capabilities")
+	const version3 = 0x20080522 // _LINUX_CAPABILITY_VERSION_3
+	header := c.WritableStruct("capability header", program.U32(version3), program.U32(0))
+	var fields []program.Field
+	for _, shift := range []int{0, 32} {
+		for _, set := range []uint64{s.effective, s.permitted, s.inheritable} {
+			fields = append(fields, program.U32(uint32(set>>shift)))
+		}
+	}
+	c.Do(program.Capset, program.At(header), program.At(c.Struct("capability data", fields...)))
+	c.Source("process.capabilities.ambient", "clear the ambient capabilities")
+	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
+	for n := 0; n <= c.host.LastCap; n++ {
+		if s.ambient&(1<<n) != 0 {
+			c.Source("process.capabilities.ambient", "raise "+capName(n))
+			c.ambient(unix.PR_CAP_AMBIENT_RAISE, n)
+		}
+	}
+}
+
+func (c *compiler) ambient(op, n int) {
+	c.Do(program.Prctl, program.Imm(unix.PR_CAP_AMBIENT), program.Imm(op), program.Imm(n), program.Imm(0), program.Imm(0))
+}
+
+// enterWorkingDirectory tries again as the container's user, who may be
+// allowed what root without capabilities over the file is not, and checks that
+// the directory lies inside the root (CVE-2024-21626).
+func (c *compiler) enterWorkingDirectory(denied program.Reg) {
+	cwd := c.spec.Process.Cwd
+	c.Source("process.cwd", "enter the working directory "+cwd)
+	entered := c.NewLabel("entered")
+	c.Branch(denied, program.Eq, 0, entered)
+	c.Do(program.Chdir, c.Str(cwd))
+	c.Bind(entered)
+	c.Source("process.cwd", "check that the working directory lies inside the container")
+	path := c.Buffer("cwd", unix.PathMax)
+	inside := c.NewLabel("inside")
+	c.Do(program.Getcwd, program.At(path), program.Imm(unix.PathMax))
+	c.Load(denied, 1, path)
+	c.Branch(denied, program.Eq, '/', inside)
+	c.fail("the working directory lies outside the container")
+	c.Bind(inside)
+	c.Free(denied)
+}

@@ -1,0 +1,156 @@
+package compile
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultDevices are those that every container has: config-linux.md,
+// "Default Devices".
+var DefaultDevices = []specs.LinuxDevice{
+	{Path: "/dev/null", Type: "c", Major: 1, Minor: 3},
+	{Path: "/dev/zero", Type: "c", Major: 1, Minor: 5},
+	{Path: "/dev/full", Type: "c", Major: 1, Minor: 7},
+	{Path: "/dev/random", Type: "c", Major: 1, Minor: 8},
+	{Path: "/dev/urandom", Type: "c", Major: 1, Minor: 9},
+	{Path: "/dev/tty", Type: "c", Major: 5, Minor: 0},
+}
+
+// symlinks of /dev: runtime-linux.md, "Dev symbolic links", and the ptmx of
+// config-linux.md.
+var symlinks = [][2]string{
+	{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"},
+	{"/proc/self/fd/2", "stderr"}, {"/proc/kcore", "core"}, {"pts/ptmx", "ptmx"},
+}
+
+// devices fills /dev, unless the configuration brings a /dev of the host.
+func (c *compiler) devices() {
+	if c.foreignDev() {
+		return
+	}
+	dev := c.Reg()
+	c.Source("linux.devices", "open /dev")
+	c.target(dev, "/dev", inRoot, "linux.devices", func() {
+		c.makePath(dev, "/dev", inRoot, c.makeDirectory)
+	})
+	for _, d := range DefaultDevices {
+		c.Source("linux.devices", "make the default device "+d.Path)
+		if !c.listed(d.Path) {
+			c.device(dev, "linux.devices", &d)
+		}
+	}
+	if l := c.spec.Linux; l != nil {
+		for i := range l.Devices {
+			d := &l.Devices[i]
+			field := index("linux.devices", i)
+			c.Source(field, "make the device "+d.Path)
+			c.device(dev, field, d)
+		}
+	}
+	c.Source("linux.devices", "make the symlinks of /dev")
+	for _, s := range symlinks {
+		c.Do(program.Symlinkat, c.Str(s[0]), program.R(dev), c.Str(s[1])).Ignore(unix.EEXIST)
+	}
+	c.close(dev)
+}
+
+func (c *compiler) foreignDev() bool {
+	return slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
+		return path.Clean(m.Destination) == "/dev" && spec.IsBind(&m)
+	})
+}
+
+func (c *compiler) listed(name string) bool {
+	return c.spec.Linux != nil && slices.ContainsFunc(c.spec.Linux.Devices, func(d specs.LinuxDevice) bool {
+		return path.Clean(d.Path) == name
+	})
+}
+
+// device makes one device node. Where the container's user namespace forbids
+// mknod, the host's node is bound to the same place.
+func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
+	if c.spec.Linux != nil && (spec.FindNamespace(c.spec, specs.UserNamespace) != nil || !c.host.Privileged) {
+		c.bindDevice(field, d)
+		return
+	}
+	dir, opened := dev, program.Scratch
+	name, ok := strings.CutPrefix(path.Clean(d.Path), "/dev/")
+	if !ok || strings.Contains(name, "/") {
+		opened = c.Reg()
+		parent := path.Dir(path.Clean(d.Path))
+		c.target(opened, parent, inRoot, field, func() {
+			c.makePath(opened, parent, inRoot, c.makeDirectory)
+		})
+		dir, name = opened, path.Base(d.Path)
+	}
+	mode := uint32(0o666)
+	if d.FileMode != nil {
+		mode = uint32(*d.FileMode) & 0o7777
+	}
+	c.Do(program.Mknodat, program.R(dir), c.Str(name), program.Imm(spec.DeviceTypes[d.Type]|mode),
+		program.Imm(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))).Ignore(unix.EEXIST)
+	if d.UID != nil || d.GID != nil {
+		c.ownDevice(dir, name, d)
+	}
+	if opened != program.Scratch {
+		c.close(opened)
+	}
+}
+
+func (c *compiler) ownDevice(dir program.Reg, name string, d *specs.LinuxDevice) {
+	var uid, gid uint32
+	if d.UID != nil {
+		uid = *d.UID
+	}
+	if d.GID != nil {
+		gid = *d.GID
+	}
+	c.Do(program.Fchownat, program.R(dir), c.Str(name), program.Imm(uid), program.Imm(gid), program.Imm(unix.AT_SYMLINK_NOFOLLOW)).For("give " + d.Path + " its owner")
+}
+
+func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
+	tree := c.tree(field, d.Path, false)
+	if d.Type != "p" {
+		c.checkDevice(tree, d.Major, d.Minor, fmt.Sprintf("the host's %s is not device %d:%d", d.Path, d.Major, d.Minor))
+	}
+	target := c.Reg()
+	c.target(target, d.Path, inRoot, field, func() {
+		c.makePath(target, d.Path, inRoot, c.makeFile)
+	})
+	c.moveMount(tree, target)
+	c.close(target, tree)
+}
+
+// sysctl writes linux.sysctl through a procfs that the program mounted itself.
+func (c *compiler) sysctl() {
+	if c.spec.Linux == nil || len(c.spec.Linux.Sysctl) == 0 {
+		return
+	}
+	names := make([]string, 0, len(c.spec.Linux.Sysctl))
+	for name := range c.spec.Linux.Sysctl {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	c.Source("linux.sysctl", "mount a procfs to write to")
+	if c.proc == program.Scratch {
+		c.proc = c.newMount("proc", "proc", mountOptions{})
+	}
+	fd := c.Reg()
+	for _, name := range names {
+		value := c.spec.Linux.Sysctl[name]
+		c.Source("linux.sysctl", fmt.Sprintf("set %s to %q", name, value))
+		file := "sys/" + strings.ReplaceAll(name, ".", "/")
+		c.openat2(fd, program.R(c.proc), file, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
+		c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value)))
+		c.Do(program.Close, program.R(fd))
+	}
+	c.Free(fd)
+}

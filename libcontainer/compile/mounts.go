@@ -1,0 +1,305 @@
+package compile
+
+import (
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// mountOptions is mounts[].options sorted by who takes care of them.
+type mountOptions struct {
+	set, clear   uint64 // attributes of the mount
+	rset, rclear uint64 // attributes of the whole tree
+	propagation  uint64
+	recursive    bool // the propagation is for the whole tree
+	rbind        bool
+	remount      bool
+	super        []string // superblock flags
+	data         []string // the file system's own, name or name=value
+}
+
+func parseOptions(options []string) mountOptions {
+	var o mountOptions
+	for _, name := range options {
+		if a, ok := spec.MountOptions[name]; ok {
+			if a.Recursive {
+				o.rset, o.rclear = o.rset&^a.Clear|a.Set, o.rclear&^a.Set|a.Clear
+			} else {
+				o.set, o.clear = o.set&^a.Clear|a.Set, o.clear&^a.Set|a.Clear
+			}
+			continue
+		}
+		if p, ok := spec.Propagations[name]; ok {
+			o.propagation, o.recursive = p, name[0] == 'r'
+			continue
+		}
+		switch {
+		case name == "rbind":
+			o.rbind = true
+		case name == "remount":
+			o.remount = true
+		case spec.SuperblockFlags[name]:
+			o.super = append(o.super, name)
+		case spec.IgnoredOptions[name]:
+		default:
+			o.data = append(o.data, name)
+		}
+	}
+	return o
+}
+
+// mounts makes the entries of mounts, in order.
+func (c *compiler) mounts() {
+	for i := range c.spec.Mounts {
+		m := &c.spec.Mounts[i]
+		o := parseOptions(m.Options)
+		field := index("mounts", i)
+		c.Source(field, fmt.Sprintf("mount %s on %q", mountWhat(m), m.Destination))
+		switch {
+		case o.remount:
+			c.remount(m, o)
+		case spec.IsBind(m):
+			c.bind(field, m, o)
+		case m.Type == "cgroup" || m.Type == "cgroup2":
+			c.cgroupMount(field, m, o)
+		default:
+			c.fileSystem(field, m, o)
+		}
+	}
+}
+
+// mountWhat describes what is mounted: the type, or a bind mount's source.
+func mountWhat(m *specs.Mount) string {
+	if spec.IsBind(m) {
+		return fmt.Sprintf("source %q", m.Source)
+	}
+	return m.Type
+}
+
+// bind attaches a copy of the mount tree at the source.
+func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
+	source := m.Source
+	if !filepath.IsAbs(source) {
+		source = filepath.Join(c.opt.Bundle, source)
+	}
+	tree := c.tree(field, source, o.rbind)
+	c.attributes(tree, o)
+	target := c.Reg()
+	c.target(target, m.Destination, inRoot, field, func() {
+		dir, isDir, made := c.Reg(), c.NewLabel("directory"), c.NewLabel("made")
+		c.Do(program.Openat, program.R(tree), c.Str("."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(dir).Ignore(unix.ENOTDIR)
+		c.Branch(dir, program.Ge, 0, isDir)
+		c.makePath(target, m.Destination, inRoot, c.makeFile)
+		c.Jump(made)
+		c.Bind(isDir)
+		c.Do(program.Close, program.R(dir))
+		c.makePath(target, m.Destination, inRoot, c.makeDirectory)
+		c.Bind(made)
+		c.Free(dir)
+	})
+	c.moveMount(tree, target)
+	c.close(target, tree)
+}
+
+// tree copies the mount tree at a path of the host. In a user namespace the
+// path may be closed to the container's root: then the parent opens it.
+func (c *compiler) tree(field, source string, recursive bool) program.Reg {
+	tree := c.Reg()
+	if c.hostOpens() {
+		c.Move(tree, c.file(File{Kind: Tree, Path: source, Recursive: recursive, Source: field}))
+		return tree
+	}
+	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	c.Do(program.OpenTree, program.AtFdcwd, c.Str(source), program.Imm(flags)).To(tree)
+	return tree
+}
+
+func (c *compiler) hostOpens() bool {
+	return c.host.Privileged && spec.FindNamespace(c.spec, specs.UserNamespace) != nil
+}
+
+// fileSystem mounts a new instance of a file system.
+func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
+	mount := c.newMount(m.Type, m.Source, o)
+	resolve := uint64(inRoot)
+	if m.Type == "proc" || m.Type == "sysfs" {
+		resolve = inRootExact
+	}
+	c.attach(field, m.Destination, resolve, mount)
+	if m.Type == "proc" && o.set&unix.MOUNT_ATTR_RDONLY == 0 && c.proc == program.Scratch {
+		c.proc = mount // stays open: the program writes its own /proc files there
+		return
+	}
+	c.close(mount)
+}
+
+// newMount makes a detached mount of a new file system.
+func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
+	mount := c.Reg()
+	c.Do(program.Fsopen, c.Str(fstype), program.Imm(unix.FSOPEN_CLOEXEC)).To(c.fsfd)
+	if source != "" {
+		c.setString("source", source)
+	}
+	for _, name := range o.super {
+		c.setFlag(name)
+	}
+	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && !sharedSuperblock[fstype] {
+		c.setFlag("ro")
+	}
+	for _, option := range o.data {
+		if name, value, ok := strings.Cut(option, "="); ok {
+			c.setString(name, value)
+		} else {
+			c.setFlag(name)
+		}
+	}
+	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	c.Do(program.Fsmount, program.R(c.fsfd), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(o.set|o.rset)).To(mount)
+	c.closeContext()
+	if o.propagation != 0 {
+		c.setAttributes(mount, 0, 0, o.propagation, o.recursive)
+	}
+	return mount
+}
+
+// sharedSuperblock lists the file systems of which "ro" makes only the mount
+// read-only: their superblock may be that of other mounts, which stay
+// writable, or has to be filled first.
+var sharedSuperblock = map[string]bool{
+	"proc": true, "sysfs": true, "mqueue": true, "devpts": true, "cgroup": true, "cgroup2": true, "tmpfs": true,
+	"debugfs": true, "tracefs": true, "securityfs": true, "bpf": true, "overlay": true,
+}
+
+// remount changes the attributes of what is mounted already.
+func (c *compiler) remount(m *specs.Mount, o mountOptions) {
+	target := c.Reg()
+	c.openat2(target, program.R(c.root), m.Destination, unix.O_PATH, inRoot)
+	c.attributes(target, o)
+	c.close(target)
+}
+
+// attach puts a detached mount at its place, which is a directory.
+func (c *compiler) attach(field, destination string, resolve uint64, mount program.Reg) {
+	target := c.Reg()
+	c.target(target, destination, resolve, field, func() {
+		c.makePath(target, destination, resolve, c.makeDirectory)
+	})
+	c.moveMount(mount, target)
+	c.close(target)
+}
+
+func (c *compiler) moveMount(mount, target program.Reg) {
+	c.Do(program.MoveMount, program.R(mount), c.Str(""), program.R(target), c.Str(""),
+		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
+}
+
+// attributes applies the options that change attributes and propagation.
+func (c *compiler) attributes(mount program.Reg, o mountOptions) {
+	if o.rset|o.rclear != 0 {
+		c.setAttributes(mount, o.rset, o.rclear, 0, true)
+	}
+	if o.set|o.clear != 0 {
+		c.setAttributes(mount, o.set, o.clear, 0, false)
+	}
+	if o.propagation != 0 {
+		c.setAttributes(mount, 0, 0, o.propagation, o.recursive)
+	}
+}
+
+func (c *compiler) setAttributes(mount program.Reg, set, clear, propagation uint64, recursive bool) program.Step {
+	flags := unix.AT_EMPTY_PATH
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	return c.Do(program.MountSetattr, program.R(mount), c.Str(""), program.Imm(flags), c.mountAttr(set, clear, propagation), program.Imm(unix.MOUNT_ATTR_SIZE_VER0))
+}
+
+func (c *compiler) mountAttr(set, clear, propagation uint64) program.Arg {
+	return program.At(c.Struct("mount_attr", program.U64(set), program.U64(clear), program.U64(propagation), program.U64(0)))
+}
+
+func (c *compiler) setString(name, value string) {
+	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_STRING), c.Str(name), c.Str(value), program.Imm(0))
+}
+
+func (c *compiler) setFlag(name string) {
+	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_FLAG), c.Str(name), program.Imm(0), program.Imm(0))
+}
+
+// closeContext ends the work on a file system context: from here on its log
+// does not belong to failures any more.
+func (c *compiler) closeContext() {
+	c.Do(program.Close, program.R(c.fsfd))
+	c.Move(c.fsfd, program.Imm(-1))
+}
+
+func (c *compiler) close(regs ...program.Reg) {
+	for _, r := range regs {
+		c.Do(program.Close, program.R(r))
+	}
+	c.Free(regs...)
+}
+
+// cgroupMount shows the container its cgroups: in a cgroup namespace by new
+// mounts, which begin at the container's own cgroup; else by bind mounts of
+// that. In v1 it is a tmpfs with a directory for every hierarchy.
+func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
+	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
+	if c.host.Cgroup.Unified != "" {
+		c.attachAndClose(field, m.Destination, c.cgroup2(field, namespaced, o))
+		return
+	}
+	top := c.newMount("tmpfs", "tmpfs", mountOptions{
+		set: o.set &^ unix.MOUNT_ATTR_RDONLY, propagation: o.propagation, recursive: o.recursive, data: []string{"mode=755"},
+	})
+	c.attach(field, m.Destination, inRoot, top)
+	for _, h := range c.host.Cgroup.V1 {
+		c.Source(field, fmt.Sprintf("mount the cgroup hierarchy %s on %q", h.Name, path.Join(m.Destination, h.Name)))
+		c.hierarchy(field, top, h, namespaced, o)
+	}
+	if o.set&unix.MOUNT_ATTR_RDONLY != 0 {
+		c.setAttributes(top, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
+	}
+	c.close(top)
+}
+
+func (c *compiler) attachAndClose(field, destination string, mount program.Reg) {
+	c.attach(field, destination, inRoot, mount)
+	c.close(mount)
+}
+
+func (c *compiler) cgroup2(field string, namespaced bool, o mountOptions) program.Reg {
+	if namespaced {
+		return c.newMount("cgroup2", "cgroup", o)
+	}
+	tree := c.tree(field, c.host.Cgroup.Unified, false)
+	c.attributes(tree, o)
+	return tree
+}
+
+func (c *compiler) hierarchy(field string, top program.Reg, h Hierarchy, namespaced bool, o mountOptions) {
+	var mount program.Reg
+	if namespaced {
+		mount = c.newMount("cgroup", "cgroup", mountOptions{set: o.set, propagation: o.propagation, data: h.Options})
+	} else {
+		mount = c.tree(field, h.Path, false)
+		c.attributes(mount, mountOptions{set: o.set, clear: o.clear, propagation: o.propagation})
+	}
+	dir := c.Reg()
+	c.Do(program.Mkdirat, program.R(top), c.Str(h.Name), program.Imm(0o755))
+	c.openat2(dir, program.R(top), h.Name, unix.O_PATH|unix.O_DIRECTORY, inRootExact)
+	c.moveMount(mount, dir)
+	c.close(dir, mount)
+	for _, alias := range h.Aliases {
+		c.Do(program.Symlinkat, c.Str(h.Name), program.R(top), c.Str(alias))
+	}
+}

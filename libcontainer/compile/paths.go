@@ -1,0 +1,187 @@
+package compile
+
+import (
+	"path"
+	"strings"
+
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"golang.org/x/sys/unix"
+)
+
+// How paths below the container's root are walked: never out of the root, and
+// never through the magic links of procfs, whatever the image contains.
+const (
+	inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
+	// inRootExact refuses symlinks too: for places where an image must not
+	// choose what is mounted over, such as /proc.
+	inRootExact = inRoot | unix.RESOLVE_NO_SYMLINKS
+)
+
+// openat2 opens name below dir into dst.
+func (c *compiler) openat2(dst program.Reg, dir program.Arg, name string, flags, resolve uint64) program.Step {
+	how := c.Struct("open_how", program.U64(flags|unix.O_CLOEXEC), program.U64(0), program.U64(resolve))
+	return c.Do(program.Openat2, dir, c.Str(name), program.At(how), program.Imm(unix.SizeofOpenHow)).To(dst)
+}
+
+// target opens the place of a mount. When it is missing, create makes it; that
+// code must leave the opened descriptor in dst as well.
+func (c *compiler) target(dst program.Reg, name string, resolve uint64, source string, create func()) {
+	missing, found := c.NewLabel("create "+name), c.NewLabel("have "+name)
+	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve).OnError(missing, unix.ENOENT)
+	c.Bind(found)
+	c.later(source, "create the mount point "+name, func() {
+		c.Bind(missing)
+		create()
+		c.Jump(found)
+	})
+}
+
+func components(name string) []string {
+	return strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
+}
+
+// makePath creates name below the root, one component at a time, and leaves it
+// opened in dst. The last component is what last makes of it.
+func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, last func(parent program.Arg, comp string)) {
+	parent, next := c.Reg(), c.Reg()
+	comps := components(name)
+	up := program.R(c.root)
+	prefix := ""
+	for i, comp := range comps {
+		prefix = path.Join(prefix, comp)
+		have := c.NewLabel("have " + prefix)
+		flags := uint64(unix.O_PATH | unix.O_DIRECTORY)
+		if i == len(comps)-1 {
+			last(up, comp)
+			c.openat2(dst, program.R(c.root), prefix, unix.O_PATH, resolve)
+			break
+		}
+		c.openat2(next, program.R(c.root), prefix, flags, resolve).Ignore(unix.ENOENT)
+		c.Branch(next, program.Ge, 0, have)
+		c.Do(program.Mkdirat, up, c.Str(comp), program.Imm(0o755)).Ignore(unix.EEXIST)
+		c.openat2(next, program.R(c.root), prefix, flags, resolve)
+		c.Bind(have)
+		if i > 0 {
+			c.Do(program.Close, program.R(parent))
+		}
+		c.Move(parent, program.R(next))
+		up = program.R(parent)
+	}
+	if len(comps) > 1 {
+		c.Do(program.Close, program.R(parent))
+	}
+	c.Free(parent, next)
+}
+
+// makeDirectory is the last step of makePath for a directory.
+func (c *compiler) makeDirectory(parent program.Arg, comp string) {
+	c.Do(program.Mkdirat, parent, c.Str(comp), program.Imm(0o755)).Ignore(unix.EEXIST)
+}
+
+// makeFile is the last step of makePath for an empty file to mount over.
+func (c *compiler) makeFile(parent program.Arg, comp string) {
+	fd := c.Reg()
+	c.Do(program.Openat, parent, c.Str(comp), program.Imm(unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC), program.Imm(0o644)).To(fd)
+	c.Do(program.Close, program.R(fd))
+	c.Free(fd)
+}
+
+// maskedPaths hides linux.maskedPaths: directories below an empty read-only
+// tmpfs, everything else below the null device. What does not exist needs no
+// hiding.
+func (c *compiler) maskedPaths() {
+	if c.spec.Linux == nil || len(c.spec.Linux.MaskedPaths) == 0 {
+		return
+	}
+	m := c.newMask()
+	for i, name := range c.spec.Linux.MaskedPaths {
+		c.Source(index("linux.maskedPaths", i), "hide "+name)
+		c.mask(m, name)
+	}
+	c.Free(m.null, m.empty, m.target, m.tree)
+}
+
+// mask holds the descriptors that hide paths.
+type mask struct {
+	null, empty  program.Reg
+	target, tree program.Reg
+}
+
+func (c *compiler) newMask() mask {
+	m := mask{c.Reg(), c.Reg(), c.Reg(), c.Reg()}
+	c.Source("linux.maskedPaths", "find the null device")
+	// The host's own: nothing in the image could stand in for it. It is
+	// checked all the same, a host may be a container too.
+	c.Do(program.Openat, program.AtFdcwd, c.Str("/dev/null"), program.Imm(unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC), program.Imm(0)).To(m.null)
+	c.checkDevice(m.null, 1, 3, "/dev/null is not the null device")
+	c.Move(m.empty, program.Imm(-1))
+	return m
+}
+
+func (c *compiler) mask(m mask, name string) {
+	other, done := c.NewLabel("not a directory"), c.NewLabel("hidden")
+	c.openat2(m.target, program.R(c.root), name, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(other, unix.ENOENT, unix.ENOTDIR)
+
+	have := c.NewLabel("have an empty directory")
+	mounted := c.NewLabel("directory hidden")
+	c.Branch(m.empty, program.Ge, 0, have)
+	c.Do(program.Fsopen, c.Str("tmpfs"), program.Imm(unix.FSOPEN_CLOEXEC)).To(c.fsfd)
+	c.setString("source", "tmpfs")
+	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	c.Do(program.Fsmount, program.R(c.fsfd), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(unix.MOUNT_ATTR_RDONLY)).To(m.empty)
+	c.closeContext()
+	c.moveMount(m.empty, m.target)
+	c.Jump(mounted)
+	c.Bind(have)
+	c.Do(program.OpenTree, program.R(m.empty), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(m.tree)
+	c.moveMount(m.tree, m.target)
+	c.Do(program.Close, program.R(m.tree))
+	c.Bind(mounted)
+	c.Do(program.Close, program.R(m.target))
+	c.Jump(done)
+
+	c.Bind(other)
+	c.Branch(m.target, program.Ne, -int64(unix.ENOTDIR), done)
+	c.openat2(m.target, program.R(c.root), name, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
+	c.Do(program.OpenTree, program.R(m.null), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(m.tree)
+	c.moveMount(m.tree, m.target)
+	c.Do(program.Close, program.R(m.tree))
+	c.Do(program.Close, program.R(m.target))
+	c.Bind(done)
+}
+
+// readonlyPaths makes linux.readonlyPaths read-only, with all below them.
+func (c *compiler) readonlyPaths() {
+	if c.spec.Linux == nil {
+		return
+	}
+	target, tree := c.Reg(), c.Reg()
+	for i, name := range c.spec.Linux.ReadonlyPaths {
+		c.Source(index("linux.readonlyPaths", i), "make "+name+" read-only")
+		done := c.NewLabel("read-only")
+		c.openat2(target, program.R(c.root), name, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
+		c.Do(program.OpenTree, program.R(target), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)).To(tree)
+		c.setAttributes(tree, unix.MOUNT_ATTR_RDONLY, 0, 0, true)
+		c.moveMount(tree, target)
+		c.Do(program.Close, program.R(tree))
+		c.Do(program.Close, program.R(target))
+		c.Bind(done)
+	}
+	c.Free(target, tree)
+}
+
+// checkDevice fails unless fd is the character device major:minor.
+func (c *compiler) checkDevice(fd program.Reg, major, minor int64, otherwise string) {
+	n := c.Reg()
+	c.Do(program.Statx, program.R(fd), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat))
+	wrong, right := c.NewLabel("wrong device"), c.NewLabel("right device")
+	const offMajor, offMinor = 128, 132 // of struct statx: stx_rdev_major, stx_rdev_minor
+	c.Load(n, 4, c.stat.Plus(offMajor))
+	c.Branch(n, program.Ne, major, wrong)
+	c.Load(n, 4, c.stat.Plus(offMinor))
+	c.Branch(n, program.Eq, minor, right)
+	c.Bind(wrong)
+	c.fail(otherwise)
+	c.Bind(right)
+	c.Free(n)
+}

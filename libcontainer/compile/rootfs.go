@@ -1,0 +1,112 @@
+package compile
+
+import (
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// rootfs builds the container's file system and enters it.
+func (c *compiler) rootfs() {
+	n := spec.FindNamespace(c.spec, specs.MountNamespace)
+	own := n != nil && n.Path == ""
+	c.attachRoot(own)
+	c.mounts()
+	c.devices()
+	c.sysctl()
+	c.workingDirectory()
+	c.terminal()
+	c.maskedPaths()
+	c.readonlyPaths()
+	if c.spec.Root.Readonly {
+		c.Source("root.readonly", "make the root file system read-only")
+		c.setAttributes(c.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
+	}
+	c.enterRoot(own)
+}
+
+// attachRoot puts a copy of the mounts at root.path over the root directory of
+// the new mount namespace. That place always exists and is in nobody's way:
+// the process's own root stays below, so that paths of the host still work.
+//
+// In a mount namespace that is not new the tree goes onto root.path itself.
+func (c *compiler) attachRoot(own bool) {
+	place := c.opt.Rootfs
+	if own {
+		place = "/"
+		c.hostPropagation()
+	}
+	c.Source("root.path", "take the root file system "+c.opt.Rootfs)
+	c.root = c.tree("root.path", c.opt.Rootfs, true)
+	if !own {
+		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, true)
+	}
+	c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	if !own {
+		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, true).For("keep the container's mounts out of other namespaces")
+	}
+}
+
+func (c *compiler) propagation() string {
+	if c.spec.Linux == nil {
+		return ""
+	}
+	return c.spec.Linux.RootfsPropagation
+}
+
+// hostPropagation detaches the copied host mounts from the host, as far as
+// linux.rootfsPropagation wants it. The mount below the container's root must
+// not be shared in any case: pivot_root(2) refuses that.
+func (c *compiler) hostPropagation() {
+	c.Source("linux.rootfsPropagation", "keep mounts from propagating to the host")
+	kind := uint64(unix.MS_SLAVE)
+	switch name := c.propagation(); strings.TrimPrefix(name, "r") {
+	case "shared":
+		kind = unix.MS_SHARED
+	case "private":
+		kind = unix.MS_PRIVATE
+	}
+	set := func(flags int, kind uint64) {
+		c.Do(program.MountSetattr, program.AtFdcwd, c.Str("/"), program.Imm(flags), c.mountAttr(0, 0, kind), program.Imm(unix.MOUNT_ATTR_SIZE_VER0))
+	}
+	set(unix.AT_RECURSIVE, kind)
+	if kind != unix.MS_PRIVATE {
+		set(0, unix.MS_PRIVATE)
+	}
+}
+
+// enterRoot makes the tree the root directory and the host's unreachable.
+func (c *compiler) enterRoot(own bool) {
+	if name := c.propagation(); own && name != "" && name != "private" && name != "rprivate" {
+		c.Source("linux.rootfsPropagation", "make the root file system "+name)
+		c.setAttributes(c.root, 0, 0, spec.Propagations[name], name[0] == 'r')
+	}
+	c.Source("root.path", "enter the root file system")
+	c.Do(program.Fchdir, program.R(c.root))
+	if own && !c.opt.NoPivot {
+		// pivot_root(2): with both arguments "." the old root ends up above
+		// the new one, where it is taken off.
+		c.Do(program.PivotRoot, c.Str("."), c.Str("."))
+		c.Do(program.Umount2, c.Str("."), program.Imm(unix.MNT_DETACH)).For("detach the host's file system")
+	} else {
+		c.Do(program.Chroot, c.Str("."))
+	}
+	c.Do(program.Chdir, c.Str("/"))
+}
+
+// workingDirectory creates process.cwd while the root is still writable.
+func (c *compiler) workingDirectory() {
+	p := c.spec.Process
+	if p == nil || p.Cwd == "/" {
+		return
+	}
+	c.Source("process.cwd", "find the working directory "+p.Cwd)
+	dir := c.Reg()
+	c.target(dir, p.Cwd, inRoot, "process.cwd", func() {
+		c.makePath(dir, p.Cwd, inRoot, c.makeDirectory)
+	})
+	c.close(dir)
+}

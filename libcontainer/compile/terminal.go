@@ -1,0 +1,63 @@
+package compile
+
+import (
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"golang.org/x/sys/unix"
+)
+
+// terminal opens a pseudo terminal on the container's own devpts, hands its
+// master to the parent, makes the other end the standard streams, and binds it
+// to /dev/console.
+func (c *compiler) terminal() {
+	if c.spec.Process == nil || !c.spec.Process.Terminal {
+		return
+	}
+	c.Source("process.terminal", "open a pseudo terminal")
+	master, slave := c.Reg(), c.Reg()
+	c.openat2(master, program.R(c.root), "/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY, inRootExact).
+		For("open /dev/pts/ptmx; a terminal needs a devpts mount on /dev/pts")
+	c.checkDevice(master, 5, 2, "/dev/pts/ptmx is not a terminal multiplexer; a terminal needs a devpts mount on /dev/pts")
+	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCSPTLCK), program.At(c.Bytes("zero", make([]byte, 8))))
+	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).To(slave)
+	c.sendTerminal(master)
+	c.console(slave)
+	c.Source("process.terminal", "make the terminal the standard streams")
+	for fd := range 3 {
+		c.Do(program.Dup3, program.R(slave), program.Imm(fd), program.Imm(0))
+	}
+	c.Do(program.Ioctl, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
+	uid := c.spec.Process.User.UID
+	if uid != 0 {
+		c.Do(program.Fchown, program.Imm(0), program.Imm(uid), program.Imm(-1)).For("give the terminal to the container's user").Ignore(unix.EPERM, unix.EINVAL)
+	}
+	c.close(slave, master)
+}
+
+// sendTerminal sends the master by SCM_RIGHTS (unix(7)).
+func (c *compiler) sendTerminal(master program.Reg) {
+	msg := c.Struct("terminal request", program.U64(RequestTerminal), program.U64(0))
+	iov := c.Struct("iovec", program.Ptr(msg), program.U64(RequestSize))
+	const cmsgLen = 20 // CMSG_LEN(4): a header of 16 bytes and one descriptor
+	control := c.WritableStruct("control message", program.U64(cmsgLen), program.U32(unix.SOL_SOCKET), program.U32(unix.SCM_RIGHTS), program.U64(0))
+	hdr := c.Struct("msghdr", program.U64(0), program.U64(0), program.Ptr(iov), program.U64(1), program.Ptr(control), program.U64(24), program.U64(0))
+	c.Store(master, 4, control.Plus(16))
+	c.Do(program.Sendmsg, program.R(c.conv), program.At(hdr), program.Imm(0)).For("send the terminal's master to the parent")
+	r := c.Reg()
+	c.await(r)
+	c.Free(r)
+}
+
+// console binds the terminal to /dev/console.
+func (c *compiler) console(slave program.Reg) {
+	if c.foreignDev() {
+		return
+	}
+	c.Source("process.terminal", "bind the terminal to /dev/console")
+	tree, target := c.Reg(), c.Reg()
+	c.Do(program.OpenTree, program.R(slave), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(tree)
+	c.target(target, "/dev/console", inRoot, "process.terminal", func() {
+		c.makePath(target, "/dev/console", inRoot, c.makeFile)
+	})
+	c.moveMount(tree, target)
+	c.close(target, tree)
+}
