@@ -1,0 +1,252 @@
+// Package cgroup is a thin layer over github.com/opencontainers/cgroups: it
+// makes a container's cgroup without moving anybody into it, and says how the
+// container's first process gets there at its birth.
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+	_ "github.com/opencontainers/cgroups/devices" // device rules are a plug-in of the library
+	"github.com/opencontainers/cgroups/manager"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Config is what has to be remembered of a container's cgroup.
+type Config struct {
+	// Paths are the directories by controller; in cgroup v2 there is one, "".
+	Paths map[string]string `json:"paths"`
+	// Path, Parent and Name are the place as it was asked for.
+	Path   string `json:"path,omitempty"`
+	Parent string `json:"parent,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Prefix string `json:"prefix,omitempty"`
+	// Systemd is true when systemd manages the cgroup.
+	Systemd bool `json:"systemd,omitempty"`
+	// Rootless is true when missing permissions are not an error.
+	Rootless bool `json:"rootless,omitempty"`
+}
+
+// Cgroup is a container's cgroup.
+type Cgroup struct {
+	Config
+	manager   cgroups.Manager
+	resources *cgroups.Resources
+}
+
+// New works out where a container's cgroup is: nothing is made yet. The field
+// linux.cgroupsPath is a path, absolute below the mount points of the cgroup
+// file systems or relative to rt's own cgroup; with systemd it is
+// slice:prefix:name. Without it the container's id is the name.
+func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
+	cfg := Config{Systemd: systemd, Rootless: rootless}
+	path := ""
+	if s.Linux != nil {
+		path = s.Linux.CgroupsPath
+	}
+	switch {
+	case systemd:
+		if err := cfg.systemdPath(path, id); err != nil {
+			return nil, err
+		}
+	case path == "":
+		cfg.Name = id
+	default:
+		cfg.Path = path
+	}
+	r, err := Resources(s)
+	if err != nil {
+		return nil, err
+	}
+	c, err := cfg.open(r)
+	if err != nil {
+		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
+	}
+	c.Paths = c.manager.GetPaths()
+	return c, nil
+}
+
+func (cfg *Config) systemdPath(path, id string) error {
+	if path == "" {
+		cfg.Parent, cfg.Prefix, cfg.Name = "system.slice", "rt", id
+		return nil
+	}
+	parts := strings.Split(path, ":")
+	if len(parts) != 3 {
+		return fmt.Errorf("linux.cgroupsPath: %q is not of the form slice:prefix:name, which --systemd-cgroup needs", path)
+	}
+	cfg.Parent, cfg.Prefix, cfg.Name = parts[0], parts[1], parts[2]
+	return nil
+}
+
+// Load returns the cgroup that was remembered.
+func Load(cfg Config) (*Cgroup, error) { return cfg.open(&cgroups.Resources{}) }
+
+func (cfg Config) open(r *cgroups.Resources) (*Cgroup, error) {
+	m, err := manager.NewWithPaths(&cgroups.Cgroup{
+		Path: cfg.Path, Parent: cfg.Parent, Name: cfg.Name, ScopePrefix: cfg.Prefix,
+		Systemd: cfg.Systemd, Rootless: cfg.Rootless, Resources: r,
+	}, cfg.Paths)
+	if err != nil {
+		return nil, err
+	}
+	return &Cgroup{Config: cfg, manager: m, resources: r}, nil
+}
+
+// Unified is the container's directory when the machine has only cgroup v2.
+func (c *Cgroup) Unified() string {
+	if len(c.Paths) == 1 && cgroups.IsCgroup2UnifiedMode() {
+		return c.Paths[""]
+	}
+	return ""
+}
+
+// Create makes the directories. It fails when the cgroup is in use: its
+// processes would share the container's limits, and its end.
+func (c *Cgroup) Create() error {
+	if pids, err := c.manager.GetAllPids(); err == nil && len(pids) > 0 {
+		return fmt.Errorf("linux.cgroupsPath: cgroup %s already has processes in it", c.anyPath())
+	}
+	if c.Systemd {
+		return nil // the scope is made around its first process
+	}
+	if err := c.manager.Apply(-1); err != nil && !(c.Rootless && errors.Is(err, cgroups.ErrRootless)) {
+		return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
+	}
+	c.Paths = c.manager.GetPaths()
+	return nil
+}
+
+func (c *Cgroup) anyPath() string {
+	for _, p := range c.Paths {
+		return p
+	}
+	return ""
+}
+
+// Placement is how a process gets into the cgroup.
+type Placement struct {
+	// Dir is the cgroup v2 directory to be born in, or nil.
+	Dir *os.File
+	// Prepare takes the calling OS thread into the cgroup v1 directories, so
+	// that its next child is born there. It is nil when there are none.
+	Prepare func() error
+	// Move takes a process there, systemd's way, or is nil.
+	Move func(pid int) error
+}
+
+// Placement opens what a launch needs. The caller closes Dir.
+func (c *Cgroup) Placement() (*Placement, error) {
+	if c.Systemd {
+		return &Placement{Move: c.manager.Apply}, nil
+	}
+	var p Placement
+	var tasks []string
+	seen := map[string]bool{}
+	for controller, path := range c.Paths {
+		switch {
+		case path == "" || seen[path]:
+			continue
+		case controller == "":
+			dir, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_PATH, 0)
+			if errors.Is(err, os.ErrNotExist) {
+				continue // a hybrid machine whose v2 part is not for us
+			}
+			if err != nil {
+				return nil, err
+			}
+			p.Dir = dir
+		default:
+			tasks = append(tasks, filepath.Join(path, "tasks"))
+		}
+		seen[path] = true
+	}
+	if len(tasks) > 0 {
+		p.Prepare = func() error { return enter(tasks) }
+	}
+	return &p, nil
+}
+
+// enter moves the calling thread itself: unlike a move by number, this waits
+// for nobody.
+func enter(tasks []string) error {
+	for _, name := range tasks {
+		fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &os.PathError{Op: "open", Path: name, Err: err}
+		}
+		_, err = unix.Write(fd, []byte("0"))
+		unix.Close(fd)
+		if err != nil {
+			return &os.PathError{Op: "write", Path: name, Err: err}
+		}
+	}
+	return nil
+}
+
+// LimitDevices applies linux.resources.devices. It must be complete before the
+// first process is in the cgroup: the rules pass through states in which
+// nothing is allowed.
+func (c *Cgroup) LimitDevices() error {
+	if c.Systemd {
+		return nil // the unit does not exist yet
+	}
+	return c.set(&cgroups.Resources{Devices: c.resources.Devices})
+}
+
+// Limit applies the rest of linux.resources, with systemd all of it.
+func (c *Cgroup) Limit() error {
+	r := *c.resources
+	r.SkipDevices = !c.Systemd
+	return c.set(&r)
+}
+
+func (c *Cgroup) set(r *cgroups.Resources) error {
+	if err := c.manager.Set(r); err != nil {
+		return fmt.Errorf("linux.resources: %w", err)
+	}
+	return nil
+}
+
+// Pids lists the processes in the cgroup and below.
+func (c *Cgroup) Pids() ([]int, error) { return c.manager.GetAllPids() }
+
+// Exists tells whether the directories are there.
+func (c *Cgroup) Exists() bool { return c.manager.Exists() }
+
+// Frozen tells whether the container is paused.
+func (c *Cgroup) Frozen() bool {
+	state, err := c.manager.GetFreezerState()
+	return err == nil && state == cgroups.Frozen
+}
+
+// killPatience is how long Kill waits for processes to disappear.
+const killPatience = 10 * time.Second
+
+// Kill ends every process in the cgroup and waits until they are gone.
+func (c *Cgroup) Kill() error {
+	deadline := time.Now().Add(killPatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		pids, err := c.Pids()
+		if err != nil || len(pids) == 0 {
+			return nil // no directory, nobody in it
+		}
+		for _, pid := range pids {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		_ = c.manager.Freeze(cgroups.Thawed)
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cgroup %s: processes %v do not end", c.anyPath(), pids)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// Destroy removes the directories, also those that the container made.
+func (c *Cgroup) Destroy() error { return c.manager.Destroy() }

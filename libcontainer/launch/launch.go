@@ -1,0 +1,218 @@
+// Package launch starts programs and talks with them. It knows nothing of
+// config.json: what a program asks for is somebody else's to serve.
+package launch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config says how to start a program.
+type Config struct {
+	// Image is the executable.
+	Image *os.File
+	// CloneFlags make the new namespaces.
+	CloneFlags uint64
+	// CgroupFD is a cgroup v2 directory in which the process is born
+	// (CLONE_INTO_CGROUP), or -1.
+	CgroupFD int
+	// Files are the program's descriptors from 0 on. Entry Conversation is
+	// left nil: Start puts the socket there.
+	Files []*os.File
+	// Conversation is the place of the socket in Files.
+	Conversation int
+	// AmbientCaps are carried through the program's own execve.
+	AmbientCaps []uintptr
+	// Prepare runs on the OS thread that clones, if it is set. What it changes
+	// of the thread, such as its cgroups, the child inherits; the thread ends
+	// afterwards.
+	Prepare func() error
+}
+
+// Process is a started program.
+type Process struct {
+	Pid   int
+	PidFD int
+	conv  int
+}
+
+// Start clones and executes the program. The caller closes the Process.
+func Start(cfg *Config) (*Process, error) {
+	if cfg.Prepare == nil {
+		return start(cfg)
+	}
+	var p *Process
+	err := onOwnThread(func() error {
+		if err := cfg.Prepare(); err != nil {
+			return err
+		}
+		var err error
+		p, err = start(cfg)
+		return err
+	})
+	return p, err
+}
+
+// onOwnThread runs f on an OS thread that nothing else runs on, now or later.
+func onOwnThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			// The main thread never ends, so it must not be changed. Sit on it
+			// while another one is used.
+			done <- onOwnThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- f()
+		// Ending while locked ends the thread.
+	}()
+	return <-done
+}
+
+func start(cfg *Config) (*Process, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	defer unix.Close(pair[1])
+	files := make([]uintptr, len(cfg.Files))
+	for i, f := range cfg.Files {
+		if i == cfg.Conversation {
+			files[i] = uintptr(pair[1])
+			continue
+		}
+		files[i] = f.Fd()
+	}
+	pidfd := -1
+	attr := &syscall.ProcAttr{
+		Env:   []string{},
+		Files: files,
+		Sys: &syscall.SysProcAttr{
+			Cloneflags:  uintptr(cfg.CloneFlags),
+			PidFD:       &pidfd,
+			AmbientCaps: cfg.AmbientCaps,
+		},
+	}
+	if cfg.CgroupFD >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cfg.CgroupFD
+	}
+	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(int(cfg.Image.Fd())), []string{"rt-init"}, attr)
+	runtime.KeepAlive(cfg)
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("start the init program (clone, execve): %w", err)
+	}
+	return &Process{Pid: pid, PidFD: pidfd, conv: pair[0]}, nil
+}
+
+// Message is what a program sent.
+type Message struct {
+	// Words are the request and its argument.
+	Words [3]uint64
+	// Text is what follows them.
+	Text []byte
+	// File came with the message, or is nil.
+	File *os.File
+}
+
+// Receive waits for the program's next message. io.EOF: the program has ended,
+// or it is the user's program now.
+func (p *Process) Receive() (*Message, error) { return receive(p.conv) }
+
+func receive(fd int) (*Message, error) {
+	buf := make([]byte, 512)
+	oob := make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.ECONNRESET || (err == nil && n == 0):
+			return nil, io.EOF
+		case err != nil:
+			return nil, os.NewSyscallError("recvmsg", err)
+		}
+		return parse(buf[:n], oob[:oobn])
+	}
+}
+
+func parse(b, oob []byte) (*Message, error) {
+	var m Message
+	if len(b)%8 != 0 || len(b) < 16 {
+		return nil, errors.New("malformed message from the init program")
+	}
+	for i := range m.Words {
+		if len(b) >= 8 {
+			m.Words[i], b = binary.LittleEndian.Uint64(b), b[8:]
+		}
+	}
+	m.Text = b
+	controls, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range controls {
+		fds, err := unix.ParseUnixRights(&c)
+		if err != nil {
+			return nil, err
+		}
+		for _, fd := range fds {
+			m.File = os.NewFile(uintptr(fd), "terminal")
+		}
+	}
+	return &m, nil
+}
+
+// Reply lets the program go on.
+func (p *Process) Reply() error {
+	for {
+		_, err := unix.Write(p.conv, []byte{1})
+		if err != unix.EINTR {
+			return os.NewSyscallError("write", err)
+		}
+	}
+}
+
+// Adopt replaces the process by its child, which goes on with the program.
+func (p *Process) Adopt(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	Reap(p.Pid)
+	unix.Close(p.PidFD)
+	p.Pid, p.PidFD = pid, fd
+	return nil
+}
+
+// Kill ends the process and waits for it.
+func (p *Process) Kill() unix.WaitStatus {
+	_ = unix.PidfdSendSignal(p.PidFD, unix.SIGKILL, nil, 0)
+	return Reap(p.Pid)
+}
+
+// Reap waits for a child to end.
+func Reap(pid int) unix.WaitStatus {
+	var ws unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &ws, 0, nil); err != unix.EINTR {
+			return ws
+		}
+	}
+}
+
+// Close gives the descriptors back; the process lives on.
+func (p *Process) Close() {
+	unix.Close(p.conv)
+	unix.Close(p.PidFD)
+}

@@ -1,0 +1,253 @@
+// Package state keeps containers on disk: one directory each below the root,
+// with a file that is only ever replaced as a whole.
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"golang.org/x/sys/unix"
+)
+
+// State is what rt remembers of a container.
+type State struct {
+	OCIVersion  string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	UID         int               `json:"uid"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Cgroup      cgroup.Config     `json:"cgroup"`
+	// Pid is the container's first process in rt's pid namespace, 0 while it is
+	// being made. It means that process only together with its start time, in
+	// clock ticks after boot (field 22 of proc_pid_stat(5)).
+	Pid       int    `json:"pid,omitempty"`
+	StartTime uint64 `json:"startTime,omitempty"`
+	// SharedPids is true when the container has no pid namespace of its own:
+	// its processes do not end with the first one.
+	SharedPids bool `json:"sharedPids,omitempty"`
+	// RootMount is set when the container has no mount namespace of its own, so
+	// that its mounts outlive it: the mount at Rootfs before they were made, by
+	// its id of statx(2).
+	RootMount uint64 `json:"rootMount,omitempty"`
+	// Steps describe the instructions that run at the start.
+	Steps []Step `json:"steps,omitempty"`
+}
+
+// Step describes one instruction of the program.
+type Step struct {
+	Index   int    `json:"index"`
+	Call    string `json:"call"`
+	Source  string `json:"source"`
+	Purpose string `json:"purpose"`
+}
+
+// Names of the files in a container's directory.
+const (
+	stateName  = "state.json"
+	configName = "config.json"
+)
+
+// The errors of looking a container up.
+var (
+	ErrNotExist = errors.New("container does not exist")
+	ErrExist    = errors.New("container with given ID already exists")
+	ErrID       = errors.New("invalid container ID")
+)
+
+var validID = regexp.MustCompile(`^[A-Za-z0-9_+\-.]+$`)
+
+// CheckID tells whether id can name a container: letters, digits and _ + - .
+func CheckID(id string) error {
+	if id == "." || id == ".." || len(id) > 255 || !validID.MatchString(id) {
+		return fmt.Errorf("%w %q: use letters, digits and _ + - . only, at most 255 of them", ErrID, id)
+	}
+	return nil
+}
+
+// Dir is a container's directory. While a Dir is locked no other rt changes
+// the container.
+type Dir struct {
+	*os.File
+	path string
+}
+
+// Create makes and locks the directory of a new container.
+func Create(root, id string) (*Dir, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(root, 0o711); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(root, id)
+	if err := os.Mkdir(path, 0o700); errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrExist, root)
+	} else if err != nil {
+		return nil, err
+	}
+	d, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Lock(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("%q was deleted while it was created: %w", id, err)
+	}
+	return d, nil
+}
+
+// Open opens the directory of a container.
+func Open(root, id string) (*Dir, error) {
+	if err := CheckID(id); err != nil {
+		return nil, err
+	}
+	d, err := open(filepath.Join(root, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrNotExist, root)
+	}
+	return d, err
+}
+
+func open(path string) (*Dir, error) {
+	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{f, path}, nil
+}
+
+// Lock waits until no other rt works on the container. It fails with
+// ErrNotExist when the container was deleted meanwhile.
+func (d *Dir) Lock() error {
+	for {
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+	mine, err := d.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Stat(d.path)
+	if err != nil || !os.SameFile(mine, now) {
+		return ErrNotExist
+	}
+	return nil
+}
+
+// Locked tells whether some rt works on the container.
+func (d *Dir) Locked() bool {
+	err := unix.Flock(int(d.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if err == nil {
+		_ = unix.Flock(int(d.Fd()), unix.LOCK_UN)
+	}
+	return err == unix.EWOULDBLOCK
+}
+
+// Unlock lets other rts at the container.
+func (d *Dir) Unlock() { _ = unix.Flock(int(d.Fd()), unix.LOCK_UN) }
+
+// Save replaces the state.
+func (d *Dir) Save(s *State) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return d.replace(stateName, data)
+}
+
+// SaveConfig keeps the container's configuration as it was at create.
+func (d *Dir) SaveConfig(data []byte) error { return d.write(configName, data) }
+
+// Config reads the kept configuration.
+func (d *Dir) Config() ([]byte, error) { return d.read(configName) }
+
+// Load reads the state. A container whose directory exists but has no state
+// yet has an empty one.
+func (d *Dir) Load() (*State, error) {
+	data, err := d.read(stateName)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &State{ID: filepath.Base(d.path)}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var s State
+	if err := json.Unmarshal(data, &s); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(d.path, stateName), err)
+	}
+	return &s, nil
+}
+
+func (d *Dir) replace(name string, data []byte) error {
+	fd := int(d.Fd())
+	next := "." + name
+	if err := d.write(next, data); err != nil {
+		return err
+	}
+	if err := unix.Renameat(fd, next, fd, name); err != nil {
+		return &os.PathError{Op: "rename", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return nil
+}
+
+func (d *Dir) write(name string, data []byte) error {
+	fd, err := unix.Openat(int(d.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: filepath.Join(d.path, name), Err: err}
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	_, err = f.Write(data)
+	return err
+}
+
+func (d *Dir) read(name string) ([]byte, error) { return os.ReadFile(filepath.Join(d.path, name)) }
+
+// Remove deletes the directory. The state goes last, so that a crash in the
+// middle leaves a container that can still be deleted.
+func (d *Dir) Remove() error {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != stateName {
+			if err := os.RemoveAll(filepath.Join(d.path, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return os.RemoveAll(d.path)
+}
+
+// List returns the ids of the containers below root.
+func List(root string) ([]string, error) {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && CheckID(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
