@@ -1,0 +1,209 @@
+// Package libcontainer makes and keeps containers as the OCI runtime
+// specification describes them. Any Go program can import it: it needs no
+// second entry point in main, no helper binary and no cgo.
+//
+// A container is made by a small program that rt compiles from the
+// configuration; see packages compile and program.
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/state"
+	"golang.org/x/sys/unix"
+)
+
+// The errors that callers tell apart with errors.Is.
+var (
+	// ErrNotExist: there is no container with this id.
+	ErrNotExist = state.ErrNotExist
+	// ErrExist: the id is taken.
+	ErrExist = state.ErrExist
+	// ErrInvalidID: the id has characters that it must not have.
+	ErrInvalidID = state.ErrID
+	// ErrWrongState: the operation is not allowed in the container's state.
+	ErrWrongState = errors.New("wrong container state")
+)
+
+// The statuses of a container: runtime.md, "State".
+const (
+	Creating = specs.StateCreating
+	Created  = specs.StateCreated
+	Running  = specs.StateRunning
+	Stopped  = specs.StateStopped
+	// Paused is not the specification's, but what engines expect of a
+	// container whose processes are frozen.
+	Paused specs.ContainerState = "paused"
+)
+
+// Container is a container with its state on disk. It must be closed.
+type Container struct {
+	dir   *state.Dir
+	state *state.State
+}
+
+// Load opens the container id below root. The error is ErrNotExist when there
+// is none.
+func Load(root, id string) (*Container, error) {
+	dir, err := state.Open(root, id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := dir.Load()
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return &Container{dir: dir, state: s}, nil
+}
+
+// List opens all containers below root. What disappears meanwhile is left out.
+func List(root string) ([]*Container, error) {
+	ids, err := state.List(root)
+	if err != nil {
+		return nil, err
+	}
+	var list []*Container
+	for _, id := range ids {
+		c, err := Load(root, id)
+		if errors.Is(err, ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return list, err
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// Close gives the container's descriptor back. The container lives on.
+func (c *Container) Close() error { return c.dir.Close() }
+
+// ID is the container's name.
+func (c *Container) ID() string { return c.state.ID }
+
+// Created is the time at which the container was created.
+func (c *Container) Created() time.Time { return c.state.Created }
+
+// OwnerUID is the user id of who created the container.
+func (c *Container) OwnerUID() int { return c.state.UID }
+
+// Rootfs is the root directory of the container on the host.
+func (c *Container) Rootfs() string { return c.state.Rootfs }
+
+// State is the document of runtime.md, "State", as of now.
+func (c *Container) State() specs.State {
+	s := specs.State{
+		Version: c.state.OCIVersion, ID: c.state.ID, Status: c.Status(), Pid: c.state.Pid,
+		Bundle: c.state.Bundle, Annotations: c.state.Annotations,
+	}
+	if s.Status == Stopped {
+		s.Pid = 0
+	}
+	return s
+}
+
+// Status is the container's state by the processes that there are.
+func (c *Container) Status() specs.ContainerState {
+	if c.state.Pid == 0 {
+		if c.dir.Locked() {
+			return Creating
+		}
+		return Stopped // its creator died
+	}
+	p, err := c.process()
+	if err != nil {
+		return Stopped
+	}
+	p.Close()
+	if launch.Waits(c.dir.File) {
+		return Created
+	}
+	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
+		return Paused
+	}
+	return Running
+}
+
+// process opens the container's first process: an error means that it has
+// ended. The pid alone would not do, it may belong to another process by now.
+func (c *Container) process() (*os.File, error) {
+	if c.state.Pid == 0 {
+		return nil, unix.ESRCH
+	}
+	fd, err := unix.PidfdOpen(c.state.Pid, 0)
+	if err != nil {
+		return nil, err
+	}
+	stat, err := readStat(c.state.Pid)
+	if err != nil || stat.start != c.state.StartTime || stat.dead() {
+		unix.Close(fd)
+		return nil, unix.ESRCH
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
+}
+
+// Signal sends a signal to the container's first process. The error is
+// ErrWrongState when there is no process any more.
+func (c *Container) Signal(sig unix.Signal) error {
+	p, err := c.process()
+	if err == nil {
+		defer p.Close()
+		err = unix.PidfdSendSignal(int(p.Fd()), sig, nil, 0)
+	}
+	if err == unix.ESRCH {
+		return fmt.Errorf("container %q: %w: container not running", c.ID(), ErrWrongState)
+	}
+	return err
+}
+
+// SignalAll sends a signal to every process in the container's cgroup.
+func (c *Container) SignalAll(sig unix.Signal) error {
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	pids, err := cg.Pids()
+	if err != nil {
+		return err
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil && err != unix.ESRCH {
+			return fmt.Errorf("kill %d: %w", pid, err)
+		}
+	}
+	return nil
+}
+
+// removeFile removes a file that the container's creation left for its caller,
+// such as a pid file.
+func removeFile(name string) {
+	if name != "" {
+		_ = os.Remove(name)
+	}
+}
+
+// writeFile writes a small file so that readers see all of it or none.
+func writeFile(name, content string) error {
+	tmp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name))
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	f.Close()
+	if err == nil {
+		err = os.Rename(tmp, name)
+	}
+	if err != nil {
+		os.Remove(tmp)
+	}
+	return err
+}

@@ -1,0 +1,436 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// Options say how a container is made.
+type Options struct {
+	// Root is the directory in which containers keep their state.
+	Root string
+	// ID is the container's name: letters, digits and _ + - .
+	ID string
+	// Bundle is the directory with config.json.
+	Bundle string
+
+	// Stdin, Stdout and Stderr are the standard streams of a container
+	// without a terminal. Nil means /dev/null.
+	Stdin, Stdout, Stderr *os.File
+	// Preserve are further descriptors for the container, from 3 on.
+	Preserve []*os.File
+	// Terminal receives the master of the terminal when process.terminal is
+	// set. It must take the file over.
+	Terminal func(master *os.File) error
+
+	// PidFile receives the pid of the container's first process.
+	PidFile string
+	// NoPivot, NoNewKeyring: as the flags of `rt create`.
+	NoPivot, NoNewKeyring bool
+	// SystemdCgroup lets systemd manage the container's cgroup.
+	SystemdCgroup bool
+	// Rootless makes missing permissions over cgroups no error.
+	Rootless bool
+	// Warn is told what the specification wants to be logged. It may be nil.
+	Warn func(message string)
+}
+
+// Create makes a container that waits for Start. If it fails nothing is left
+// of the container.
+func Create(o Options) (*Container, error) {
+	c, p, err := create(&o, true)
+	if err != nil {
+		return nil, err
+	}
+	p.Close()
+	return c, nil
+}
+
+// Run makes a container and starts its process. The caller waits for the
+// process, which is its child, and deletes the container.
+func Run(o Options) (*Container, *Process, error) {
+	c, p, err := create(&o, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, &Process{p}, nil
+}
+
+// creation is a container being made.
+type creation struct {
+	o      *Options
+	gate   bool
+	spec   *specs.Spec
+	config []byte
+	rootfs string
+	dir    *state.Dir
+	state  *state.State
+	cgroup *cgroup.Cgroup
+	plan   *compile.Plan
+	proc   *launch.Process
+	place  *cgroup.Placement
+	limits chan error
+	// lastCap is the highest capability of the kernel.
+	lastCap int
+}
+
+func create(o *Options, gate bool) (*Container, *launch.Process, error) {
+	b := &creation{o: o, gate: gate}
+	if err := b.load(); err != nil {
+		return nil, nil, err
+	}
+	if err := b.reserve(); err != nil {
+		return nil, nil, err
+	}
+	err := b.build()
+	if err != nil {
+		b.undo()
+		return nil, nil, err
+	}
+	b.dir.Unlock()
+	return &Container{dir: b.dir, state: b.state}, b.proc, nil
+}
+
+// load reads the configuration. Nothing on the system has changed when it
+// fails.
+func (b *creation) load() error {
+	if err := state.CheckID(b.o.ID); err != nil {
+		return err
+	}
+	if err := checkKernel(); err != nil {
+		return err
+	}
+	bundle, err := filepath.Abs(b.o.Bundle)
+	if err != nil {
+		return err
+	}
+	b.o.Bundle = bundle
+	if b.spec, b.config, err = spec.Load(bundle); err != nil {
+		return err
+	}
+	if b.rootfs, err = rootfs(bundle, b.spec); err != nil {
+		return err
+	}
+	if b.spec.Process != nil && b.spec.Process.Terminal && b.o.Terminal == nil {
+		return errors.New("process.terminal: is true, but there is nobody to take the terminal: give --console-socket, or run in the foreground")
+	}
+	b.cgroup, err = cgroup.New(b.spec, b.o.ID, b.o.SystemdCgroup, b.o.Rootless)
+	return err
+}
+
+func rootfs(bundle string, s *specs.Spec) (string, error) {
+	path := s.Root.Path
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(bundle, path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("root.path: %w", err)
+	}
+	if !info.IsDir() {
+		return "", fmt.Errorf("root.path: %s is not a directory", path)
+	}
+	return path, nil
+}
+
+// reserve takes the id and remembers what must be cleaned up should rt die.
+func (b *creation) reserve() error {
+	dir, err := state.Create(b.o.Root, b.o.ID)
+	if err != nil {
+		return err
+	}
+	b.dir = dir
+	b.state = &state.State{
+		OCIVersion: b.spec.Version, ID: b.o.ID, Bundle: b.o.Bundle, Rootfs: b.rootfs,
+		Created: time.Now().UTC(), UID: os.Geteuid(), Annotations: b.spec.Annotations,
+		Cgroup: b.cgroup.Config,
+	}
+	pidns := spec.FindNamespace(b.spec, specs.PIDNamespace)
+	b.state.SharedPids = pidns == nil || pidns.Path != ""
+	if spec.FindNamespace(b.spec, specs.MountNamespace) == nil {
+		b.state.RootMount = mountID(b.rootfs)
+	}
+	err = dir.Save(b.state)
+	if err == nil {
+		err = dir.SaveConfig(b.config)
+	}
+	if err != nil {
+		b.undo()
+	}
+	return err
+}
+
+// build does everything that leaves traces outside of the state directory.
+func (b *creation) build() error {
+	if err := b.cgroup.Create(); err != nil {
+		return err
+	}
+	stdio, closeNull, err := b.stdio()
+	if err != nil {
+		return err
+	}
+	defer closeNull()
+	devices := make(chan error, 1)
+	go func() { devices <- b.cgroup.LimitDevices() }()
+	exe, err := b.compileImage(stdio)
+	if deviceErr := <-devices; err == nil {
+		err = deviceErr
+	}
+	if exe != nil {
+		defer exe.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if err := b.launch(exe, stdio); err != nil {
+		return err
+	}
+	b.limits = make(chan error, 1)
+	if b.place.Move == nil {
+		go func() { b.limits <- b.cgroup.Limit() }()
+	}
+	return b.converse()
+}
+
+// compileImage makes the plan and its executable.
+func (b *creation) compileImage(stdio [3]*os.File) (*os.File, error) {
+	if err := b.compile(stdio); err != nil {
+		return nil, err
+	}
+	for _, w := range b.plan.Warnings {
+		if b.o.Warn != nil {
+			b.o.Warn(w)
+		}
+	}
+	im, err := image.Link(b.plan.Program)
+	if err != nil {
+		return nil, err
+	}
+	return im.File()
+}
+
+// compile makes the plan for this machine.
+func (b *creation) compile(stdio [3]*os.File) error {
+	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, stdio)
+	if err != nil {
+		return err
+	}
+	b.lastCap = host.LastCap
+	b.plan, err = compile.Compile(b.spec, host, compile.Options{
+		ID: b.o.ID, Rootfs: b.rootfs, Bundle: b.o.Bundle, NoPivot: b.o.NoPivot, NoNewKeyring: b.o.NoNewKeyring,
+		PreserveFDs: len(b.o.Preserve), Gate: b.gate, MoveCgroup: b.o.SystemdCgroup,
+	})
+	return err
+}
+
+// stdio are the standard streams for the program.
+func (b *creation) stdio() ([3]*os.File, func(), error) {
+	files := [3]*os.File{b.o.Stdin, b.o.Stdout, b.o.Stderr}
+	var null *os.File
+	for i, f := range files {
+		if f != nil {
+			continue
+		}
+		if null == nil {
+			var err error
+			if null, err = os.OpenFile("/dev/null", os.O_RDWR, 0); err != nil {
+				return files, nil, err
+			}
+		}
+		files[i] = null
+	}
+	return files, func() { null.Close() }, nil
+}
+
+// launch starts the program.
+func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
+	control, err := openFiles(b.plan.Files, b.dir)
+	defer closeFiles(control)
+	if err != nil {
+		return err
+	}
+	place, err := b.cgroup.Placement()
+	if err != nil {
+		return err
+	}
+	b.place = place
+	cfg := &launch.Config{
+		Image: exe, CloneFlags: b.plan.CloneFlags, CgroupFD: -1, Prepare: place.Prepare,
+		Files: append(append(stdio[:], b.o.Preserve...), control...), Conversation: 3 + len(b.o.Preserve),
+	}
+	if place.Dir != nil {
+		defer place.Dir.Close()
+		cfg.CgroupFD = int(place.Dir.Fd())
+	}
+	if b.plan.KeepCapabilities {
+		for n := 0; n <= b.lastCap; n++ {
+			cfg.AmbientCaps = append(cfg.AmbientCaps, uintptr(n))
+		}
+	}
+	b.proc, err = launch.Start(cfg)
+	return err
+}
+
+// enterCgroup moves the program to its cgroup, where it could not be born.
+func (b *creation) enterCgroup() error {
+	if err := b.place.Move(b.proc.Pid); err != nil {
+		return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
+	}
+	err := b.cgroup.Limit()
+	b.limits <- nil
+	return err
+}
+
+// converse serves the program's requests until the container is created, or
+// is running when there is no gate.
+func (b *creation) converse() error {
+	for {
+		m, err := b.proc.Receive()
+		if err != nil {
+			return b.died()
+		}
+		switch m.Words[0] {
+		case compile.RequestCgroup:
+			err = b.enterCgroup()
+		case compile.RequestMaps:
+			err = b.writeMaps()
+		case compile.RequestChild:
+			err = b.proc.Adopt(int(m.Words[1]))
+		case compile.RequestTerminal:
+			err = b.takeTerminal(m.File)
+		case compile.RequestReady:
+			return b.ready()
+		case compile.RequestFailure:
+			return b.failure(m)
+		default:
+			err = fmt.Errorf("unknown request %d from the init program", m.Words[0])
+		}
+		if err == nil {
+			err = b.proc.Reply()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// failure puts a failed call into words.
+func (b *creation) failure(m *launch.Message) error {
+	return b.plan.Program.Failure(image.Index(m.Words[1]), unix.Errno(m.Words[2]), unix.ByteSliceToString(m.Text))
+}
+
+// died says how the program ended without a word.
+func (b *creation) died() error {
+	ws := b.proc.Kill()
+	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
+		return errors.New("the init program was killed while it set the container up: is linux.resources.memory.limit too low?")
+	}
+	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
+}
+
+// ready completes the state and lets the program go on.
+func (b *creation) ready() error {
+	err := <-b.limits
+	b.limits = nil
+	if err != nil {
+		return err
+	}
+	if err := b.adjustOOM(); err != nil {
+		return err
+	}
+	stat, err := readStat(b.proc.Pid)
+	if err != nil {
+		return err
+	}
+	b.state.Pid, b.state.StartTime = b.proc.Pid, stat.start
+	if b.gate {
+		b.state.Steps = steps(b.plan)
+	}
+	if err := b.dir.Save(b.state); err != nil {
+		return err
+	}
+	if b.o.PidFile != "" {
+		if err := writeFile(b.o.PidFile, strconv.Itoa(b.proc.Pid)); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+	}
+	if err := b.proc.Reply(); err != nil {
+		return err
+	}
+	if b.gate {
+		return nil
+	}
+	// The socket closes when the user's program is executed.
+	if m, err := b.proc.Receive(); err == nil {
+		return b.failure(m)
+	}
+	return nil
+}
+
+// steps describes what still runs at the start, for the errors of `rt start`.
+func steps(plan *compile.Plan) []state.Step {
+	var list []state.Step
+	for i := plan.Ready; i < len(plan.Program.Instructions); i++ {
+		if ins := &plan.Program.Instructions[i]; ins.Op == program.OpSyscall {
+			list = append(list, state.Step{Index: i, Call: ins.Call.String(), Source: ins.Source, Purpose: ins.Purpose})
+		}
+	}
+	return list
+}
+
+func (b *creation) adjustOOM() error {
+	if b.spec.Process == nil || b.spec.Process.OOMScoreAdj == nil {
+		return nil
+	}
+	adj := strconv.Itoa(*b.spec.Process.OOMScoreAdj)
+	err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", b.proc.Pid), []byte(adj), 0)
+	if errors.Is(err, unix.EACCES) && b.o.Rootless {
+		return nil // only root may lower it
+	}
+	if err != nil {
+		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
+	}
+	return nil
+}
+
+func (b *creation) takeTerminal(master *os.File) error {
+	if master == nil {
+		return errors.New("process.terminal: the init program sent no terminal")
+	}
+	if box := b.spec.Process.ConsoleSize; box != nil {
+		size := unix.Winsize{Row: uint16(box.Height), Col: uint16(box.Width)}
+		if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
+			return fmt.Errorf("process.consoleSize: %w", err)
+		}
+	}
+	return b.o.Terminal(master)
+}
+
+// undo removes everything that was made.
+func (b *creation) undo() {
+	if b.proc != nil {
+		b.proc.Kill()
+		b.proc.Close()
+	}
+	if b.limits != nil && b.place.Move == nil {
+		<-b.limits
+	}
+	removeFile(b.o.PidFile)
+	c := &Container{dir: b.dir, state: b.state}
+	_ = c.remove()
+	b.dir.Close()
+}

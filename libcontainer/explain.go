@@ -1,0 +1,72 @@
+package libcontainer
+
+import (
+	"os"
+
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/program"
+)
+
+// Plan is how a container would be made.
+type Plan struct {
+	// Clone names the flags of the clone(2) that starts the program.
+	Clone string `json:"clone"`
+	// Files are the program's descriptors beside the standard streams.
+	Files []PlanFile `json:"files"`
+	// Steps are the instructions of the program.
+	Steps []PlanStep `json:"steps"`
+	// Warnings are about what is ignored.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// PlanFile is a descriptor that the program is given.
+type PlanFile struct {
+	Number int    `json:"number"`
+	What   string `json:"what"`
+	Path   string `json:"path,omitempty"`
+	Source string `json:"source,omitempty"`
+}
+
+// PlanStep is one instruction: its call, the field of config.json that asked
+// for it, and its purpose.
+type PlanStep struct {
+	Step    int    `json:"step"`
+	Call    string `json:"call"`
+	Source  string `json:"source,omitempty"`
+	Purpose string `json:"purpose"`
+}
+
+// Explain makes the plan of Create without carrying it out: it needs no
+// privileges and changes nothing.
+func Explain(o Options) (*Plan, error) {
+	o.Terminal = func(*os.File) error { return nil }
+	b := &creation{o: &o, gate: true}
+	if err := b.load(); err != nil {
+		return nil, err
+	}
+	if err := b.compile([3]*os.File{}); err != nil {
+		return nil, err
+	}
+	plan := &Plan{Clone: program.CloneFlagNames(b.plan.CloneFlags), Files: []PlanFile{}, Warnings: b.plan.Warnings}
+	for i, f := range b.plan.Files {
+		plan.Files = append(plan.Files, PlanFile{Number: 3 + i, What: fileText(&f), Path: f.Path, Source: f.Source})
+	}
+	p := b.plan.Program
+	for i := range p.Instructions {
+		ins := &p.Instructions[i]
+		plan.Steps = append(plan.Steps, PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose})
+	}
+	return plan, nil
+}
+
+func fileText(f *compile.File) string {
+	switch f.Kind {
+	case compile.Conversation:
+		return "the conversation with rt"
+	case compile.StartSocket:
+		return "the socket at which `rt start` knocks"
+	case compile.Namespace:
+		return "the " + string(f.Namespace) + " namespace " + f.Path
+	}
+	return "a copy of the mounts at " + f.Path
+}

@@ -1,0 +1,129 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// openFiles opens the control descriptors of a plan. The conversation's place
+// stays nil.
+func openFiles(list []compile.File, dir *state.Dir) ([]*os.File, error) {
+	files := make([]*os.File, len(list))
+	for i, f := range list {
+		var err error
+		switch f.Kind {
+		case compile.StartSocket:
+			files[i], err = launch.OpenGate(dir.File)
+		case compile.Namespace:
+			files[i], err = openNamespace(&f)
+		case compile.Tree:
+			files[i], err = openTree(&f)
+		}
+		if err != nil {
+			return files, err
+		}
+	}
+	return files, nil
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// openNamespace opens a namespace and checks that it is one, of the right type.
+func openNamespace(f *compile.File) (*os.File, error) {
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: join the %s namespace: %w", f.Source, f.Namespace, err)
+	}
+	flag, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file that one is bound to", f.Source, f.Path, procName(f.Namespace))
+	}
+	if uint64(flag) != spec.NamespaceFlag(f.Namespace) {
+		file.Close()
+		return nil, fmt.Errorf("%s: %q is a %s namespace, not a %s namespace", f.Source, f.Path, namespaceOf(uint64(flag)), f.Namespace)
+	}
+	return file, nil
+}
+
+func procName(t specs.LinuxNamespaceType) string {
+	for _, n := range spec.Namespaces {
+		if n.Type == t {
+			return n.Proc
+		}
+	}
+	return string(t)
+}
+
+func namespaceOf(flag uint64) specs.LinuxNamespaceType {
+	for _, n := range spec.Namespaces {
+		if n.Flag == flag {
+			return n.Type
+		}
+	}
+	return "different"
+}
+
+// openTree copies a mount tree for a program that may not reach it itself. As
+// in the program's own copy of the host's mounts, nothing propagates back.
+func openTree(f *compile.File) (*os.File, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	recursive := uint(0)
+	if f.Recursive {
+		recursive = unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, f.Path, flags|recursive)
+	if err != nil {
+		return nil, fmt.Errorf("%s: source %q: open_tree: %w", f.Source, f.Path, err)
+	}
+	slave := unix.MountAttr{Propagation: unix.MS_SLAVE}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &slave); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("%s: source %q: mount_setattr: %w", f.Source, f.Path, err)
+	}
+	return os.NewFile(uintptr(fd), f.Path), nil
+}
+
+// writeMaps serves the program of a new user namespace: user_namespaces(7).
+func (b *creation) writeMaps() error {
+	l := b.spec.Linux
+	if os.Geteuid() != 0 {
+		// An unprivileged parent has to give setgroups(2) up first.
+		if err := b.writeMap("setgroups", "deny"); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("linux.gidMappings: %w", err)
+		}
+	}
+	if err := b.writeMap("uid_map", idMap(l.UIDMappings)); err != nil {
+		return fmt.Errorf("linux.uidMappings: %w", err)
+	}
+	if err := b.writeMap("gid_map", idMap(l.GIDMappings)); err != nil {
+		return fmt.Errorf("linux.gidMappings: %w", err)
+	}
+	return nil
+}
+
+func (b *creation) writeMap(name, content string) error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", b.proc.Pid, name), []byte(content), 0)
+}
+
+func idMap(list []specs.LinuxIDMapping) string {
+	s := ""
+	for _, m := range list {
+		s += fmt.Sprintf("%d %d %d\n", m.ContainerID, m.HostID, m.Size)
+	}
+	return s
+}

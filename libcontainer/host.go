@@ -1,0 +1,153 @@
+package libcontainer
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// hostFacts looks at the machine for the compiler: as little as possible, and
+// without changing anything.
+func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.File) (compile.Host, error) {
+	h := compile.Host{LastCap: lastCapability(), Capabilities: ownCapabilities()}
+	h.Privileged = os.Geteuid() == 0 && h.Capabilities&(1<<unix.CAP_SYS_ADMIN) != 0 && ownsMachine()
+	if wantsCgroups(s) && cg != nil {
+		facts, err := cg.Facts()
+		if err != nil {
+			return h, err
+		}
+		h.Cgroup = facts
+	}
+	if p := s.Process; p != nil {
+		if !hasVariable(p.Env, "HOME") {
+			h.Home = homeOf(rootfs, p.User.UID)
+		}
+		if p.User.UID != 0 {
+			for i, f := range stdio {
+				h.OwnStdio[i] = f != nil && ownable(f)
+			}
+		}
+	}
+	return h, nil
+}
+
+func wantsCgroups(s *specs.Spec) bool {
+	for _, m := range s.Mounts {
+		if m.Type == "cgroup" || m.Type == "cgroup2" {
+			return true
+		}
+	}
+	return false
+}
+
+func hasVariable(env []string, name string) bool {
+	for _, e := range env {
+		if strings.HasPrefix(e, name+"=") {
+			return true
+		}
+	}
+	return false
+}
+
+// lastCapability asks the kernel by prctl(2) for the highest capability.
+func lastCapability() int {
+	n := len(spec.Capabilities) - 1
+	known := func(c int) bool {
+		_, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
+		return err == nil
+	}
+	for n > 0 && !known(n) {
+		n--
+	}
+	for n < 63 && known(n+1) {
+		n++
+	}
+	return n
+}
+
+// ownCapabilities is rt's permitted set.
+func ownCapabilities() uint64 {
+	var data [2]unix.CapUserData
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0
+	}
+	return uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
+}
+
+// ownsMachine tells whether rt runs in the first user namespace: only there
+// may it make device nodes.
+func ownsMachine() bool {
+	data, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return true // no user namespaces in this kernel
+	}
+	f := strings.Fields(string(data))
+	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
+}
+
+// ownable tells whether a standard stream may change its owner: what somebody
+// made for this container, not a device that others use.
+func ownable(f *os.File) bool {
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return false
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFREG:
+		return true
+	}
+	return false
+}
+
+// homeOf looks a user up in the image's /etc/passwd. The file is opened inside
+// the root file system, wherever its symlinks point.
+func homeOf(rootfs string, uid uint32) string {
+	dir, err := unix.Open(rootfs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "/"
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, "etc/passwd", &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return "/"
+	}
+	f := os.NewFile(uintptr(fd), "passwd")
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "/"
+	}
+	const limit = 1 << 20 // bytes; an image must not keep rt busy
+	lines := bufio.NewScanner(io.LimitReader(f, limit))
+	for lines.Scan() {
+		// passwd(5): name:password:UID:GID:comment:home:shell
+		fields := strings.Split(lines.Text(), ":")
+		if len(fields) >= 6 && fields[2] == strconv.FormatUint(uint64(uid), 10) && fields[5] != "" {
+			return fields[5]
+		}
+	}
+	return "/"
+}
+
+// checkKernel gives an old kernel one clear sentence.
+func checkKernel() error {
+	err := unix.MountSetattr(-1, "", 0, &unix.MountAttr{})
+	if errors.Is(err, unix.ENOSYS) {
+		var u unix.Utsname
+		_ = unix.Uname(&u)
+		return fmt.Errorf("rt needs Linux 5.14 or later (openat2, pidfd, mount_setattr); this is %s", unix.ByteSliceToString(u.Release[:]))
+	}
+	return nil
+}
