@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sys/unix"
+)
+
+// withContainer opens the one container that the arguments name.
+func withContainer(cmd *cli.Command, id string, f func(*libcontainer.Container) error) error {
+	c, err := libcontainer.Load(cmd.String("root"), id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return f(c)
+}
+
+func startCommand() *cli.Command {
+	return &cli.Command{
+		Name:         "start",
+		Usage:        "start the process of a created container",
+		ArgsUsage:    "<container-id>",
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			id, err := oneID(cmd)
+			if err != nil {
+				return err
+			}
+			return withContainer(cmd, id, (*libcontainer.Container).Start)
+		},
+	}
+}
+
+func killCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "kill",
+		Usage:     "send a signal (default: SIGTERM) to the process of a container",
+		ArgsUsage: "<container-id> [signal]",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "send it to all processes of the container"},
+		},
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			args := cmd.Args().Slice()
+			if len(args) < 1 || len(args) > 2 {
+				return fmt.Errorf("kill: needs a container id and at most one signal, not %d arguments", len(args))
+			}
+			name := "SIGTERM"
+			if len(args) == 2 {
+				name = args[1]
+			}
+			sig, err := parseSignal(name)
+			if err != nil {
+				return err
+			}
+			return withContainer(cmd, args[0], func(c *libcontainer.Container) error {
+				if cmd.Bool("all") {
+					return c.SignalAll(sig)
+				}
+				return c.Signal(sig)
+			})
+		},
+	}
+}
+
+// parseSignal reads a signal's number, or its name with or without SIG.
+func parseSignal(s string) (unix.Signal, error) {
+	const last = 64 // SIGRTMAX, signal(7)
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 0 || n > last {
+			return 0, fmt.Errorf("signal %d is outside 0 to %d", n, last)
+		}
+		return unix.Signal(n), nil
+	}
+	name := strings.ToUpper(s)
+	if !strings.HasPrefix(name, "SIG") {
+		name = "SIG" + name
+	}
+	if sig := unix.SignalNum(name); sig != 0 {
+		return sig, nil
+	}
+	if sig, ok := realTime(name); ok {
+		return sig, nil
+	}
+	return 0, fmt.Errorf("%q is not a signal: give a number, or a name such as KILL or SIGRTMIN+1", s)
+}
+
+// realTime reads SIGRTMIN+N and SIGRTMAX-N as the C library counts them.
+func realTime(name string) (unix.Signal, bool) {
+	const rtMin, rtMax = 34, 64
+	for prefix, base := range map[string]int{"SIGRTMIN": rtMin, "SIGRTMAX": rtMax} {
+		rest, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		n := 0
+		if rest != "" {
+			var err error
+			if n, err = strconv.Atoi(rest); err != nil {
+				return 0, false
+			}
+		}
+		if sig := base + n; sig >= rtMin && sig <= rtMax {
+			return unix.Signal(sig), true
+		}
+	}
+	return 0, false
+}
+
+func deleteCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "delete",
+		Usage:     "delete containers that have stopped, and all that is left of them",
+		ArgsUsage: "<container-id>...",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill a container that still runs; no container is no error"},
+		},
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.Args().Len() == 0 {
+				return errors.New("delete: needs a container id")
+			}
+			force := cmd.Bool("force")
+			var errs []error
+			for _, id := range cmd.Args().Slice() {
+				err := withContainer(cmd, id, func(c *libcontainer.Container) error { return c.Delete(force) })
+				if err != nil && !(force && errors.Is(err, libcontainer.ErrNotExist)) {
+					errs = append(errs, err)
+				}
+			}
+			return errors.Join(errs...)
+		},
+	}
+}

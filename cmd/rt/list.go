@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/urfave/cli/v3"
+)
+
+// containerState is the state document as runc prints it: the specification's,
+// with some fields more.
+type containerState struct {
+	Version     string               `json:"ociVersion"`
+	ID          string               `json:"id"`
+	Pid         int                  `json:"pid"`
+	Status      specs.ContainerState `json:"status"`
+	Bundle      string               `json:"bundle"`
+	Rootfs      string               `json:"rootfs"`
+	Created     time.Time            `json:"created"`
+	Annotations map[string]string    `json:"annotations,omitempty"`
+	Owner       string               `json:"owner"`
+}
+
+func describe(c *libcontainer.Container) containerState {
+	s := c.State()
+	return containerState{
+		Version: s.Version, ID: s.ID, Pid: s.Pid, Status: s.Status, Bundle: s.Bundle, Rootfs: c.Rootfs(),
+		Created: c.Created(), Annotations: s.Annotations, Owner: userName(c.OwnerUID()),
+	}
+}
+
+func userName(uid int) string {
+	id := strconv.Itoa(uid)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "#" + id
+}
+
+func stateCommand() *cli.Command {
+	return &cli.Command{
+		Name:         "state",
+		Usage:        "print the state of a container as JSON",
+		ArgsUsage:    "<container-id>",
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			id, err := oneID(cmd)
+			if err != nil {
+				return err
+			}
+			return withContainer(cmd, id, func(c *libcontainer.Container) error {
+				return printJSON(describe(c))
+			})
+		},
+	}
+}
+
+func printJSON(v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Println(string(data))
+	return err
+}
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "list",
+		Usage: "list the containers below --root",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`FORMAT` of the list: table or json"},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print container ids only"},
+		},
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			containers, err := libcontainer.List(cmd.String("root"))
+			states := make([]containerState, 0, len(containers))
+			for _, c := range containers {
+				states = append(states, describe(c))
+				c.Close()
+			}
+			if err != nil {
+				return err
+			}
+			if cmd.Bool("quiet") {
+				for _, s := range states {
+					fmt.Println(s.ID)
+				}
+				return nil
+			}
+			switch format := cmd.String("format"); format {
+			case "table":
+				return printTable(states)
+			case "json":
+				return json.NewEncoder(os.Stdout).Encode(states)
+			default:
+				return fmt.Errorf("--format: %q is not one of table, json", format)
+			}
+		},
+	}
+}
+
+func printTable(states []containerState) error {
+	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
+	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
+	for _, s := range states {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/rtcontainers/rt/spec"
+	"github.com/urfave/cli/v3"
+)
+
+func specCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "spec",
+		Usage: "write a default config.json",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
+			&cli.BoolFlag{Name: "rootless", Usage: "for a container without privileges"},
+		},
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			s := spec.Default()
+			if cmd.Bool("rootless") {
+				spec.Rootless(s)
+			}
+			data, err := json.MarshalIndent(s, "", "\t")
+			if err != nil {
+				return err
+			}
+			name := filepath.Join(cmd.String("bundle"), spec.ConfigName)
+			f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("spec: %s exists: move it away, or choose another --bundle", name)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = f.Write(append(data, '\n'))
+			return errors.Join(err, f.Close())
+		},
+	}
+}
+
+func featuresCommand() *cli.Command {
+	return &cli.Command{
+		Name:         "features",
+		Usage:        "print what rt supports as JSON",
+		OnUsageError: usageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			return printJSON(spec.Features(map[string]string{
+				"com.github.rtcontainers.rt.version": version,
+				"com.github.rtcontainers.rt.commit":  buildCommit(),
+			}))
+		},
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/containerd/console"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sys/unix"
+)
+
+// consoleSocket returns what hands a terminal to the listener of
+// --console-socket, or nil without one.
+func consoleSocket(cmd *cli.Command) (func(*os.File) error, error) {
+	path := cmd.String("console-socket")
+	if path == "" {
+		return nil, nil
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("--console-socket: %w", err)
+	}
+	return func(master *os.File) error {
+		defer conn.Close()
+		defer master.Close()
+		// The name is for the receiver's information only.
+		_, _, err := conn.(*net.UnixConn).WriteMsgUnix([]byte("/dev/ptmx"), unix.UnixRights(int(master.Fd())), nil)
+		if err != nil {
+			return fmt.Errorf("--console-socket: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// foreground connects a container's terminal with the caller's.
+type foreground struct {
+	own, container console.Console
+	done           chan struct{}
+}
+
+// take puts the caller's terminal, if there is one, into raw mode and copies
+// both ways.
+func (t *foreground) take(master *os.File) error {
+	c, err := console.ConsoleFromFile(master)
+	if err != nil {
+		return fmt.Errorf("process.terminal: %w", err)
+	}
+	t.container, t.done = c, make(chan struct{})
+	if own, err := console.ConsoleFromFile(os.Stdin); err == nil {
+		t.own = own
+		if err := own.SetRaw(); err != nil {
+			return err
+		}
+		t.resize()
+	}
+	go func() { _, _ = io.Copy(master, os.Stdin) }()
+	go func() {
+		_, _ = io.Copy(os.Stdout, master) // ends with EIO, when the last process closes it
+		close(t.done)
+	}()
+	return nil
+}
+
+// resize gives the container's terminal the size of the caller's.
+func (t *foreground) resize() {
+	if t != nil && t.own != nil && t.container != nil {
+		_ = t.container.ResizeFrom(t.own)
+	}
+}
+
+// restore waits for the last output and gives the caller's terminal back.
+func (t *foreground) restore() {
+	if t == nil || t.container == nil {
+		return
+	}
+	<-t.done
+	if t.own != nil {
+		_ = t.own.Reset()
+	}
+	t.container = nil
+}
