@@ -151,9 +151,15 @@ func (c *Container) process() (*os.File, error) {
 }
 
 // Signal sends a signal to the container's first process. The error is
-// ErrWrongState when there is no process any more.
+// ErrWrongState when there is no process any more. SIGKILL ends the whole
+// container, as the kernel sees to it where that process is the init of a pid
+// namespace.
 func (c *Container) Signal(sig unix.Signal) error {
 	p, err := c.process()
+	if err == nil && sig == unix.SIGKILL && c.state.SharedPids {
+		p.Close()
+		return c.SignalAll(sig)
+	}
 	if err == nil {
 		defer p.Close()
 		err = unix.PidfdSendSignal(int(p.Fd()), sig, nil, 0)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -312,6 +313,8 @@ func (b *creation) converse() error {
 			err = b.proc.Adopt(int(m.Words[1]))
 		case compile.RequestTerminal:
 			err = b.takeTerminal(m.File)
+		case compile.RequestPath:
+			err = b.makePath(m)
 		case compile.RequestReady:
 			return b.ready()
 		case compile.RequestFailure:
@@ -330,7 +333,17 @@ func (b *creation) converse() error {
 
 // failure puts a failed call into words.
 func (b *creation) failure(m *launch.Message) error {
-	return b.plan.Program.Failure(image.Index(m.Words[1]), unix.Errno(m.Words[2]), unix.ByteSliceToString(m.Text))
+	return b.plan.Program.Failure(image.Index(m.Words[1]), unix.Errno(m.Words[2]), kernelLog(m.Text))
+}
+
+// kernelLog is a message of a file system context: fsopen(2) puts a letter for
+// its kind before it and ends it with a new line.
+func kernelLog(b []byte) string {
+	s := strings.TrimSpace(unix.ByteSliceToString(b))
+	if len(s) > 2 && s[1] == ' ' {
+		s = s[2:]
+	}
+	return s
 }
 
 // died says how the program ended without a word.

@@ -127,3 +127,22 @@ func idMap(list []specs.LinuxIDMapping) string {
 	}
 	return s
 }
+
+// hostRoot is who the root of the container's new user namespace is on the
+// host.
+func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
+	if s.Linux == nil {
+		return 0, 0, false
+	}
+	find := func(list []specs.LinuxIDMapping) (int, bool) {
+		for _, m := range list {
+			if m.ContainerID == 0 && m.Size > 0 {
+				return int(m.HostID), true
+			}
+		}
+		return 0, false
+	}
+	uid, okUID := find(s.Linux.UIDMappings)
+	gid, okGID := find(s.Linux.GIDMappings)
+	return uid, gid, okUID && okGID
+}

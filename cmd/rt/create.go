@@ -105,7 +105,8 @@ func preserved(n int) ([]*os.File, error) {
 	}
 	var files []*os.File
 	for fd := 3; fd < 3+n; fd++ {
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		// What rt was given survived its execve; what rt opened itself would not.
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 			return nil, fmt.Errorf("--preserve-fds: descriptor %d is not open", fd)
 		}
 		files = append(files, os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd)))

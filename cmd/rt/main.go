@@ -65,6 +65,7 @@ To run a container from the bundle in ./mybundle:
 			&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "ignore missing permissions over cgroups: true, false or auto"},
 		},
 		Before:                 setUp,
+		Action:                 noCommand,
 		HideHelpCommand:        true,
 		UseShortOptionHandling: false,
 		ExitErrHandler:         func(context.Context, *cli.Command, error) {},
@@ -74,6 +75,14 @@ To run a container from the bundle in ./mybundle:
 			listCommand(), specCommand(), featuresCommand(), explainCommand(),
 		},
 	}
+}
+
+// noCommand runs when no command has the name that was given.
+func noCommand(_ context.Context, cmd *cli.Command) error {
+	if name := cmd.Args().First(); name != "" {
+		return fmt.Errorf("%q is not a command; see `rt --help`", name)
+	}
+	return cli.ShowAppHelp(cmd)
 }
 
 func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {

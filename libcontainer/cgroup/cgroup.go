@@ -209,7 +209,7 @@ func (c *Cgroup) Limit() error {
 
 func (c *Cgroup) set(r *cgroups.Resources) error {
 	if err := c.manager.Set(r); err != nil {
-		return fmt.Errorf("linux.resources: %w", err)
+		return fmt.Errorf("%s: %w", field(err), err)
 	}
 	return nil
 }

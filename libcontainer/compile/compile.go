@@ -103,6 +103,21 @@ type File struct {
 	Source string
 }
 
+// PathKind is what a Path is to be.
+type PathKind uint8
+
+// The kinds of paths that mounts need.
+const (
+	Directory PathKind = iota
+	EmptyFile
+)
+
+// Path is a path in the container that the program may ask its parent to make.
+type Path struct {
+	Name string
+	Kind PathKind
+}
+
 // Plan is everything that launching a container needs.
 type Plan struct {
 	Program *program.Program
@@ -110,6 +125,8 @@ type Plan struct {
 	CloneFlags uint64
 	// Files are the control descriptors.
 	Files []File
+	// Paths are what RequestPath refers to.
+	Paths []Path
 	// KeepCapabilities asks the launcher to carry the capabilities through
 	// the program's own execve (the first process of a user namespace has no
 	// mapped user id yet).
@@ -135,6 +152,9 @@ const (
 	RequestReady = 4
 	// RequestCgroup asks to be moved to the container's cgroup.
 	RequestCgroup = 5
+	// RequestPath brings the container's root directory and asks to make the
+	// path of Plan.Paths in the argument there.
+	RequestPath = 6
 	// RequestFailure reports a failed call: the address of its record, the
 	// errno, and the kernel's words about it, if there are any.
 	RequestFailure = 255
@@ -239,6 +259,21 @@ func (c *compiler) ask(msg program.Arg, what string) program.Reg {
 	c.Do(program.Write, program.R(c.conv), msg, program.Imm(RequestSize)).For("tell the parent: " + what)
 	c.await(r)
 	return r
+}
+
+// sendFile sends a request together with a descriptor, by SCM_RIGHTS (unix(7)),
+// and waits until the parent has served it.
+func (c *compiler) sendFile(fd program.Reg, code, arg uint64, purpose string) {
+	msg := c.Struct("request", program.U64(code), program.U64(arg))
+	iov := c.Struct("iovec", program.Ptr(msg), program.U64(RequestSize))
+	const cmsgLen = 20 // CMSG_LEN(4): a header of 16 bytes and one descriptor
+	control := c.WritableStruct("control message", program.U64(cmsgLen), program.U32(unix.SOL_SOCKET), program.U32(unix.SCM_RIGHTS), program.U64(0))
+	hdr := c.Struct("msghdr", program.U64(0), program.U64(0), program.Ptr(iov), program.U64(1), program.Ptr(control), program.U64(24), program.U64(0))
+	c.Store(fd, 4, control.Plus(16))
+	c.Do(program.Sendmsg, program.R(c.conv), program.At(hdr), program.Imm(0)).For(purpose)
+	r := c.Reg()
+	c.await(r)
+	c.Free(r)
 }
 
 // await reads the parent's one byte. No byte: the parent is gone, and so must

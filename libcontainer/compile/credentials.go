@@ -94,6 +94,11 @@ func (c *compiler) capSets() (s capSets, ok bool) {
 				c.warn("process.capabilities.%s[%d]: rt has not got %s itself and cannot grant it, ignored", set.name, i, name)
 				continue
 			}
+			if set.name == "ambient" && s.permitted&s.inheritable&(1<<n) == 0 {
+				// capabilities(7): the kernel would refuse to raise it.
+				c.warn("process.capabilities.ambient[%d]: %s is not in both permitted and inheritable and cannot be ambient, ignored", i, name)
+				continue
+			}
 			*set.mask |= 1 << n
 		}
 	}

@@ -39,7 +39,7 @@ func (c *compiler) devices() {
 	dev := c.Reg()
 	c.Source("linux.devices", "open /dev")
 	c.target(dev, "/dev", inRoot, "linux.devices", func() {
-		c.makePath(dev, "/dev", inRoot, c.makeDirectory)
+		c.makePath(dev, "/dev", inRoot, Directory)
 	})
 	for _, d := range DefaultDevices {
 		c.Source("linux.devices", "make the default device "+d.Path)
@@ -87,7 +87,7 @@ func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
 		opened = c.Reg()
 		parent := path.Dir(path.Clean(d.Path))
 		c.target(opened, parent, inRoot, field, func() {
-			c.makePath(opened, parent, inRoot, c.makeDirectory)
+			c.makePath(opened, parent, inRoot, Directory)
 		})
 		dir, name = opened, path.Base(d.Path)
 	}
@@ -123,7 +123,7 @@ func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
 	}
 	target := c.Reg()
 	c.target(target, d.Path, inRoot, field, func() {
-		c.makePath(target, d.Path, inRoot, c.makeFile)
+		c.makePath(target, d.Path, inRoot, EmptyFile)
 	})
 	c.moveMount(tree, target)
 	c.close(target, tree)

@@ -95,11 +95,11 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 		dir, isDir, made := c.Reg(), c.NewLabel("directory"), c.NewLabel("made")
 		c.Do(program.Openat, program.R(tree), c.Str("."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(dir).Ignore(unix.ENOTDIR)
 		c.Branch(dir, program.Ge, 0, isDir)
-		c.makePath(target, m.Destination, inRoot, c.makeFile)
+		c.makePath(target, m.Destination, inRoot, EmptyFile)
 		c.Jump(made)
 		c.Bind(isDir)
 		c.Do(program.Close, program.R(dir))
-		c.makePath(target, m.Destination, inRoot, c.makeDirectory)
+		c.makePath(target, m.Destination, inRoot, Directory)
 		c.Bind(made)
 		c.Free(dir)
 	})
@@ -191,7 +191,7 @@ func (c *compiler) remount(m *specs.Mount, o mountOptions) {
 func (c *compiler) attach(field, destination string, resolve uint64, mount program.Reg) {
 	target := c.Reg()
 	c.target(target, destination, resolve, field, func() {
-		c.makePath(target, destination, resolve, c.makeDirectory)
+		c.makePath(target, destination, resolve, Directory)
 	})
 	c.moveMount(mount, target)
 	c.close(target)

@@ -41,25 +41,27 @@ func components(name string) []string {
 }
 
 // makePath creates name below the root, one component at a time, and leaves it
-// opened in dst. The last component is what last makes of it.
-func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, last func(parent program.Arg, comp string)) {
+// opened in dst. A component that is a symlink to nowhere needs judgement: the
+// parent makes the path then.
+func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind PathKind) {
 	parent, next := c.Reg(), c.Reg()
 	comps := components(name)
 	up := program.R(c.root)
+	byParent, made := c.NewLabel("let the parent create "+name), c.NewLabel("created "+name)
 	prefix := ""
 	for i, comp := range comps {
 		prefix = path.Join(prefix, comp)
-		have := c.NewLabel("have " + prefix)
-		flags := uint64(unix.O_PATH | unix.O_DIRECTORY)
 		if i == len(comps)-1 {
-			last(up, comp)
-			c.openat2(dst, program.R(c.root), prefix, unix.O_PATH, resolve)
+			c.makeLast(up, comp, kind)
+			c.openat2(dst, program.R(c.root), prefix, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
 			break
 		}
+		have := c.NewLabel("have " + prefix)
+		flags := uint64(unix.O_PATH | unix.O_DIRECTORY)
 		c.openat2(next, program.R(c.root), prefix, flags, resolve).Ignore(unix.ENOENT)
 		c.Branch(next, program.Ge, 0, have)
 		c.Do(program.Mkdirat, up, c.Str(comp), program.Imm(0o755)).Ignore(unix.EEXIST)
-		c.openat2(next, program.R(c.root), prefix, flags, resolve)
+		c.openat2(next, program.R(c.root), prefix, flags, resolve).OnError(byParent, unix.ENOENT)
 		c.Bind(have)
 		if i > 0 {
 			c.Do(program.Close, program.R(parent))
@@ -70,20 +72,23 @@ func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, last f
 	if len(comps) > 1 {
 		c.Do(program.Close, program.R(parent))
 	}
+	c.Jump(made)
+	c.Bind(byParent)
+	c.plan.Paths = append(c.plan.Paths, Path{Name: name, Kind: kind})
+	c.sendFile(c.root, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
+	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve)
+	c.Bind(made)
 	c.Free(parent, next)
 }
 
-// makeDirectory is the last step of makePath for a directory.
-func (c *compiler) makeDirectory(parent program.Arg, comp string) {
-	c.Do(program.Mkdirat, parent, c.Str(comp), program.Imm(0o755)).Ignore(unix.EEXIST)
-}
-
-// makeFile is the last step of makePath for an empty file to mount over.
-func (c *compiler) makeFile(parent program.Arg, comp string) {
-	fd := c.Reg()
-	c.Do(program.Openat, parent, c.Str(comp), program.Imm(unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC), program.Imm(0o644)).To(fd)
-	c.Do(program.Close, program.R(fd))
-	c.Free(fd)
+// makeLast is the last step of makePath: a directory, or an empty file to
+// mount over.
+func (c *compiler) makeLast(parent program.Arg, comp string, kind PathKind) {
+	if kind == Directory {
+		c.Do(program.Mkdirat, parent, c.Str(comp), program.Imm(0o755)).Ignore(unix.EEXIST)
+		return
+	}
+	c.Do(program.Mknodat, parent, c.Str(comp), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).Ignore(unix.EEXIST)
 }
 
 // maskedPaths hides linux.maskedPaths: directories below an empty read-only

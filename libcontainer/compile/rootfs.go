@@ -106,7 +106,7 @@ func (c *compiler) workingDirectory() {
 	c.Source("process.cwd", "find the working directory "+p.Cwd)
 	dir := c.Reg()
 	c.target(dir, p.Cwd, inRoot, "process.cwd", func() {
-		c.makePath(dir, p.Cwd, inRoot, c.makeDirectory)
+		c.makePath(dir, p.Cwd, inRoot, Directory)
 	})
 	c.close(dir)
 }

@@ -19,7 +19,7 @@ func (c *compiler) terminal() {
 	c.checkDevice(master, 5, 2, "/dev/pts/ptmx is not a terminal multiplexer; a terminal needs a devpts mount on /dev/pts")
 	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCSPTLCK), program.At(c.Bytes("zero", make([]byte, 8))))
 	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).To(slave)
-	c.sendTerminal(master)
+	c.sendFile(master, RequestTerminal, 0, "send the terminal's master to the parent")
 	c.console(slave)
 	c.Source("process.terminal", "make the terminal the standard streams")
 	for fd := range 3 {
@@ -33,20 +33,6 @@ func (c *compiler) terminal() {
 	c.close(slave, master)
 }
 
-// sendTerminal sends the master by SCM_RIGHTS (unix(7)).
-func (c *compiler) sendTerminal(master program.Reg) {
-	msg := c.Struct("terminal request", program.U64(RequestTerminal), program.U64(0))
-	iov := c.Struct("iovec", program.Ptr(msg), program.U64(RequestSize))
-	const cmsgLen = 20 // CMSG_LEN(4): a header of 16 bytes and one descriptor
-	control := c.WritableStruct("control message", program.U64(cmsgLen), program.U32(unix.SOL_SOCKET), program.U32(unix.SCM_RIGHTS), program.U64(0))
-	hdr := c.Struct("msghdr", program.U64(0), program.U64(0), program.Ptr(iov), program.U64(1), program.Ptr(control), program.U64(24), program.U64(0))
-	c.Store(master, 4, control.Plus(16))
-	c.Do(program.Sendmsg, program.R(c.conv), program.At(hdr), program.Imm(0)).For("send the terminal's master to the parent")
-	r := c.Reg()
-	c.await(r)
-	c.Free(r)
-}
-
 // console binds the terminal to /dev/console.
 func (c *compiler) console(slave program.Reg) {
 	if c.foreignDev() {
@@ -56,7 +42,7 @@ func (c *compiler) console(slave program.Reg) {
 	tree, target := c.Reg(), c.Reg()
 	c.Do(program.OpenTree, program.R(slave), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(tree)
 	c.target(target, "/dev/console", inRoot, "process.terminal", func() {
-		c.makePath(target, "/dev/console", inRoot, c.makeFile)
+		c.makePath(target, "/dev/console", inRoot, EmptyFile)
 	})
 	c.moveMount(tree, target)
 	c.close(target, tree)

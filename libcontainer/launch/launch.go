@@ -85,7 +85,7 @@ func start(cfg *Config) (*Process, error) {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
 	defer unix.Close(pair[1])
-	files := make([]uintptr, len(cfg.Files))
+	files := make([]uintptr, len(cfg.Files), len(cfg.Files)+1)
 	for i, f := range cfg.Files {
 		if i == cfg.Conversation {
 			files[i] = uintptr(pair[1])
@@ -93,6 +93,10 @@ func start(cfg *Config) (*Process, error) {
 		}
 		files[i] = f.Fd()
 	}
+	// The image is one of the files, too: its own number may be needed for
+	// another of them in the child.
+	exe := "/proc/self/fd/" + strconv.Itoa(len(files))
+	files = append(files, cfg.Image.Fd())
 	pidfd := -1
 	attr := &syscall.ProcAttr{
 		Env:   []string{},
@@ -106,7 +110,7 @@ func start(cfg *Config) (*Process, error) {
 	if cfg.CgroupFD >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cfg.CgroupFD
 	}
-	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(int(cfg.Image.Fd())), []string{"rt-init"}, attr)
+	pid, err := syscall.ForkExec(exe, []string{"rt-init"}, attr)
 	runtime.KeepAlive(cfg)
 	if err != nil {
 		unix.Close(pair[0])

@@ -1,0 +1,93 @@
+# Two targets do everything on a fresh Debian or Ubuntu with Go:
+#
+#   make demo    build rt, make a bundle, run it
+#   make test    install what the tests need, run all of them
+
+VERSION := 0.1.0-dev
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+
+export CGO_ENABLED := 0
+# What must not come from the builder's machine stays out of the binary.
+LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: all build build-arm64 install lint demo test unit arm64 integration conformance bench bench-bars fuzz docs-test packages clean
+
+all: build
+
+build:
+	$(BUILD) -o bin/rt ./cmd/rt
+
+build-arm64:
+	GOARCH=arm64 $(BUILD) -o bin/rt-arm64 ./cmd/rt
+
+install: build
+	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt
+
+clean:
+	rm -rf bin mybundle
+
+# Packages are installed only when one is missing, so that a machine without a
+# network can repeat the tests.
+PACKAGES := busybox-static crun gcc git jq libc6-dev qemu-user-static runc uidmap
+packages:
+	@tests/packages $(PACKAGES)
+
+demo: build
+	@tests/packages busybox-static jq
+	@tests/demo bin/rt
+
+lint:
+	@test -z "$$(gofmt -l cmd libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
+	$(GO) vet ./...
+	cd tests/conformance && $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
+
+test: packages lint unit arm64 build build-arm64 integration docs-test conformance bench-smoke
+
+unit:
+	$(GO) test ./cmd/... ./libcontainer/... ./spec/... ./tests/bench/...
+
+# The interpreter of the other architecture, in user-mode emulation.
+arm64: build-arm64
+	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/program/image
+	cd libcontainer/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.v=false
+
+# The same tests in every layout of cgroups that the machine can show.
+integration: build
+	$(GO) test -c -o bin/integration.test ./tests/integration
+	for view in hybrid v1 v2; do \
+		echo "== integration, cgroups: $$view"; \
+		(cd tests/integration && RT=$(CURDIR)/bin/rt ../view $$view $(CURDIR)/bin/integration.test -test.timeout 15m) || exit 1; \
+	done
+
+docs-test: build
+	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
+
+conformance: build
+	cd tests/conformance && $(GO) run . -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance
+
+# The comparison with crun and runc that the documentation shows.
+RUNS ?= 100
+bench: build packages
+	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs $(RUNS) -markdown bin/bench.md
+
+# The project's bars: a regression in speed fails here. It is no part of the
+# tests, since a busy machine would decide them.
+bench-bars: build packages
+	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs $(RUNS) -cases run-default \
+		-bar run-default:v2:crun:0.75 -bar run-default:v2:runc:0.30 \
+		-bar run-default:v1:crun:0.50 -bar run-default:v1:runc:0.20
+
+# Proves in the tests that the comparison still runs.
+.PHONY: bench-smoke
+bench-smoke: build
+	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs 3 -warmup 1
+
+FUZZTIME ?= 20s

@@ -1,0 +1,42 @@
+package cgroup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// fields maps the files of cgroups(7) to the fields of linux.resources that
+// are written to them, for errors. The longest prefix counts.
+var fields = []struct{ file, field string }{
+	{"memory.limit_in_bytes", "memory.limit"}, {"memory.max", "memory.limit"},
+	{"memory.soft_limit_in_bytes", "memory.reservation"}, {"memory.low", "memory.reservation"},
+	{"memory.memsw.limit_in_bytes", "memory.swap"}, {"memory.swap.max", "memory.swap"},
+	{"memory.kmem", "memory.kernel"}, {"memory.swappiness", "memory.swappiness"}, {"memory.oom_control", "memory.disableOOMKiller"},
+	{"memory", "memory"},
+	{"cpu.shares", "cpu.shares"}, {"cpu.weight", "cpu.shares"}, {"cpu.cfs_quota_us", "cpu.quota"}, {"cpu.cfs_period_us", "cpu.period"},
+	{"cpu.cfs_burst_us", "cpu.burst"}, {"cpu.max.burst", "cpu.burst"}, {"cpu.max", "cpu.quota"}, {"cpu.idle", "cpu.idle"},
+	{"cpu.rt_runtime_us", "cpu.realtimeRuntime"}, {"cpu.rt_period_us", "cpu.realtimePeriod"},
+	{"cpuset.cpus", "cpu.cpus"}, {"cpuset.mems", "cpu.mems"},
+	{"pids.max", "pids.limit"}, {"blkio", "blockIO"}, {"io", "blockIO"}, {"hugetlb", "hugepageLimits"},
+	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
+}
+
+// field is the part of the configuration that an error of the library is
+// about, as far as it names the file.
+func field(err error) string {
+	const all = "linux.resources"
+	var path *os.PathError
+	if !errors.As(err, &path) {
+		return all
+	}
+	name := filepath.Base(path.Path)
+	file, of := "", all
+	for _, f := range fields {
+		if strings.HasPrefix(name, f.file) && len(f.file) > len(file) {
+			file, of = f.file, all+"."+f.field
+		}
+	}
+	return of
+}

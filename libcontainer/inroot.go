@@ -1,0 +1,137 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"runtime"
+	"strings"
+
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"golang.org/x/sys/unix"
+)
+
+// makePath serves a program that met a symlink to nowhere on the way to a
+// mount point.
+func (b *creation) makePath(m *launch.Message) error {
+	if m.File == nil || m.Words[1] >= uint64(len(b.plan.Paths)) {
+		return errors.New("the init program asked for an unknown path")
+	}
+	defer m.File.Close()
+	p := b.plan.Paths[m.Words[1]]
+	err := b.asContainerRoot(func() error { return makeInRoot(m.File, p.Name, p.Kind) })
+	if err != nil {
+		return fmt.Errorf("create the mount point %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// asContainerRoot runs f on a thread whose new files belong to the root of the
+// container's user namespace: a file system of the container knows no others.
+func (b *creation) asContainerRoot(f func() error) error {
+	uid, gid, mapped := hostRoot(b.spec)
+	if !mapped {
+		return f()
+	}
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // not unlocked: the thread ends with its identity
+		_ = unix.Setfsgid(gid)
+		_ = unix.Setfsuid(uid)
+		done <- f()
+	}()
+	return <-done
+}
+
+// maxSymlinks is the kernel's own limit, path_resolution(7).
+const maxSymlinks = 40
+
+// makeInRoot creates name below root as if root were the root directory, also
+// where symlinks on the way point to what does not exist. Every step is taken
+// from an open directory, so that nothing leads outside.
+func makeInRoot(root *os.File, name string, kind compile.PathKind) error {
+	w := walk{dirs: []int{int(root.Fd())}}
+	defer w.up(1)
+	rest := components(name)
+	for links := 0; len(rest) > 0; {
+		comp := rest[0]
+		rest = rest[1:]
+		if comp == ".." {
+			w.up(max(len(w.dirs)-1, 1))
+			continue
+		}
+		last := len(rest) == 0
+		target, err := w.step(comp, last && kind == compile.EmptyFile)
+		if err != nil {
+			return &os.PathError{Op: "create", Path: name, Err: err}
+		}
+		if target == "" {
+			continue
+		}
+		if links++; links > maxSymlinks {
+			return &os.PathError{Op: "create", Path: name, Err: unix.ELOOP}
+		}
+		if path.IsAbs(target) {
+			w.up(1)
+		}
+		rest = append(components(target), rest...)
+	}
+	return nil
+}
+
+// components splits a path. ".." stays: what it means depends on symlinks.
+func components(name string) []string {
+	var list []string
+	for comp := range strings.SplitSeq(name, "/") {
+		if comp != "" && comp != "." {
+			list = append(list, comp)
+		}
+	}
+	return list
+}
+
+// walk is a way down from a root: dirs are the open directories on it.
+type walk struct{ dirs []int }
+
+// up goes back until n directories are left, of which the first is the root.
+func (w *walk) up(n int) {
+	for len(w.dirs) > n {
+		unix.Close(w.dirs[len(w.dirs)-1])
+		w.dirs = w.dirs[:len(w.dirs)-1]
+	}
+}
+
+// step enters comp, which is made if it is missing, or returns what it points
+// to if it is a symlink.
+func (w *walk) step(comp string, file bool) (target string, err error) {
+	dir := w.dirs[len(w.dirs)-1]
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Readlinkat(dir, comp, buf)
+	if err == nil {
+		return string(buf[:n]), nil
+	}
+	if err == unix.ENOENT {
+		if err := makeEntry(dir, comp, file); err != nil && err != unix.EEXIST {
+			return "", err
+		}
+	}
+	flags := unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	if !file {
+		flags |= unix.O_DIRECTORY
+	}
+	fd, err := unix.Openat(dir, comp, flags, 0)
+	if err != nil {
+		return "", err
+	}
+	w.dirs = append(w.dirs, fd)
+	return "", nil
+}
+
+func makeEntry(dir int, comp string, file bool) error {
+	if file {
+		return unix.Mknodat(dir, comp, unix.S_IFREG|0o644, 0)
+	}
+	return unix.Mkdirat(dir, comp, 0o755)
+}

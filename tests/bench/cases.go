@@ -1,0 +1,77 @@
+package main
+
+import "slices"
+
+const runDefault = "run-default"
+
+// benchCase is a case: what it measures, on which bundle, and how.
+type benchCase struct {
+	name   string
+	series []string
+	// unit of each series.
+	units []string
+	// config names the bundle's configuration, relative to the directory tests.
+	config string
+	// args of the container's process.
+	args []string
+	// floor says that the floor takes part.
+	floor bool
+	// seccomp says that -seccomp adds Docker's profile.
+	seccomp bool
+	// measure takes one sample of each series.
+	measure func(*worker, *subject) ([]float64, error)
+}
+
+const (
+	defaultConfig = "bench/default.json"
+	dockerConfig  = "testdata/docker/config.json"
+	dockerSeccomp = "testdata/docker/seccomp.json"
+)
+
+var (
+	succeed = []string{"/bin/true"}
+	// Longer than any comparison; the harness kills it.
+	sleep = []string{"/bin/sleep", "1000000"}
+)
+
+var cases = []benchCase{
+	{
+		name: runDefault, series: []string{runDefault}, units: []string{"ms"},
+		config: defaultConfig, args: succeed, floor: true, measure: measureRun,
+	},
+	{
+		name: "run-docker", series: []string{"run-docker"}, units: []string{"ms"},
+		config: dockerConfig, args: succeed, seccomp: true, measure: measureRun,
+	},
+	{
+		name: "lifecycle",
+		series: []string{
+			"lifecycle/create", "lifecycle/start", "lifecycle/state", "lifecycle/kill", "lifecycle/delete",
+		},
+		units:  []string{"ms", "ms", "ms", "ms", "ms"},
+		config: defaultConfig, args: sleep, measure: measureLifecycle,
+	},
+	{
+		name: "memory", series: []string{"memory/private", "memory/binary"}, units: []string{"kB", "kB"},
+		config: defaultConfig, args: sleep, measure: measureMemory,
+	},
+}
+
+func caseNames() []string {
+	names := make([]string, len(cases))
+	for i, c := range cases {
+		names[i] = c.name
+	}
+	return names
+}
+
+// selectCases returns the named cases in the order of the table.
+func selectCases(names []string) []benchCase {
+	var selected []benchCase
+	for _, c := range cases {
+		if slices.Contains(names, c.name) {
+			selected = append(selected, c)
+		}
+	}
+	return selected
+}

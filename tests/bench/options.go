@@ -1,0 +1,153 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Names of the competitors. The contender is what every peer is compared with.
+const (
+	contender = "rt"
+	floor     = "floor"
+)
+
+type options struct {
+	competitors []competitor
+	runs        int
+	warmup      int
+	seed        uint64
+	views       []string
+	cases       []string
+	seccomp     bool
+	bars        []bar
+	markdown    string
+	json        string
+	// plan makes this process the part of a comparison that runs inside a view.
+	plan string
+}
+
+type competitor struct {
+	Name string
+	Path string
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error {
+	return usageError{fmt.Errorf(format, args...)}
+}
+
+func parseOptions(args []string) (*options, error) {
+	var opts options
+	var views, cases string
+	paths := map[string]*string{}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	paths[contender] = flags.String(contender, "", "`path` of rt (required)")
+	for _, peer := range []string{"crun", "runc"} {
+		paths[peer] = flags.String(peer, peer, "`path` of "+peer+", empty to leave it out")
+	}
+	flags.IntVar(&opts.runs, "runs", 100, "measured `rounds` of each case")
+	flags.IntVar(&opts.warmup, "warmup", 3, "`rounds` before the measured ones")
+	flags.Uint64Var(&opts.seed, "seed", 1, "`seed` of the order in the rounds and of the resampling")
+	flags.StringVar(&views, "views", "v1,v2", "`list` of cgroup views")
+	flags.StringVar(&cases, "cases", strings.Join(caseNames(), ","), "`list` of cases")
+	flags.BoolVar(&opts.seccomp, "seccomp", false, "run-docker with Docker's seccomp profile")
+	flags.Func("bar", "`case:view:peer:max`: fail if the ratio rt/peer is above max (repeatable)", func(text string) error {
+		b, err := parseBar(text)
+		opts.bars = append(opts.bars, b)
+		return err
+	})
+	flags.StringVar(&opts.markdown, "markdown", "", "write the results as markdown to `file`")
+	flags.StringVar(&opts.json, "json", "", "write the results with all samples as JSON to `file`")
+	flags.StringVar(&opts.plan, "plan", "", "`file` of a view's plan; for the harness itself")
+	if err := flags.Parse(args); err != nil {
+		return nil, usageError{err}
+	}
+	if opts.plan != "" {
+		return &opts, nil
+	}
+	opts.views = strings.Split(views, ",")
+	opts.cases = strings.Split(cases, ",")
+	if flags.NArg() > 0 {
+		return nil, usagef("unexpected argument %q", flags.Arg(0))
+	}
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	return &opts, opts.findCompetitors(paths)
+}
+
+func (o *options) check() error {
+	if o.runs < 1 || o.warmup < 0 {
+		return usagef("-runs must be at least 1 and -warmup at least 0")
+	}
+	for _, view := range o.views {
+		if !slices.Contains([]string{"hybrid", "v1", "v2"}, view) {
+			return usagef("unknown view %q", view)
+		}
+	}
+	for _, name := range o.cases {
+		if !slices.Contains(caseNames(), name) {
+			return usagef("unknown case %q", name)
+		}
+	}
+	return nil
+}
+
+func (o *options) findCompetitors(paths map[string]*string) error {
+	if *paths[contender] == "" {
+		return usagef("-rt is required")
+	}
+	for _, name := range []string{contender, "crun", "runc"} {
+		path := *paths[name]
+		if path == "" {
+			continue
+		}
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return usagef("-%s: %w", name, err)
+		}
+		if found, err = filepath.Abs(found); err != nil {
+			return err
+		}
+		o.competitors = append(o.competitors, competitor{Name: name, Path: found})
+	}
+	return o.checkBars()
+}
+
+// checkBars rejects bars that no result will decide, before any time is spent on them.
+func (o *options) checkBars() error {
+	for _, b := range o.bars {
+		switch {
+		case !slices.Contains(o.views, b.View):
+			return usagef("bar %s: view %q is not measured", b, b.View)
+		case !slices.Contains(o.seriesNames(), b.Series):
+			return usagef("bar %s: case %q is not measured", b, b.Series)
+		case b.Peer == floor && b.Series != runDefault:
+			return usagef("bar %s: the floor is measured for %s only", b, runDefault)
+		case b.Peer != floor && !o.hasPeer(b.Peer):
+			return usagef("bar %s: peer %q is not measured", b, b.Peer)
+		}
+	}
+	return nil
+}
+
+func (o *options) hasPeer(name string) bool {
+	return name != contender && slices.ContainsFunc(o.competitors, func(c competitor) bool { return c.Name == name })
+}
+
+// seriesNames lists what the selected cases measure.
+func (o *options) seriesNames() []string {
+	var names []string
+	for _, c := range cases {
+		if slices.Contains(o.cases, c.name) {
+			names = append(names, c.series...)
+		}
+	}
+	return names
+}

@@ -1,0 +1,280 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/spec"
+)
+
+// applets are the commands of busybox that tests run inside containers.
+var applets = []string{
+	"sh", "ls", "ps", "id", "cat", "mount", "umount", "true", "false", "hostname", "env", "sleep", "readlink", "stat",
+	"touch", "mkdir", "grep", "ip", "kill", "echo", "pwd", "test", "head", "wc", "mknod", "nproc", "tty", "stty", "date",
+	"tr", "cut", "dd", "seq", "chmod", "find", "rm", "ln", "setsid", "awk", "sort", "uname", "nc", "printf", "mkfifo", "cp",
+}
+
+// bundle is a bundle with a root file system of its own, and a state
+// directory. All containers in it are removed when the test ends.
+type bundle struct {
+	t    *testing.T
+	dir  string
+	root string
+	id   string
+	spec *specs.Spec
+}
+
+// newBundle makes a bundle whose process runs the shell script.
+func newBundle(t *testing.T, script string) *bundle {
+	t.Helper()
+	dir := t.TempDir()
+	b := &bundle{t: t, dir: dir, root: filepath.Join(dir, "state"), id: fmt.Sprintf("rt-test-%08x", rand.Uint32()), spec: spec.Default()}
+	b.spec.Process.Terminal = false
+	b.spec.Process.Args = []string{"sh", "-c", script}
+	b.spec.Process.Env = append(b.spec.Process.Env, "RT_TEST="+b.id) // by which noTrace finds processes
+	bin := filepath.Join(dir, "rootfs", "bin")
+	must(t, os.MkdirAll(bin, 0o755))
+	copyFile(t, busyboxPath, filepath.Join(bin, "busybox"))
+	for _, name := range applets {
+		must(t, os.Symlink("busybox", filepath.Join(bin, name)))
+	}
+	t.Cleanup(b.cleanUp)
+	return b
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	must(t, err)
+	must(t, os.WriteFile(to, data, 0o755))
+}
+
+// path is a file of the root file system.
+func (b *bundle) path(name string) string { return filepath.Join(b.dir, "rootfs", name) }
+
+// write saves the configuration.
+func (b *bundle) write() {
+	b.t.Helper()
+	data, err := json.MarshalIndent(b.spec, "", "\t")
+	must(b.t, err)
+	must(b.t, os.WriteFile(filepath.Join(b.dir, spec.ConfigName), data, 0o644))
+}
+
+// result is how a command ended.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+func (r result) String() string {
+	return fmt.Sprintf("exit status %d\nstdout: %s\nstderr: %s", r.code, r.stdout, r.stderr)
+}
+
+// rt runs the binary with the bundle's state directory and waits for it. Its
+// output goes to files: a container that stays may hold them open.
+func (b *bundle) rt(args ...string) result {
+	b.t.Helper()
+	return b.rtIn("", args...)
+}
+
+func (b *bundle) rtIn(stdin string, args ...string) result {
+	b.t.Helper()
+	out, err := os.CreateTemp(b.dir, "stdout-*")
+	must(b.t, err)
+	defer out.Close()
+	errOut, err := os.CreateTemp(b.dir, "stderr-*")
+	must(b.t, err)
+	defer errOut.Close()
+	cmd := b.command(args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), out, errOut
+	if stdin == "" {
+		cmd.Stdin = nil
+	}
+	must(b.t, cmd.Start())
+	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	err = cmd.Wait()
+	if !timer.Stop() {
+		b.t.Fatalf("rt %v did not end", args)
+	}
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		b.t.Fatal(err)
+	}
+	return result{content(b.t, out), content(b.t, errOut), cmd.ProcessState.ExitCode()}
+}
+
+func content(t *testing.T, f *os.File) string {
+	t.Helper()
+	_, err := f.Seek(0, io.SeekStart)
+	must(t, err)
+	var s bytes.Buffer
+	_, err = io.Copy(&s, f)
+	must(t, err)
+	return s.String()
+}
+
+func (b *bundle) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(rtPath, append([]string{"--root", b.root}, args...)...)
+	cmd.Dir = b.dir
+	return cmd
+}
+
+// ok runs rt and fails the test unless the exit status is 0.
+func (b *bundle) ok(args ...string) string {
+	b.t.Helper()
+	r := b.rt(args...)
+	if r.code != 0 {
+		b.t.Fatalf("rt %v: %v", args, r)
+	}
+	return r.stdout
+}
+
+// fails runs rt and fails the test unless the exit status is 1 and the message
+// contains all of the words.
+func (b *bundle) fails(words []string, args ...string) string {
+	b.t.Helper()
+	r := b.rt(args...)
+	if r.code != 1 {
+		b.t.Fatalf("rt %v: %v\nwant exit status 1", args, r)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.stderr, w) {
+			b.t.Errorf("rt %v: the message does not contain %q: %s", args, w, r.stderr)
+		}
+	}
+	return r.stderr
+}
+
+// run writes the configuration, runs the container and returns what it printed.
+func (b *bundle) run(flags ...string) string {
+	b.t.Helper()
+	b.write()
+	return b.ok(append(append([]string{"run"}, flags...), b.id)...)
+}
+
+// create writes the configuration and creates the container.
+func (b *bundle) create(flags ...string) {
+	b.t.Helper()
+	b.write()
+	b.ok(append(append([]string{"create"}, flags...), b.id)...)
+}
+
+// state is what `rt state` prints.
+func (b *bundle) state() specs.State {
+	b.t.Helper()
+	var s specs.State
+	must(b.t, json.Unmarshal([]byte(b.ok("state", b.id)), &s))
+	return s
+}
+
+// waitFor polls until the container has the status.
+func (b *bundle) waitFor(status specs.ContainerState) {
+	b.t.Helper()
+	eventually(b.t, "container is "+string(status), func() bool { return b.state().Status == status })
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if condition() {
+			return
+		}
+	}
+	t.Fatalf("not within 20 s: %s", what)
+}
+
+// cleanUp removes what is left and fails the test if something cannot be.
+func (b *bundle) cleanUp() {
+	entries, err := os.ReadDir(b.root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b.t.Error(err)
+	}
+	for _, e := range entries {
+		b.ok("delete", "--force", e.Name())
+	}
+	b.noTrace()
+}
+
+// noTrace fails the test when something of the bundle's containers is left: a
+// state directory, a cgroup, a mount, a process.
+func (b *bundle) noTrace() {
+	b.t.Helper()
+	if entries, _ := os.ReadDir(b.root); len(entries) > 0 {
+		b.t.Errorf("state is left: %v", entries)
+	}
+	if dirs := b.cgroups(); len(dirs) > 0 {
+		b.t.Errorf("cgroups are left: %v", dirs)
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(b.t, err)
+	for _, line := range strings.Split(string(mounts), "\n") {
+		if strings.Contains(line, b.dir) {
+			b.t.Errorf("a mount is left: %s", line)
+		}
+	}
+	if pids := b.processes(); len(pids) > 0 {
+		b.t.Errorf("processes are left: %v", pids)
+	}
+}
+
+// cgroups are the directories below /sys/fs/cgroup with the container's id in
+// their name.
+func (b *bundle) cgroups() []string {
+	var found []string
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && strings.Contains(d.Name(), b.id) {
+			found = append(found, p)
+		}
+		return nil
+	})
+	return found
+}
+
+// processes are those whose root directory or command line belongs to the
+// bundle.
+func (b *bundle) processes() []string {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	var found []string
+	for _, d := range dirs {
+		root, _ := os.Readlink(d + "/root")
+		args, _ := os.ReadFile(d + "/cmdline")
+		environ, _ := os.ReadFile(d + "/environ")
+		if strings.HasPrefix(root, b.dir) || bytes.Contains(args, []byte(b.id)) || bytes.Contains(environ, []byte(b.id)) {
+			found = append(found, d+" "+string(args))
+		}
+	}
+	return found
+}
+
+// lines splits the output of a container.
+func lines(s string) []string { return strings.Split(strings.TrimSpace(s), "\n") }
+
+// want compares an output, without the white space around it.
+func want(t *testing.T, what, got, expected string) {
+	t.Helper()
+	if got = strings.TrimSpace(got); got != expected {
+		t.Errorf("%s: got %q, want %q", what, got, expected)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }

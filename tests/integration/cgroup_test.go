@@ -1,0 +1,128 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/cgroups"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// cgroupFile reads a file of the container's cgroup: from v1's controller, or
+// from v2.
+func cgroupFile(t *testing.T, path, controller, v1, v2 string) string {
+	t.Helper()
+	name := filepath.Join("/sys/fs/cgroup", controller, path, v1)
+	if cgroups.IsCgroup2UnifiedMode() {
+		name = filepath.Join("/sys/fs/cgroup", path, v2)
+	}
+	data, err := os.ReadFile(name)
+	must(t, err)
+	return strings.TrimSpace(string(data))
+}
+
+// has tells whether the view of this run has the controller.
+func has(controller string) bool {
+	if cgroups.IsCgroup2UnifiedMode() {
+		data, _ := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+		return strings.Contains(" "+strings.TrimSpace(string(data))+" ", " "+controller+" ")
+	}
+	_, err := os.Stat(filepath.Join("/sys/fs/cgroup", controller))
+	return err == nil
+}
+
+func TestLimits(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id + "/inner"
+	r := b.spec.Linux.Resources
+	var checks [][4]string
+	if has("memory") {
+		r.Memory = &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}
+		checks = append(checks, [4]string{"memory", "memory.limit_in_bytes", "memory.max", "67108864"})
+	}
+	if has("pids") {
+		r.Pids = &specs.LinuxPids{Limit: ptr(int64(77))}
+		checks = append(checks, [4]string{"pids", "pids.max", "pids.max", "77"})
+	}
+	if has("cpu") {
+		r.CPU = &specs.LinuxCPU{Shares: ptr(uint64(512)), Quota: ptr(int64(50000)), Period: ptr(uint64(100000))}
+		if cgroups.IsCgroup2UnifiedMode() {
+			checks = append(checks, [4]string{"", "", "cpu.max", "50000 100000"})
+		} else {
+			checks = append(checks, [4]string{"cpu", "cpu.cfs_quota_us", "", "50000"}, [4]string{"cpu", "cpu.shares", "", "512"})
+		}
+	}
+	if len(checks) == 0 && !cgroups.IsCgroup2UnifiedMode() {
+		t.Fatal("no controllers: nothing to test")
+	}
+	b.create()
+	for _, c := range checks {
+		want(t, c[1]+c[2], cgroupFile(t, b.spec.Linux.CgroupsPath, c[0], c[1], c[2]), c[3])
+	}
+	procs := strings.Fields(cgroupFile(t, b.spec.Linux.CgroupsPath, "pids", "cgroup.procs", "cgroup.procs"))
+	if pid := fmt.Sprint(b.state().Pid); len(procs) != 1 || procs[0] != pid {
+		t.Errorf("cgroup.procs: %v, pid %s", procs, pid)
+	}
+	b.ok("delete", b.id)
+	for _, dir := range b.cgroups() {
+		if filepath.Base(dir) == "inner" {
+			t.Errorf("left: %s", dir)
+		} else {
+			must(t, os.Remove(dir)) // a parent that did not exist before is the caller's
+		}
+	}
+}
+
+func TestCgroupMount(t *testing.T) {
+	b := newBundle(t, `cat /proc/self/cgroup; ls /sys/fs/cgroup; ls -d /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/pids/cgroup.procs 2>/dev/null || true`)
+	out := b.run()
+	for _, line := range lines(out) {
+		if strings.Contains(line, b.id) {
+			t.Errorf("the container sees the host's path: %s", line)
+		}
+	}
+	if !strings.Contains(out, "cgroup.procs") {
+		t.Errorf("no cgroup mount: %s", out)
+	}
+}
+
+func TestCgroupMountWithoutANamespace(t *testing.T) {
+	b := newBundle(t, `cat /proc/1/cgroup; cat /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/pids/cgroup.procs 2>/dev/null | wc -l`)
+	for i, n := range b.spec.Linux.Namespaces {
+		if n.Type == specs.CgroupNamespace {
+			b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces[:i], b.spec.Linux.Namespaces[i+1:]...)
+		}
+	}
+	out := lines(b.run())
+	if !strings.Contains(strings.Join(out, "\n"), b.id) {
+		t.Errorf("no host path in /proc/1/cgroup: %v", out)
+	}
+	// Only its own processes: the shell, cat and wc.
+	want(t, "processes in the mounted cgroup", out[len(out)-1], "3")
+}
+
+func TestCgroupInUse(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.create()
+	b.fails([]string{"linux.cgroupsPath", b.id, "processes"}, "create", b.id+"-2")
+}
+
+func TestDevicesAreRestricted(t *testing.T) {
+	b := newBundle(t, `mknod /dev/shm/mem c 1 1 && cat /dev/shm/mem 2>&1 | head -c 100; head -c 3 /dev/zero | wc -c`)
+	b.spec.Process.Capabilities.Bounding = append(b.spec.Process.Capabilities.Bounding, "CAP_MKNOD")
+	b.spec.Process.Capabilities.Effective = append(b.spec.Process.Capabilities.Effective, "CAP_MKNOD")
+	b.spec.Process.Capabilities.Permitted = append(b.spec.Process.Capabilities.Permitted, "CAP_MKNOD")
+	for i, m := range b.spec.Mounts {
+		if m.Destination == "/dev/shm" {
+			b.spec.Mounts[i].Options = []string{"mode=1777"}
+		}
+	}
+	out := b.run()
+	if !strings.Contains(out, "Operation not permitted") || !strings.HasSuffix(out, "3\n") {
+		t.Error(out)
+	}
+}

@@ -1,0 +1,304 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+func TestDefaultBundle(t *testing.T) {
+	b := newBundle(t, `echo $$ $(hostname) $(id -u):$(id -g) $(pwd) $HOME; ip -o link | wc -l`)
+	out := lines(b.run())
+	want(t, "identity", out[0], "1 rt 0:0 / /")
+	want(t, "network interfaces", out[1], "1")
+}
+
+func TestLoopbackIsUp(t *testing.T) {
+	b := newBundle(t, `ip -o addr show lo`)
+	if out := b.run(); !strings.Contains(out, "127.0.0.1") {
+		t.Errorf("lo has no address: %s", out)
+	}
+}
+
+// namespaceLinks prints the container's namespaces in a fixed order.
+const namespaceLinks = `for n in user cgroup ipc uts net pid time mnt; do readlink /proc/self/ns/$n; done`
+
+var namespaceFiles = []string{"user", "cgroup", "ipc", "uts", "net", "pid", "time", "mnt"}
+
+func TestAllNamespacesAreNew(t *testing.T) {
+	b := newBundle(t, namespaceLinks)
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace}, specs.LinuxNamespace{Type: specs.TimeNamespace})
+	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000}}
+	mapped(b)
+	for i, link := range lines(b.run()) {
+		if own, _ := os.Readlink("/proc/self/ns/" + namespaceFiles[i]); link == own {
+			t.Errorf("the %s namespace is the host's", namespaceFiles[i])
+		}
+	}
+}
+
+// mapped gives the bundle's user namespace a mapping and the root file system
+// to its root.
+func mapped(b *bundle) {
+	const host, size = 200000, 65536
+	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: host, Size: size}}
+	b.spec.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: host, Size: size}}
+	must(b.t, os.Lchown(b.path(""), host, host))
+	for dir := filepath.Dir(b.path("")); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		must(b.t, os.Chmod(dir, 0o711))
+	}
+}
+
+func TestInheritedNamespaces(t *testing.T) {
+	b := newBundle(t, namespaceLinks)
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}}
+	b.spec.Hostname = ""
+	for i, link := range lines(b.run()) {
+		own, _ := os.Readlink("/proc/self/ns/" + namespaceFiles[i])
+		if name := namespaceFiles[i]; (link == own) != (name != "mnt") {
+			t.Errorf("%s namespace: container %s, host %s", name, link, own)
+		}
+	}
+}
+
+func TestNoMountNamespace(t *testing.T) {
+	b := newBundle(t, `readlink /proc/self/ns/mnt; ls -d /dev/null`)
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.UTSNamespace}}
+	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
+	own, _ := os.Readlink("/proc/self/ns/mnt")
+	want(t, "mount namespace", lines(b.run())[0], own)
+	b.noTrace()
+}
+
+// holder is a container whose namespaces others join.
+func holder(t *testing.T, types ...specs.LinuxNamespaceType) (*bundle, func(specs.LinuxNamespaceType) string) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}}
+	b.spec.Hostname = ""
+	for _, typ := range types {
+		if typ != specs.MountNamespace {
+			b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: typ})
+		}
+		if typ == specs.UserNamespace {
+			mapped(b)
+		}
+	}
+	b.create()
+	pid := b.state().Pid
+	return b, func(typ specs.LinuxNamespaceType) string {
+		name := map[specs.LinuxNamespaceType]string{specs.NetworkNamespace: "net", specs.MountNamespace: "mnt"}[typ]
+		if name == "" {
+			name = string(typ)
+		}
+		return fmt.Sprintf("/proc/%d/ns/%s", pid, name)
+	}
+}
+
+func TestJoinNamespaces(t *testing.T) {
+	types := []specs.LinuxNamespaceType{
+		specs.CgroupNamespace, specs.IPCNamespace, specs.UTSNamespace, specs.NetworkNamespace, specs.PIDNamespace, specs.TimeNamespace,
+	}
+	_, path := holder(t, types...)
+	b := newBundle(t, namespaceLinks)
+	b.spec.Hostname = ""
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}}
+	for _, typ := range types {
+		b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: typ, Path: path(typ)})
+	}
+	for i, link := range lines(b.run()) {
+		name := namespaceFiles[i]
+		typ := specs.LinuxNamespaceType(name)
+		switch name {
+		case "user", "mnt":
+			continue
+		case "net":
+			typ = specs.NetworkNamespace
+		}
+		theirs, err := os.Readlink(path(typ))
+		must(t, err)
+		want(t, name+" namespace", link, theirs)
+	}
+}
+
+func TestJoinUserNamespaceAndOthers(t *testing.T) {
+	_, path := holder(t, specs.UserNamespace, specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace)
+	b := newBundle(t, `id -u; readlink /proc/self/ns/user; readlink /proc/self/ns/net`)
+	b.spec.Hostname = ""
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{
+		{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace, Path: path(specs.IPCNamespace)},
+		{Type: specs.NetworkNamespace, Path: path(specs.NetworkNamespace)}, {Type: specs.UserNamespace, Path: path(specs.UserNamespace)},
+	}
+	mapped(b)
+	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = nil, nil
+	out := lines(b.run())
+	user, _ := os.Readlink(path(specs.UserNamespace))
+	network, _ := os.Readlink(path(specs.NetworkNamespace))
+	want(t, "user", out[0], "0")
+	want(t, "user namespace", out[1], user)
+	want(t, "network namespace", out[2], network)
+}
+
+func TestNewUserNamespaceWithAHostNetwork(t *testing.T) {
+	_, path := holder(t, specs.NetworkNamespace)
+	b := newBundle(t, `id -u; readlink /proc/self/ns/net; echo $$`)
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{
+		{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.UTSNamespace}, {Type: specs.IPCNamespace},
+		{Type: specs.UserNamespace},
+		{Type: specs.NetworkNamespace, Path: path(specs.NetworkNamespace)},
+	}
+	// sysfs cannot be mounted by who does not own the network namespace.
+	for i, m := range b.spec.Mounts {
+		if m.Type == "sysfs" {
+			b.spec.Mounts = append(b.spec.Mounts[:i], b.spec.Mounts[i+2:]...)
+			break
+		}
+	}
+	mapped(b)
+	out := lines(b.run())
+	network, _ := os.Readlink(path(specs.NetworkNamespace))
+	want(t, "user", out[0], "0")
+	want(t, "network namespace", out[1], network)
+	want(t, "pid", out[2], "1")
+}
+
+func TestUserNamespaceMapping(t *testing.T) {
+	b := newBundle(t, `cat /proc/self/uid_map; id -u; touch /dev/shm/x; stat -c %u /dev/shm/x; echo > /dev/null && echo null works`)
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	out := lines(b.run())
+	want(t, "map", strings.Join(strings.Fields(out[0]), " "), "0 200000 65536")
+	want(t, "user", out[1], "0")
+	want(t, "owner of a new file", out[2], "0")
+	want(t, "/dev/null", out[3], "null works")
+}
+
+func TestTimeOffsets(t *testing.T) {
+	b := newBundle(t, `cut -d. -f1 /proc/uptime`)
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000000}}
+	var seconds int
+	if _, err := fmt.Sscan(b.run(), &seconds); err != nil || seconds < 1000000 {
+		t.Errorf("uptime is %d s (%v)", seconds, err)
+	}
+}
+
+func TestDefaultMountsAndDevices(t *testing.T) {
+	b := newBundle(t, `mount | cut -d' ' -f3,5; stat -c '%n %F %t:%T %a' /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty; `+
+		`for l in fd stdin stdout stderr core ptmx; do echo $l $(readlink /dev/$l); done`)
+	out := b.run()
+	for _, line := range []string{
+		"/proc proc", "/dev tmpfs", "/dev/pts devpts", "/dev/shm tmpfs", "/dev/mqueue mqueue", "/sys sysfs",
+		"/dev/null character special file 1:3 666", "/dev/zero character special file 1:5 666", "/dev/full character special file 1:7 666",
+		"/dev/random character special file 1:8 666", "/dev/urandom character special file 1:9 666", "/dev/tty character special file 5:0 666",
+		"fd /proc/self/fd", "stdin /proc/self/fd/0", "stdout /proc/self/fd/1", "stderr /proc/self/fd/2", "core /proc/kcore", "ptmx pts/ptmx",
+	} {
+		if !strings.Contains(out, line+"\n") {
+			t.Errorf("missing: %s", line)
+		}
+	}
+	if !strings.Contains(out, "/sys/fs/cgroup ") {
+		t.Error("no cgroup mount")
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+func TestReadonlyRoot(t *testing.T) {
+	for _, readonly := range []bool{true, false} {
+		b := newBundle(t, `touch /file 2>/dev/null && echo writable || echo read-only; touch /dev/shm/file && echo shm writable`)
+		b.spec.Root.Readonly = readonly
+		out := lines(b.run())
+		want(t, fmt.Sprintf("readonly %v", readonly), out[0], map[bool]string{true: "read-only", false: "writable"}[readonly])
+		want(t, "/dev/shm", out[1], "shm writable")
+	}
+}
+
+func TestBindMounts(t *testing.T) {
+	source := t.TempDir()
+	must(t, os.WriteFile(source+"/file", []byte("content"), 0o644))
+	must(t, os.Mkdir(source+"/below", 0o755))
+	must(t, unix.Mount("tmpfs", source+"/below", "tmpfs", 0, ""))
+	t.Cleanup(func() { must(t, unix.Unmount(source+"/below", 0)) })
+	must(t, os.WriteFile(source+"/below/deep", []byte("deep"), 0o644))
+
+	b := newBundle(t, `cat /file; echo; ls /bind/below; cat /rbind/below/deep; echo; touch /ro/x 2>/dev/null || echo ro; touch /bind/made && echo rw`)
+	b.spec.Root.Readonly = false
+	b.spec.Mounts = append(b.spec.Mounts,
+		specs.Mount{Destination: "/file", Type: "bind", Source: source + "/file", Options: []string{"bind"}},
+		specs.Mount{Destination: "/bind", Source: source, Options: []string{"bind"}},
+		specs.Mount{Destination: "/rbind", Type: "none", Source: source, Options: []string{"rbind"}},
+		specs.Mount{Destination: "/ro", Type: "bind", Source: source, Options: []string{"ro"}},
+	)
+	want(t, "output", b.run(), "content\ndeep\nro\nrw")
+	if _, err := os.Stat(source + "/made"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMountPointsStayInsideTheRoot(t *testing.T) {
+	outside := t.TempDir()
+	b := newBundle(t, `cat /a/b/c/file /inside/x/file; ls /target`)
+	b.spec.Root.Readonly = false
+	must(t, os.Symlink(outside, b.path("out")))
+	must(t, os.Symlink("../../../../../../.."+outside, b.path("up")))
+	must(t, os.Symlink("/target", b.path("inside")))
+	must(t, os.MkdirAll(b.path("target"), 0o755))
+	source := t.TempDir()
+	must(t, os.WriteFile(source+"/file", []byte("f"), 0o644))
+	for _, to := range []string{"/a/b/c", "/out/x", "/up/y", "/inside/x", "/a/../../../escape"} {
+		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: to, Type: "bind", Source: source})
+	}
+	want(t, "output", b.run(), "ffx")
+	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
+		t.Errorf("made outside of the root: %v", entries)
+	}
+}
+
+func TestMaskedAndReadonlyPaths(t *testing.T) {
+	b := newBundle(t, `cat /secret | wc -c; ls /hidden | wc -l; echo x > /locked/file 2>/dev/null || echo read-only; cat /locked/file`)
+	b.spec.Root.Readonly = false
+	must(t, os.WriteFile(b.path("secret"), []byte("secret"), 0o644))
+	must(t, os.MkdirAll(b.path("hidden/dir"), 0o755))
+	must(t, os.MkdirAll(b.path("locked"), 0o755))
+	must(t, os.WriteFile(b.path("locked/file"), []byte("kept"), 0o644))
+	b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, "/secret", "/hidden", "/does/not/exist")
+	b.spec.Linux.ReadonlyPaths = append(b.spec.Linux.ReadonlyPaths, "/locked", "/not/there/either")
+	want(t, "output", b.run(), "0\n0\nread-only\nkept")
+}
+
+func TestHostnameAndDomainname(t *testing.T) {
+	b := newBundle(t, `hostname; cat /proc/sys/kernel/domainname`)
+	b.spec.Hostname, b.spec.Domainname = "box", "example"
+	want(t, "names", b.run(), "box\nexample")
+}
+
+func TestNoPivot(t *testing.T) {
+	b := newBundle(t, `ls -d /bin /proc/1; ls / | wc -l`)
+	out := b.run("--no-pivot")
+	if !strings.HasPrefix(out, "/bin\n/proc/1\n") {
+		t.Error(out)
+	}
+}
+
+func TestSysctl(t *testing.T) {
+	b := newBundle(t, `cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni`)
+	b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "80", "kernel.shmmni": "77"}
+	want(t, "sysctls", b.run(), "80\n77")
+}
+
+func TestMountNamespaceDoesNotLeakToTheHost(t *testing.T) {
+	before, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	newBundle(t, "true").run()
+	after, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	if string(before) != string(after) {
+		t.Errorf("the host's mounts changed:\n%s\n%s", before, after)
+	}
+}

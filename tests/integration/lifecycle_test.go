@@ -1,0 +1,404 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+func TestLifecycle(t *testing.T) {
+	b := newBundle(t, "echo started > /dev/shm/mark; exec sleep 1000")
+	b.spec.Annotations = map[string]string{"org.example.key": "value"}
+	pidFile := b.dir + "/pid"
+	b.create("--pid-file", pidFile)
+
+	s := b.state()
+	if s.Status != specs.StateCreated || s.ID != b.id || s.Bundle != b.dir || s.Version != specs.Version || s.Annotations["org.example.key"] != "value" {
+		t.Errorf("state: %+v", s)
+	}
+	pid, err := os.ReadFile(pidFile)
+	must(t, err)
+	want(t, "pid file", string(pid), strconv.Itoa(s.Pid))
+	root := fmt.Sprintf("/proc/%d/root", s.Pid)
+	if _, err := os.Stat(root + "/dev/shm/mark"); err == nil {
+		t.Error("the process ran before start")
+	}
+
+	b.fails([]string{b.id, "already exists"}, "create", b.id)
+	b.ok("start", b.id)
+	b.waitFor(specs.StateRunning)
+	eventually(t, "the process runs", func() bool { _, err := os.Stat(root + "/dev/shm/mark"); return err == nil })
+	b.fails([]string{b.id, "running"}, "start", b.id)
+	b.fails([]string{b.id, "running"}, "delete", b.id)
+
+	b.ok("kill", b.id, "KILL")
+	b.waitFor(specs.StateStopped)
+	b.fails([]string{b.id, "stopped"}, "start", b.id)
+	b.fails([]string{b.id, "not running"}, "kill", b.id, "KILL")
+	b.ok("delete", b.id)
+	b.noTrace()
+	b.fails([]string{b.id, "does not exist"}, "state", b.id)
+}
+
+func TestDeleteACreatedContainer(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	b.ok("delete", b.id)
+	b.noTrace()
+}
+
+func TestForceDeleteARunningContainer(t *testing.T) {
+	b := newBundle(t, "sleep 1000 & sleep 1000")
+	b.create()
+	b.ok("start", b.id)
+	b.ok("delete", "--force", b.id)
+	b.noTrace()
+	b.ok("delete", "--force", b.id)
+	b.fails([]string{"does not exist"}, "delete", b.id)
+}
+
+func TestSharedPidNamespaceIsEndedWhole(t *testing.T) {
+	b := newBundle(t, "sleep 1000 & exec sleep 1000")
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.UTSNamespace}}
+	b.create()
+	b.ok("start", b.id)
+	eventually(t, "both run", func() bool { return len(b.processes()) == 2 })
+	b.ok("kill", b.id, "KILL")
+	eventually(t, "all have ended", func() bool { return len(b.processes()) == 0 })
+	b.ok("delete", b.id)
+	b.noTrace()
+}
+
+func TestUnknownAndBadIDs(t *testing.T) {
+	b := newBundle(t, "true")
+	b.write()
+	for _, command := range []string{"start", "state", "kill", "delete"} {
+		b.fails([]string{"nobody", "does not exist"}, command, "nobody")
+	}
+	for _, id := range []string{"", ".", "..", "a/b", "sp ace", "ünï", strings.Repeat("x", 256)} {
+		b.fails([]string{"invalid container ID"}, "create", id)
+		b.fails([]string{"invalid container ID"}, "state", id)
+	}
+	b.fails([]string{"exactly one"}, "create")
+	b.fails([]string{"exactly one"}, "start", "a", "b")
+	b.noTrace()
+}
+
+func TestSignals(t *testing.T) {
+	for _, name := range []string{"TERM", "SIGTERM", "15", "sigterm", "USR1", "SIGRTMIN+1"} {
+		b := newBundle(t, `for s in TERM USR1 35; do trap "echo got $s; exit 9" $s; done; echo ready; while :; do sleep 0.05; done`)
+		b.write()
+		out, err := os.Create(b.dir + "/out")
+		must(t, err)
+		defer out.Close()
+		cmd := b.command("run", b.id)
+		cmd.Stdout = out
+		must(t, cmd.Start())
+		eventually(t, "ready", func() bool { return strings.Contains(content(t, out), "ready") })
+		b.ok("kill", b.id, name)
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 9 {
+			t.Errorf("%s: exit status %d: %s", name, code, content(t, out))
+		}
+	}
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	b.fails([]string{"NOSUCH", "not a signal"}, "kill", b.id, "NOSUCH")
+	b.fails([]string{"65"}, "kill", b.id, "65")
+}
+
+func TestRunForwardsSignals(t *testing.T) {
+	b := newBundle(t, `trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done`)
+	b.write()
+	out, err := os.Create(b.dir + "/out")
+	must(t, err)
+	defer out.Close()
+	cmd := b.command("run", b.id)
+	cmd.Stdout = out
+	must(t, cmd.Start())
+	eventually(t, "ready", func() bool { return strings.Contains(content(t, out), "ready") })
+	must(t, cmd.Process.Signal(unix.SIGTERM))
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 5 {
+		t.Errorf("exit status %d", code)
+	}
+	b.noTrace()
+}
+
+func TestRunReturnsTheSignal(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.write()
+	cmd := b.command("run", b.id)
+	must(t, cmd.Start())
+	eventually(t, "runs", func() bool { return b.rt("state", b.id).code == 0 && b.state().Status == specs.StateRunning })
+	b.ok("kill", b.id, "KILL")
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 128+9 {
+		t.Errorf("exit status %d", code)
+	}
+	b.noTrace()
+}
+
+func TestRunDetachAndKeep(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.run("--detach")
+	if s := b.state().Status; s != specs.StateRunning {
+		t.Errorf("status %s", s)
+	}
+	b.ok("delete", "-f", b.id)
+
+	b = newBundle(t, "exit 0")
+	b.run("--keep")
+	if s := b.state().Status; s != specs.StateStopped {
+		t.Errorf("status %s", s)
+	}
+	b.ok("delete", b.id)
+}
+
+func TestBundleByItsName(t *testing.T) {
+	b := newBundle(t, "echo $(hostname)")
+	b.write()
+	cmd := b.command("run", filepath.Base(b.dir))
+	cmd.Dir = filepath.Dir(b.dir)
+	out, err := cmd.CombinedOutput()
+	want(t, fmt.Sprint("output, ", err), string(out), "rt")
+}
+
+func TestStartReportsAFailedExecve(t *testing.T) {
+	b := newBundle(t, "")
+	must(t, os.WriteFile(b.path("plain"), []byte("text"), 0o644))
+	must(t, os.WriteFile(b.path("garbage"), []byte("garbage"), 0o755))
+	must(t, os.WriteFile(b.path("script"), []byte("#!/no/such/interpreter\n"), 0o755))
+	for program, words := range map[string][]string{
+		"/no/such":     {"process.args[0]", `"/no/such"`, "no such file"},
+		"no-such-name": {"process.args[0]", "no-such-name", "not found in $PATH"},
+		"/plain":       {"process.args[0]", "permission denied"},
+		"/garbage":     {"process.args[0]", "exec format error"},
+		"/script":      {"process.args[0]", "no such file"},
+		"/bin":         {"process.args[0]", "permission denied"},
+	} {
+		b.spec.Process.Args = []string{program}
+		b.create()
+		b.fails(words, "start", b.id)
+		if s := b.state().Status; s != specs.StateStopped {
+			t.Errorf("%s: status %s", program, s)
+		}
+		b.ok("delete", b.id)
+		b.fails(words, "run", b.id)
+		b.noTrace()
+	}
+}
+
+func TestConfigurationChangedAfterCreate(t *testing.T) {
+	b := newBundle(t, "echo before > /dev/shm/x; sleep 1000")
+	b.create()
+	pid := b.state().Pid
+	b.spec.Process.Args = []string{"/no/such"}
+	b.write()
+	b.ok("start", b.id)
+	mark := fmt.Sprintf("/proc/%d/root/dev/shm/x", pid)
+	eventually(t, "the old process runs", func() bool { _, err := os.Stat(mark); return err == nil })
+}
+
+func TestList(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	first := b.id
+	b.ok("create", first+"-2")
+	b.ok("start", first)
+	table := b.ok("list")
+	for _, w := range []string{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER", "running", "created", b.dir, "root"} {
+		if !strings.Contains(table, w) {
+			t.Errorf("no %q in\n%s", w, table)
+		}
+	}
+	want(t, "list -q", b.ok("list", "-q"), first+"\n"+first+"-2")
+	var states []specs.State
+	must(t, json.Unmarshal([]byte(b.ok("list", "--format", "json")), &states))
+	if len(states) != 2 || states[0].ID != first || states[0].Status != specs.StateRunning || states[1].Status != specs.StateCreated {
+		t.Errorf("%+v", states)
+	}
+	b.fails([]string{"--format", "xml"}, "list", "--format", "xml")
+	want(t, "empty list", b.ok("--root", t.TempDir(), "list", "-f", "json"), "[]")
+}
+
+// The waiting process is the small program, and not another rt.
+func TestWaitingProcessIsSmall(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	pid := b.state().Pid
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	must(t, err)
+	if strings.Contains(exe, filepath.Base(rtPath)+" ") || exe == rtPath || !strings.Contains(exe, "rt-init") {
+		t.Errorf("/proc/PID/exe is %s", exe)
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	must(t, err)
+	private := 0
+	for _, line := range strings.Split(string(data), "\n") {
+		var kB int
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(line, "Private_") {
+			kB, _ = strconv.Atoi(f[1])
+		}
+		private += kB
+	}
+	if private > 128 {
+		t.Errorf("private memory: %d KiB", private)
+	}
+}
+
+func TestTwoAtOnceOnOneContainer(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.write()
+	for range 5 {
+		var created, started int
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				c := b.command("create", b.id).Run()
+				s := b.command("start", b.id).Run()
+				mu.Lock()
+				defer mu.Unlock()
+				if c == nil {
+					created++
+				}
+				if s == nil {
+					started++
+				}
+			})
+		}
+		wg.Wait()
+		if created != 1 || started != 1 {
+			t.Errorf("created %d times, started %d times", created, started)
+		}
+		for range 4 {
+			wg.Go(func() { _ = b.command("delete", "--force", b.id).Run() })
+		}
+		wg.Wait()
+		b.noTrace()
+	}
+}
+
+func TestCreateAndDeleteRace(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.write()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 10 {
+				_ = b.command("create", b.id).Run()
+			}
+		})
+		wg.Go(func() {
+			for range 20 {
+				_ = b.command("delete", "--force", b.id).Run()
+				_ = b.command("state", b.id).Run()
+			}
+		})
+	}
+	wg.Wait()
+	b.ok("delete", "--force", b.id)
+	b.noTrace()
+}
+
+// rt may be killed at any moment: what it leaves can be deleted, and what it
+// left unfinished does not run on.
+func TestKilledAtAnyMoment(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.write()
+	var complete int
+	for delay := time.Duration(0); delay < 25*time.Millisecond; delay += 250 * time.Microsecond {
+		for _, command := range []string{"create", "run"} {
+			cmd := b.command(command, b.id)
+			must(t, cmd.Start())
+			time.Sleep(delay)
+			_ = cmd.Process.Signal(syscall.SIGKILL)
+			_ = cmd.Wait()
+			if cmd.ProcessState.Success() {
+				complete++
+			}
+			checkOrphans(t, b)
+			b.ok("delete", "--force", b.id)
+			b.noTrace()
+		}
+		if t.Failed() {
+			t.Fatalf("after %v", delay)
+		}
+	}
+	if complete == 0 {
+		t.Log("no create was complete before it was killed")
+	}
+}
+
+// checkOrphans waits until no process is left that the state does not know of.
+func checkOrphans(t *testing.T, b *bundle) {
+	t.Helper()
+	eventually(t, "no process outlives its runtime unnoticed", func() bool {
+		r := b.rt("state", b.id)
+		if r.code != 0 {
+			return len(b.processes()) == 0
+		}
+		var s specs.State
+		must(t, json.Unmarshal([]byte(r.stdout), &s))
+		return s.Status == specs.StateCreated || s.Status == specs.StateRunning || len(b.processes()) == 0
+	})
+}
+
+func TestContainerInAContainer(t *testing.T) {
+	b := newBundle(t, `rt --root /run/rt run -b /inner inner && rt --root /run/rt list -q | wc -l`)
+	copyFile(t, rtPath, b.path("bin/rt"))
+	inner := newBundle(t, "echo inside, pid $$ on $(hostname)")
+	inner.spec.Hostname = "inner"
+	inner.write()
+	must(t, os.Rename(inner.dir+"/rootfs", b.dir+"/rootfs/inner-rootfs"))
+	must(t, os.MkdirAll(b.path("inner"), 0o755))
+	must(t, os.Rename(b.path("inner-rootfs"), b.path("inner/rootfs")))
+	copyFile(t, inner.dir+"/config.json", b.path("inner/config.json"))
+	privileged(b)
+	out := lines(b.run())
+	want(t, "output of the inner container", out[0], "inside, pid 1 on inner")
+	want(t, "containers left", out[1], "0")
+}
+
+// privileged lets a container make containers of its own.
+func privileged(b *bundle) {
+	b.spec.Root.Readonly = false
+	b.spec.Process.Capabilities = nil
+	b.spec.Process.NoNewPrivileges = false
+	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
+	b.spec.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}}
+	for i, m := range b.spec.Mounts {
+		if m.Type == "sysfs" || m.Type == "cgroup" {
+			b.spec.Mounts[i].Options = []string{"nosuid", "noexec", "nodev", "rw"}
+		}
+	}
+}
+
+func TestSubreaperCollectsOrphans(t *testing.T) {
+	b := newBundle(t, `(setsid sleep 0.2 &) ; exit 0`)
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.UTSNamespace}}
+	b.run()
+	b.noTrace()
+}
+
+func TestVersion(t *testing.T) {
+	out, err := exec.Command(rtPath, "--version").Output()
+	must(t, err)
+	for _, w := range []string{"rt version ", "commit: ", "spec: " + specs.Version, "go: go1."} {
+		if !strings.Contains(string(out), w) {
+			t.Errorf("no %q in\n%s", w, out)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+package integration
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestUserGroupsAndUmask(t *testing.T) {
+	b := newBundle(t, `id -u; id -g; id -G; umask; touch /dev/shm/f; stat -c %a:%u:%g /dev/shm/f`)
+	b.spec.Process.User = specs.User{UID: 1000, GID: 1001, Umask: ptr(uint32(0o027)), AdditionalGids: []uint32{5, 6}}
+	want(t, "credentials", b.run(), "1000\n1001\n1001 5 6\n0027\n640:1000:1001")
+}
+
+func TestDefaultUmask(t *testing.T) {
+	want(t, "umask", newBundle(t, "umask").run(), "0022")
+}
+
+// status prints the capability sets as /proc/self/status shows them.
+const capStatus = `grep -E '^(Cap|NoNewPrivs)' /proc/self/status | tr -s '\t ' ' '`
+
+func TestCapabilitySets(t *testing.T) {
+	b := newBundle(t, capStatus)
+	b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
+	b.spec.Process.Capabilities = &specs.LinuxCapabilities{
+		Bounding:    []string{"CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"},
+		Effective:   []string{"CAP_CHOWN"},
+		Permitted:   []string{"CAP_CHOWN", "CAP_KILL"},
+		Inheritable: []string{"CAP_KILL"},
+		Ambient:     []string{"CAP_KILL"},
+	}
+	b.spec.Process.NoNewPrivileges = true
+	want(t, "status", b.run(), "CapInh: 0000000000000020\nCapPrm: 0000000000000020\nCapEff: 0000000000000020\nCapBnd: 0000000000002021\nCapAmb: 0000000000000020\nNoNewPrivs: 1")
+}
+
+func TestRootWithoutNoNewPrivileges(t *testing.T) {
+	b := newBundle(t, capStatus)
+	b.spec.Process.NoNewPrivileges = false
+	want(t, "status", b.run(), "CapInh: 0000000000000000\nCapPrm: 0000000020000420\nCapEff: 0000000020000420\nCapBnd: 0000000020000420\nCapAmb: 0000000000000000\nNoNewPrivs: 0")
+}
+
+func TestUnknownCapabilityIsAWarning(t *testing.T) {
+	b := newBundle(t, "echo runs")
+	b.spec.Process.Capabilities.Bounding = append(b.spec.Process.Capabilities.Bounding, "CAP_TO_FLY")
+	b.write()
+	r := b.rt("run", b.id)
+	want(t, "output", r.stdout, "runs")
+	for _, w := range []string{"process.capabilities.bounding[3]", "CAP_TO_FLY"} {
+		if !strings.Contains(r.stderr, w) {
+			t.Errorf("no %q in the warning: %s", w, r.stderr)
+		}
+	}
+}
+
+func TestRlimits(t *testing.T) {
+	b := newBundle(t, `ulimit -S -n; ulimit -H -n; ulimit -S -c`)
+	b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 200}, {Type: "RLIMIT_CORE", Soft: 0, Hard: 0}}
+	want(t, "limits", b.run(), "100\n200\n0")
+}
+
+func TestOOMScoreAdj(t *testing.T) {
+	own, err := os.ReadFile("/proc/self/oom_score_adj")
+	must(t, err)
+	for adj, expected := range map[*int]string{nil: strings.TrimSpace(string(own)), ptr(0): "0", ptr(123): "123"} {
+		b := newBundle(t, "cat /proc/self/oom_score_adj")
+		b.spec.Process.OOMScoreAdj = adj
+		want(t, "oom_score_adj", b.run(), expected)
+	}
+}
+
+func TestWorkingDirectoryIsCreated(t *testing.T) {
+	b := newBundle(t, "pwd")
+	b.spec.Process.Cwd = "/some/new/directory"
+	b.spec.Root.Readonly = false
+	want(t, "working directory", b.run(), "/some/new/directory")
+}
+
+func TestWorkingDirectoryOfAUser(t *testing.T) {
+	b := newBundle(t, "pwd")
+	must(t, os.Mkdir(b.path("private"), 0o700))
+	must(t, os.Chown(b.path("private"), 1000, 1000))
+	b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
+	b.spec.Process.Cwd = "/private"
+	want(t, "working directory", b.run(), "/private")
+}
+
+func TestEnvironment(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Process.Args = []string{"env"}
+	b.spec.Process.Env = []string{"PATH=/bin", "A=1", "EMPTY=", "HOME=/here", "A=2"}
+	want(t, "environment", b.run(), "PATH=/bin\nA=1\nEMPTY=\nHOME=/here\nA=2")
+}
+
+func TestHomeOfThePasswd(t *testing.T) {
+	b := newBundle(t, "echo $HOME")
+	must(t, os.MkdirAll(b.path("etc"), 0o755))
+	must(t, os.WriteFile(b.path("etc/passwd"), []byte("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n"), 0o644))
+	b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
+	want(t, "HOME", b.run(), "/home/user")
+}
+
+func TestPathLookup(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Process.Args = []string{"found", "arg"}
+	b.spec.Process.Env = []string{"PATH=/none:/first:/second"}
+	must(t, os.MkdirAll(b.path("first"), 0o755))
+	must(t, os.MkdirAll(b.path("second"), 0o755))
+	must(t, os.WriteFile(b.path("first/found"), []byte("not for execution"), 0o644))
+	must(t, os.WriteFile(b.path("second/found"), []byte("#!/bin/sh\necho second $1\n"), 0o755))
+	want(t, "output", b.run(), "second arg")
+}
+
+func TestExitStatus(t *testing.T) {
+	for script, code := range map[string]int{"exit 0": 0, "exit 7": 7, "exit 255": 255, "kill -KILL $$; sleep 5": -1} {
+		b := newBundle(t, script)
+		b.write()
+		if code == -1 {
+			// Pid 1 cannot kill itself; a child of it can, seen from outside.
+			b.spec.Process.Args = []string{"sh", "-c", "sleep 1000"}
+			b.write()
+			b.ok("create", b.id)
+			b.ok("start", b.id)
+			b.ok("kill", b.id, "KILL")
+			b.waitFor(specs.StateStopped)
+			b.ok("delete", b.id)
+			continue
+		}
+		if r := b.rt("run", b.id); r.code != code {
+			t.Errorf("%s: %v", script, r)
+		}
+	}
+}
+
+func TestStandardStreams(t *testing.T) {
+	b := newBundle(t, "cat; echo err >&2; exit 3")
+	b.write()
+	r := b.rtIn("from outside\n", "run", b.id)
+	if r.code != 3 || r.stdout != "from outside\n" || r.stderr != "err\n" {
+		t.Error(r)
+	}
+}
+
+// The first instruction of the user's program sees no descriptor but its own.
+func TestDescriptors(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Process.Args = []string{"ls", "/proc/self/fd"}
+	want(t, "descriptors", strings.Join(strings.Fields(b.run()), " "), "0 1 2 3") // 3 is ls's own
+}
+
+func TestPreservedDescriptors(t *testing.T) {
+	b := newBundle(t, "cat <&3; readlink /proc/self/fd/4 || echo 4 is closed")
+	b.write()
+	file := b.dir + "/preserved"
+	must(t, os.WriteFile(file, []byte("kept\n"), 0o644))
+	f, err := os.Open(file)
+	must(t, err)
+	defer f.Close()
+	cmd := b.command("run", "--preserve-fds", "1", b.id)
+	cmd.ExtraFiles = []*os.File{f, f}
+	out, err := cmd.Output()
+	if err != nil || string(out) != "kept\n4 is closed\n" {
+		t.Errorf("%v: %q", err, out)
+	}
+}
+
+func TestPreservedDescriptorMustBeOpen(t *testing.T) {
+	b := newBundle(t, "true")
+	b.write()
+	b.fails([]string{"--preserve-fds", "descriptor 3"}, "run", "--preserve-fds", "1", b.id)
+}
+
+func TestNonRootUserReopensStandardStreams(t *testing.T) {
+	b := newBundle(t, "echo reopened > /dev/stdout")
+	b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
+	b.write()
+	cmd := b.command("run", b.id)
+	out, err := cmd.Output() // a pipe
+	if err != nil || string(out) != "reopened\n" {
+		t.Errorf("%v: %q", err, out)
+	}
+}
