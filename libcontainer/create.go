@@ -48,6 +48,8 @@ type Options struct {
 	Rootless bool
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
+	// Debug is told when a step of the creation is done. It may be nil.
+	Debug func(step string)
 }
 
 // Create makes a container that waits for Start. If it fails nothing is left
@@ -94,9 +96,11 @@ func create(o *Options, gate bool) (*Container, *launch.Process, error) {
 	if err := b.load(); err != nil {
 		return nil, nil, err
 	}
+	b.done("read and checked the configuration")
 	if err := b.reserve(); err != nil {
 		return nil, nil, err
 	}
+	b.done("reserved the id")
 	err := b.build()
 	if err != nil {
 		b.undo()
@@ -104,6 +108,12 @@ func create(o *Options, gate bool) (*Container, *launch.Process, error) {
 	}
 	b.dir.Unlock()
 	return &Container{dir: b.dir, state: b.state}, b.proc, nil
+}
+
+func (b *creation) done(step string) {
+	if b.o.Debug != nil {
+		b.o.Debug(step)
+	}
 }
 
 // load reads the configuration. Nothing on the system has changed when it
@@ -180,6 +190,7 @@ func (b *creation) build() error {
 	if err := b.cgroup.Create(); err != nil {
 		return err
 	}
+	b.done("made the cgroup")
 	stdio, closeNull, err := b.stdio()
 	if err != nil {
 		return err
@@ -188,6 +199,7 @@ func (b *creation) build() error {
 	devices := make(chan error, 1)
 	go func() { devices <- b.cgroup.LimitDevices() }()
 	exe, err := b.compileImage(stdio)
+	b.done("compiled the program")
 	if deviceErr := <-devices; err == nil {
 		err = deviceErr
 	}
@@ -197,9 +209,11 @@ func (b *creation) build() error {
 	if err != nil {
 		return err
 	}
+	b.done("limited the devices")
 	if err := b.launch(exe, stdio); err != nil {
 		return err
 	}
+	b.done("started the program")
 	b.limits = make(chan error, 1)
 	if b.place.Move == nil {
 		go func() { b.limits <- b.cgroup.Limit() }()
@@ -357,11 +371,13 @@ func (b *creation) died() error {
 
 // ready completes the state and lets the program go on.
 func (b *creation) ready() error {
+	b.done("the program made the container")
 	err := <-b.limits
 	b.limits = nil
 	if err != nil {
 		return err
 	}
+	b.done("set the limits")
 	if err := b.adjustOOM(); err != nil {
 		return err
 	}
@@ -381,12 +397,14 @@ func (b *creation) ready() error {
 			return fmt.Errorf("--pid-file: %w", err)
 		}
 	}
+	b.done("saved the state")
 	if err := b.proc.Reply(); err != nil {
 		return err
 	}
 	if b.gate {
 		return nil
 	}
+	defer b.done("executed the container's process")
 	// The socket closes when the user's program is executed.
 	if m, err := b.proc.Receive(); err == nil {
 		return b.failure(m)

@@ -54,6 +54,7 @@ func Validate(s *specs.Spec) error {
 	v.mounts()
 	v.namespaces()
 	v.linux()
+	v.resources()
 	v.unsupported()
 	if len(v.problems) > 0 {
 		return v.problems

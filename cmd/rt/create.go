@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
@@ -61,6 +62,9 @@ func creationOptions(cmd *cli.Command) (*libcontainer.Options, error) {
 		NoPivot: cmd.Bool("no-pivot"), NoNewKeyring: cmd.Bool("no-new-keyring"),
 		SystemdCgroup: cmd.Bool("systemd-cgroup"), Rootless: rootless(cmd),
 		Warn: func(m string) { logrus.Warn(m) },
+	}
+	if cmd.Bool("debug") {
+		o.Debug = func(step string) { logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step) }
 	}
 	if o.Preserve, err = preserved(cmd.Int("preserve-fds")); err != nil {
 		return nil, err

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
@@ -20,6 +22,14 @@ var (
 	version = "0.1.0-dev"
 	commit  = ""
 )
+
+// started is when rt began; --debug counts from here.
+var started = time.Now()
+
+// milliseconds shows a duration with the microseconds behind the point.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64)
+}
 
 func main() {
 	// A short-lived command is faster without garbage collection; the limit

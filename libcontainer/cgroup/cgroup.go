@@ -60,11 +60,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	default:
 		cfg.Path = path
 	}
-	r, err := Resources(s)
-	if err != nil {
-		return nil, err
-	}
-	c, err := cfg.open(r)
+	c, err := cfg.open(Resources(s))
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}

@@ -1,15 +1,14 @@
 package cgroup
 
 import (
-	"fmt"
-
 	"github.com/opencontainers/cgroups"
 	devices "github.com/opencontainers/cgroups/devices/config"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Resources translates linux.resources to the library's terms.
-func Resources(s *specs.Spec) (*cgroups.Resources, error) {
+// Resources translates linux.resources, which were checked, to the library's
+// terms.
+func Resources(s *specs.Spec) *cgroups.Resources {
 	c := &cgroups.Resources{}
 	var r *specs.LinuxResources
 	if s.Linux != nil {
@@ -18,13 +17,9 @@ func Resources(s *specs.Spec) (*cgroups.Resources, error) {
 	if r == nil {
 		r = &specs.LinuxResources{}
 	}
-	if err := addDevices(c, s, r); err != nil {
-		return nil, err
-	}
+	addDevices(c, r)
 	addMemory(c, r.Memory)
-	if err := addCPU(c, r.CPU); err != nil {
-		return nil, err
-	}
+	addCPU(c, r.CPU)
 	if r.Pids != nil {
 		c.PidsLimit = r.Pids.Limit
 	}
@@ -47,7 +42,7 @@ func Resources(s *specs.Spec) (*cgroups.Resources, error) {
 		}
 	}
 	c.Unified = r.Unified
-	return c, nil
+	return c
 }
 
 // allowed are the devices that every container may use, beside those of
@@ -66,24 +61,18 @@ var allowed = []devices.Rule{
 	{Type: devices.CharDevice, Major: 136, Minor: devices.Wildcard, Permissions: "rwm", Allow: true},
 }
 
-func addDevices(c *cgroups.Resources, s *specs.Spec, r *specs.LinuxResources) error {
-	for i, d := range r.Devices {
+func addDevices(c *cgroups.Resources, r *specs.LinuxResources) {
+	for _, d := range r.Devices {
 		rule := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard,
 			Permissions: devices.Permissions(d.Access), Allow: d.Allow}
 		switch d.Type {
-		case "", "a":
 		case "c", "u":
 			rule.Type = devices.CharDevice
 		case "b":
 			rule.Type = devices.BlockDevice
-		default:
-			return fmt.Errorf("linux.resources.devices[%d].type: %q is not one of a, b, c", i, d.Type)
 		}
 		if d.Access == "" {
 			rule.Permissions = "rwm"
-		}
-		if !rule.Permissions.IsValid() {
-			return fmt.Errorf("linux.resources.devices[%d].access: %q has other letters than r, w, m, or one twice", i, d.Access)
 		}
 		if d.Major != nil {
 			rule.Major = *d.Major
@@ -96,7 +85,6 @@ func addDevices(c *cgroups.Resources, s *specs.Spec, r *specs.LinuxResources) er
 	for i := range allowed {
 		c.Devices = append(c.Devices, &allowed[i])
 	}
-	return nil
 }
 
 func addMemory(c *cgroups.Resources, m *specs.LinuxMemory) {
@@ -111,9 +99,9 @@ func addMemory(c *cgroups.Resources, m *specs.LinuxMemory) {
 	c.MemorySwappiness = m.Swappiness
 }
 
-func addCPU(c *cgroups.Resources, p *specs.LinuxCPU) error {
+func addCPU(c *cgroups.Resources, p *specs.LinuxCPU) {
 	if p == nil {
-		return nil
+		return
 	}
 	set(&c.CpuShares, p.Shares)
 	if p.Shares != nil {
@@ -125,10 +113,6 @@ func addCPU(c *cgroups.Resources, p *specs.LinuxCPU) error {
 	set(&c.CpuRtPeriod, p.RealtimePeriod)
 	c.CpuBurst, c.CPUIdle = p.Burst, p.Idle
 	c.CpusetCpus, c.CpusetMems = p.Cpus, p.Mems
-	if p.Burst != nil && p.Quota == nil {
-		return fmt.Errorf("linux.resources.cpu.burst: needs linux.resources.cpu.quota")
-	}
-	return nil
 }
 
 func addBlockIO(c *cgroups.Resources, b *specs.LinuxBlockIO) {

@@ -80,10 +80,6 @@ func (c *compiler) hostPropagation() {
 
 // enterRoot makes the tree the root directory and the host's unreachable.
 func (c *compiler) enterRoot(own bool) {
-	if name := c.propagation(); own && name != "" && name != "private" && name != "rprivate" {
-		c.Source("linux.rootfsPropagation", "make the root file system "+name)
-		c.setAttributes(c.root, 0, 0, spec.Propagations[name], name[0] == 'r')
-	}
 	c.Source("root.path", "enter the root file system")
 	c.Do(program.Fchdir, program.R(c.root))
 	if own && !c.opt.NoPivot {
@@ -95,6 +91,11 @@ func (c *compiler) enterRoot(own bool) {
 		c.Do(program.Chroot, c.Str("."))
 	}
 	c.Do(program.Chdir, c.Str("/"))
+	if name := c.propagation(); own && name != "" && name != "private" && name != "rprivate" {
+		// Not before: pivot_root(2) refuses a shared root.
+		c.Source("linux.rootfsPropagation", "make the root file system "+name)
+		c.setAttributes(c.root, 0, 0, spec.Propagations[name], name[0] == 'r')
+	}
 }
 
 // workingDirectory creates process.cwd while the root is still writable.

@@ -54,8 +54,11 @@ func flagNames(table []named, v uint64) string {
 			v &^= f.value
 		}
 	}
-	if v != 0 || len(names) == 0 {
+	if v != 0 {
 		names = append(names, fmt.Sprintf("%#x", v))
+	}
+	if len(names) == 0 {
+		return "0"
 	}
 	return strings.Join(names, "|")
 }

@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
+	"strings"
 	"time"
 
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
@@ -63,11 +63,11 @@ var (
 	ErrID       = errors.New("invalid container ID")
 )
 
-var validID = regexp.MustCompile(`^[A-Za-z0-9_+\-.]+$`)
+const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-."
 
 // CheckID tells whether id can name a container: letters, digits and _ + - .
 func CheckID(id string) error {
-	if id == "." || id == ".." || len(id) > 255 || !validID.MatchString(id) {
+	if id == "." || id == ".." || id == "" || len(id) > 255 || strings.Trim(id, idLetters) != "" {
 		return fmt.Errorf("%w %q: use letters, digits and _ + - . only, at most 255 of them", ErrID, id)
 	}
 	return nil

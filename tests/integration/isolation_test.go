@@ -302,3 +302,13 @@ func TestMountNamespaceDoesNotLeakToTheHost(t *testing.T) {
 		t.Errorf("the host's mounts changed:\n%s\n%s", before, after)
 	}
 }
+
+func TestRootfsPropagation(t *testing.T) {
+	for name, mark := range map[string]string{"shared": "shared:", "rslave": "", "private": "", "unbindable": "unbindable"} {
+		b := newBundle(t, "awk '$5 == \"/\"' /proc/self/mountinfo")
+		b.spec.Linux.RootfsPropagation = name
+		if out := b.run(); !strings.Contains(out, mark) || (mark != "shared:" && strings.Contains(out, "shared:")) {
+			t.Errorf("%s: %s", name, out)
+		}
+	}
+}
