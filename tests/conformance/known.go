@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// knownFailures maps the programs that are known to fail to the reasons.
+type knownFailures map[string]string
+
+func readKnown(path string) (knownFailures, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	known, err := parseKnown(string(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s:%w", path, err)
+	}
+	return known, nil
+}
+
+// parseKnown reads lines of a program and a reason. Empty lines and lines that begin with # are
+// comments.
+func parseKnown(text string) (knownFailures, error) {
+	known := make(knownFailures)
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		program, reason, _ := strings.Cut(line, " ")
+		reason = strings.TrimSpace(reason)
+		if reason == "" {
+			return nil, fmt.Errorf("%d: %s has no reason", number, program)
+		}
+		if _, ok := known[program]; ok {
+			return nil, fmt.Errorf("%d: %s is listed twice", number, program)
+		}
+		known[program] = reason
+	}
+	return known, nil
+}
+
+// check reports the listed programs that the suite does not have.
+func (k knownFailures) check(programs []string) error {
+	for program := range k {
+		if !slices.Contains(programs, program) {
+			return fmt.Errorf("the suite has no program %s", program)
+		}
+	}
+	return nil
+}
