@@ -175,33 +175,27 @@ func (b *creation) reserve() error {
 	if spec.FindNamespace(b.spec, specs.MountNamespace) == nil {
 		b.state.RootMount = mountID(b.rootfs)
 	}
-	err = dir.Save(b.state)
-	if err == nil {
-		err = dir.SaveConfig(b.config)
-	}
-	if err != nil {
-		b.undo()
-	}
-	return err
+	return nil
 }
 
-// build does everything that leaves traces outside of the state directory.
+// build does everything that leaves traces outside of the state directory. The
+// cgroup and the program are made at the same time.
 func (b *creation) build() error {
-	if err := b.cgroup.Create(); err != nil {
-		return err
-	}
-	b.done("made the cgroup")
 	stdio, closeNull, err := b.stdio()
 	if err != nil {
 		return err
 	}
 	defer closeNull()
-	devices := make(chan error, 1)
-	go func() { devices <- b.cgroup.LimitDevices() }()
-	exe, err := b.compileImage(stdio)
+	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, stdio)
+	if err != nil {
+		return err
+	}
+	cgroup := make(chan error, 1)
+	go func() { cgroup <- b.makeCgroup() }()
+	exe, err := b.compileImage(host)
 	b.done("compiled the program")
-	if deviceErr := <-devices; err == nil {
-		err = deviceErr
+	if cgroupErr := <-cgroup; err == nil {
+		err = cgroupErr
 	}
 	if exe != nil {
 		defer exe.Close()
@@ -209,21 +203,32 @@ func (b *creation) build() error {
 	if err != nil {
 		return err
 	}
-	b.done("limited the devices")
+	b.done("made the cgroup")
+	b.limits = make(chan error, 1)
+	if !b.cgroup.Systemd {
+		go func() { b.limits <- b.cgroup.Limit() }()
+	}
 	if err := b.launch(exe, stdio); err != nil {
 		return err
 	}
 	b.done("started the program")
-	b.limits = make(chan error, 1)
-	if b.place.Move == nil {
-		go func() { b.limits <- b.cgroup.Limit() }()
-	}
 	return b.converse()
 }
 
+// makeCgroup makes the cgroup, after the state knows of it.
+func (b *creation) makeCgroup() error {
+	if err := b.dir.Save(b.state); err != nil {
+		return err
+	}
+	if err := b.dir.SaveConfig(b.config); err != nil {
+		return err
+	}
+	return b.cgroup.Create()
+}
+
 // compileImage makes the plan and its executable.
-func (b *creation) compileImage(stdio [3]*os.File) (*os.File, error) {
-	if err := b.compile(stdio); err != nil {
+func (b *creation) compileImage(host compile.Host) (*os.File, error) {
+	if err := b.compile(host); err != nil {
 		return nil, err
 	}
 	for _, w := range b.plan.Warnings {
@@ -239,11 +244,7 @@ func (b *creation) compileImage(stdio [3]*os.File) (*os.File, error) {
 }
 
 // compile makes the plan for this machine.
-func (b *creation) compile(stdio [3]*os.File) error {
-	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, stdio)
-	if err != nil {
-		return err
-	}
+func (b *creation) compile(host compile.Host) (err error) {
 	b.lastCap = host.LastCap
 	b.plan, err = compile.Compile(b.spec, host, compile.Options{
 		ID: b.o.ID, Rootfs: b.rootfs, Bundle: b.o.Bundle, NoPivot: b.o.NoPivot, NoNewKeyring: b.o.NoNewKeyring,
@@ -457,7 +458,7 @@ func (b *creation) undo() {
 		b.proc.Kill()
 		b.proc.Close()
 	}
-	if b.limits != nil && b.place.Move == nil {
+	if b.limits != nil && !b.cgroup.Systemd {
 		<-b.limits
 	}
 	removeFile(b.o.PidFile)

@@ -44,7 +44,11 @@ func Explain(o Options) (*Plan, error) {
 	if err := b.load(); err != nil {
 		return nil, err
 	}
-	if err := b.compile([3]*os.File{}); err != nil {
+	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, [3]*os.File{})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.compile(host); err != nil {
 		return nil, err
 	}
 	plan := &Plan{Clone: program.CloneFlagNames(b.plan.CloneFlags), Files: []PlanFile{}, Warnings: b.plan.Warnings}

@@ -1,8 +1,6 @@
 package spec
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +8,10 @@ import (
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/jsontext"
 )
+
+//go:generate go run -tags generate ../internal/jsongen -roots spec -o decode_gen.go
 
 // ConfigName is the configuration's name in a bundle.
 const ConfigName = "config.json"
@@ -39,47 +40,8 @@ func Load(bundle string) (*specs.Spec, []byte, error) {
 
 // Parse decodes a configuration. It does not check it.
 func Parse(data []byte) (*specs.Spec, error) {
-	var s specs.Spec
-	if err := json.Unmarshal(data, &s); err != nil {
-		return nil, located(data, err)
-	}
-	return &s, nil
-}
-
-// located adds the line and column to what encoding/json says.
-func located(data []byte, err error) error {
-	var syntax *json.SyntaxError
-	var wrong *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		line, column := position(data, syntax.Offset)
-		return fmt.Errorf("line %d, column %d: %w", line, column, syntax)
-	case errors.As(err, &wrong):
-		line, column := position(data, wrong.Offset)
-		return fmt.Errorf("line %d, column %d: %s: found a JSON %s where %s is expected", line, column, wrong.Field, wrong.Value, expected(wrong))
-	}
-	return err
-}
-
-func expected(e *json.UnmarshalTypeError) string {
-	switch e.Type.Kind().String() {
-	case "struct", "map":
-		return "an object"
-	case "slice":
-		return "an array"
-	case "string":
-		return "a string"
-	case "bool":
-		return "true or false"
-	}
-	return "a number of type " + e.Type.String()
-}
-
-// position converts the number of bytes that were read to the place of the
-// last one of them; both count from 1.
-func position(data []byte, offset int64) (line, column int) {
-	offset = max(min(offset, int64(len(data))), 1)
-	before := data[:offset-1]
-	line = 1 + bytes.Count(before, []byte("\n"))
-	return line, len(before) - bytes.LastIndexByte(before, '\n')
+	s := new(specs.Spec)
+	d := jsontext.NewDecoder(string(data))
+	decodeSpec(d, s)
+	return s, d.End()
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -148,5 +149,39 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		_ = Validate(s)
+	})
+}
+
+// FuzzParseAgreesWithEncodingJSON compares the generated reader with the
+// standard library's.
+func FuzzParseAgreesWithEncodingJSON(f *testing.F) {
+	for _, name := range []string{"bench/default.json", "testdata/docker/config.json"} {
+		data, err := os.ReadFile(filepath.Join("..", "tests", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte(`{"hooks":{"prestart":[{"path":"/x","timeout":3}]},"linux":{"timeOffsets":{"boottime":{"secs":-1}},"devices":[{"fileMode":438}],"resources":{"rdma":{"a":{"hcaHandles":1}}},"seccomp":null}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		want := new(specs.Spec)
+		strict := json.NewDecoder(bytes.NewReader(data))
+		strict.DisallowUnknownFields()
+		if strict.Decode(want) != nil || strict.More() || bytes.Count(data, []byte(`"`)) > 5000 {
+			return // also names in other letter cases, which encoding/json would take
+		}
+		want.Solaris, want.Windows, want.VM, want.ZOS, want.FreeBSD = nil, nil, nil, nil, nil
+		got, err := Parse(data)
+		if err != nil {
+			if json.Valid(data) {
+				t.Fatal(err)
+			}
+			return
+		}
+		a, _ := json.Marshal(got)
+		b, _ := json.Marshal(want)
+		if !bytes.Equal(a, b) {
+			t.Errorf("got  %s\nwant %s", a, b)
+		}
 	})
 }

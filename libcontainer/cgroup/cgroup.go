@@ -103,7 +103,7 @@ func (c *Cgroup) Unified() string {
 	return ""
 }
 
-// Create makes the directories. It fails when the cgroup is in use: its
+// Create makes the directories, in v1 with their device rules. It fails when the cgroup is in use: its
 // processes would share the container's limits, and its end.
 func (c *Cgroup) Create() error {
 	if pids, err := c.manager.GetAllPids(); err == nil && len(pids) > 0 {
@@ -116,6 +116,9 @@ func (c *Cgroup) Create() error {
 		return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
 	}
 	c.Paths = c.manager.GetPaths()
+	if c.devicesFirst() {
+		return c.set(&cgroups.Resources{Devices: c.resources.Devices})
+	}
 	return nil
 }
 
@@ -186,22 +189,18 @@ func enter(tasks []string) error {
 	return nil
 }
 
-// LimitDevices applies linux.resources.devices. It must be complete before the
-// first process is in the cgroup: the rules pass through states in which
-// nothing is allowed.
-func (c *Cgroup) LimitDevices() error {
-	if c.Systemd {
-		return nil // the unit does not exist yet
-	}
-	return c.set(&cgroups.Resources{Devices: c.resources.Devices})
-}
-
-// Limit applies the rest of linux.resources, with systemd all of it.
+// Limit applies linux.resources. It may run while the container is being made.
 func (c *Cgroup) Limit() error {
 	r := *c.resources
-	r.SkipDevices = !c.Systemd
+	r.SkipDevices = c.devicesFirst()
 	return c.set(&r)
 }
+
+// devicesFirst tells whether linux.resources.devices must be complete before
+// the first process is in the cgroup: in v1 the rules pass through states in
+// which nothing is allowed. In v2 the filter is attached as a whole, and
+// systemd makes the cgroup only with the process.
+func (c *Cgroup) devicesFirst() bool { return !c.Systemd && c.Unified() == "" }
 
 func (c *Cgroup) set(r *cgroups.Resources) error {
 	if err := c.manager.Set(r); err != nil {

@@ -3,7 +3,6 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,9 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rtcontainers/rt/internal/jsontext"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"golang.org/x/sys/unix"
 )
+
+//go:generate go run -tags generate ../../internal/jsongen -roots state -o json_gen.go
 
 // State is what rt remembers of a container.
 type State struct {
@@ -162,11 +164,7 @@ func (d *Dir) Unlock() { _ = unix.Flock(int(d.Fd()), unix.LOCK_UN) }
 
 // Save replaces the state.
 func (d *Dir) Save(s *State) error {
-	data, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return d.replace(stateName, data)
+	return d.replace(stateName, appendState(make([]byte, 0, 4096), s))
 }
 
 // SaveConfig keeps the container's configuration as it was at create.
@@ -185,11 +183,13 @@ func (d *Dir) Load() (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	var s State
-	if err := json.Unmarshal(data, &s); err != nil {
+	s := new(State)
+	text := jsontext.NewDecoder(string(data))
+	decodeState(text, s)
+	if err := text.End(); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(d.path, stateName), err)
 	}
-	return &s, nil
+	return s, nil
 }
 
 func (d *Dir) replace(name string, data []byte) error {
