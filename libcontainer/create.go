@@ -10,6 +10,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
@@ -212,6 +213,13 @@ func (b *creation) build() error {
 		return err
 	}
 	b.done("started the program")
+	if !b.gate && !b.cgroup.Systemd {
+		// Nobody waits for a created container here: use the time in which the
+		// program works.
+		if err := b.saveState(); err != nil {
+			return err
+		}
+	}
 	return b.converse()
 }
 
@@ -382,15 +390,7 @@ func (b *creation) ready() error {
 	if err := b.adjustOOM(); err != nil {
 		return err
 	}
-	stat, err := readStat(b.proc.Pid)
-	if err != nil {
-		return err
-	}
-	b.state.Pid, b.state.StartTime = b.proc.Pid, stat.start
-	if b.gate {
-		b.state.Steps = steps(b.plan)
-	}
-	if err := b.dir.Save(b.state); err != nil {
+	if err := b.saveState(); err != nil {
 		return err
 	}
 	if b.o.PidFile != "" {
@@ -413,6 +413,22 @@ func (b *creation) ready() error {
 	return nil
 }
 
+// saveState remembers the container's process: from now on it is created.
+func (b *creation) saveState() error {
+	if b.state.Pid == b.proc.Pid {
+		return nil
+	}
+	stat, err := readStat(b.proc.Pid)
+	if err != nil {
+		return err
+	}
+	b.state.Pid, b.state.StartTime = b.proc.Pid, stat.start
+	if b.gate {
+		b.state.Steps = steps(b.plan)
+	}
+	return b.dir.Save(b.state)
+}
+
 // steps describes what still runs at the start, for the errors of `rt start`.
 func steps(plan *compile.Plan) []state.Step {
 	var list []state.Step
@@ -429,7 +445,7 @@ func (b *creation) adjustOOM() error {
 		return nil
 	}
 	adj := strconv.Itoa(*b.spec.Process.OOMScoreAdj)
-	err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", b.proc.Pid), []byte(adj), 0)
+	err := sysfile.Write(fmt.Sprintf("/proc/%d/oom_score_adj", b.proc.Pid), []byte(adj))
 	if errors.Is(err, unix.EACCES) && b.o.Rootless {
 		return nil // only root may lower it
 	}

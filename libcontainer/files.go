@@ -6,6 +6,7 @@ import (
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/libcontainer/state"
@@ -117,7 +118,7 @@ func (b *creation) writeMaps() error {
 }
 
 func (b *creation) writeMap(name, content string) error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/%s", b.proc.Pid, name), []byte(content), 0)
+	return sysfile.Write(fmt.Sprintf("/proc/%d/%s", b.proc.Pid, name), []byte(content))
 }
 
 func idMap(list []specs.LinuxIDMapping) string {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/spec"
@@ -88,7 +89,7 @@ func ownCapabilities() uint64 {
 // ownsMachine tells whether rt runs in the first user namespace: only there
 // may it make device nodes.
 func ownsMachine() bool {
-	data, err := os.ReadFile("/proc/self/uid_map")
+	data, err := sysfile.Read("/proc/self/uid_map")
 	if err != nil {
 		return true // no user namespaces in this kernel
 	}

@@ -110,7 +110,7 @@ func (c *Container) remove() error {
 		p.Close()
 	}
 	cg, err := c.cgroup()
-	if err == nil && len(c.state.Cgroup.Paths) > 0 {
+	if err == nil && len(c.state.Cgroup.Paths) > 0 && (cg.Systemd || !cg.Remove()) {
 		if err := cg.Kill(); err != nil {
 			return err
 		}

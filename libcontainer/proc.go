@@ -3,8 +3,9 @@ package libcontainer
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strconv"
+
+	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
 // procStat is what rt needs of proc_pid_stat(5).
@@ -17,7 +18,7 @@ type procStat struct {
 func (s procStat) dead() bool { return s.state == 'Z' || s.state == 'X' || s.state == 'x' }
 
 func readStat(pid int) (procStat, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	data, err := sysfile.Read("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return procStat{}, err
 	}

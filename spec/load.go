@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
+	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
 //go:generate go run -tags generate ../internal/jsongen -roots spec -o decode_gen.go
@@ -21,7 +21,7 @@ const ConfigName = "config.json"
 // copy. Errors name the file and the field, or the line and column.
 func Load(bundle string) (*specs.Spec, []byte, error) {
 	name := filepath.Join(bundle, ConfigName)
-	data, err := os.ReadFile(name)
+	data, err := sysfile.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("bundle %s has no %s: give the bundle's directory with --bundle, or make a configuration with `rt spec`: %w", bundle, ConfigName, err)
 	}

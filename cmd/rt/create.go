@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,23 +10,21 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
-	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
-func createCommand() *cli.Command {
-	return &cli.Command{
-		Name:         "create",
-		Usage:        "create a container; `rt start` starts its process",
-		ArgsUsage:    "<container-id>",
-		Flags:        creationFlags(),
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			o, err := creationOptions(cmd)
+func createCommand() command {
+	return command{
+		name:  "create",
+		usage: "create a container; `rt start` starts its process",
+		args:  "<container-id>",
+		flags: creationFlags(),
+		run: func(in *input) error {
+			o, err := creationOptions(in)
 			if err != nil {
 				return err
 			}
-			if o.Terminal, err = consoleSocket(cmd); err != nil {
+			if o.Terminal, err = consoleSocket(in); err != nil {
 				return err
 			}
 			c, err := libcontainer.Create(*o)
@@ -40,33 +37,33 @@ func createCommand() *cli.Command {
 }
 
 // creationFlags are those that create and run share.
-func creationFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
-		&cli.StringFlag{Name: "console-socket", Usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
-		&cli.StringFlag{Name: "pid-file", Usage: "write the pid of the container's process to `FILE`"},
-		&cli.BoolFlag{Name: "no-pivot", Usage: "enter the root file system with chroot, not pivot_root: for one on a ramdisk"},
-		&cli.BoolFlag{Name: "no-new-keyring", Usage: "leave the container in the caller's session keyring"},
-		&cli.IntFlag{Name: "preserve-fds", Usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the container"},
+func creationFlags() []flag {
+	return []flag{
+		{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
+		{name: "console-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
+		{name: "pid-file", kind: stringFlag, usage: "write the pid of the container's process to `FILE`"},
+		{name: "no-pivot", usage: "enter the root file system with chroot, not pivot_root: for one on a ramdisk"},
+		{name: "no-new-keyring", usage: "leave the container in the caller's session keyring"},
+		{name: "preserve-fds", kind: intFlag, usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the container"},
 	}
 }
 
-func creationOptions(cmd *cli.Command) (*libcontainer.Options, error) {
-	id, err := oneID(cmd)
+func creationOptions(in *input) (*libcontainer.Options, error) {
+	id, err := in.oneID()
 	if err != nil {
 		return nil, err
 	}
 	o := &libcontainer.Options{
-		Root: cmd.String("root"), ID: id, Bundle: cmd.String("bundle"), PidFile: cmd.String("pid-file"),
+		Root: in.String("root"), ID: id, Bundle: in.String("bundle"), PidFile: in.String("pid-file"),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		NoPivot: cmd.Bool("no-pivot"), NoNewKeyring: cmd.Bool("no-new-keyring"),
-		SystemdCgroup: cmd.Bool("systemd-cgroup"), Rootless: rootless(cmd),
+		NoPivot: in.Bool("no-pivot"), NoNewKeyring: in.Bool("no-new-keyring"),
+		SystemdCgroup: in.Bool("systemd-cgroup"), Rootless: rootless(in),
 		Warn: func(m string) { logrus.Warn(m) },
 	}
-	if cmd.Bool("debug") {
+	if in.Bool("debug") {
 		o.Debug = func(step string) { logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step) }
 	}
-	if o.Preserve, err = preserved(cmd.Int("preserve-fds")); err != nil {
+	if o.Preserve, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err
 	}
 	if o.Bundle == "" {

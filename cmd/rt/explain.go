@@ -1,43 +1,41 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"text/tabwriter"
 
 	"github.com/rtcontainers/rt/libcontainer"
-	"github.com/urfave/cli/v3"
 )
 
-func explainCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "explain",
-		Usage:     "print how a container would be made, without making it",
-		ArgsUsage: "[bundle directory]",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
-			&cli.BoolFlag{Name: "no-pivot", Usage: "as of create"},
-			&cli.BoolFlag{Name: "no-new-keyring", Usage: "as of create"},
+func explainCommand() command {
+	return command{
+		name:  "explain",
+		usage: "print how a container would be made, without making it",
+		args:  "[bundle directory]",
+		flags: []flag{
+			{name: "json", usage: "print the plan as JSON"},
+			{name: "no-pivot", usage: "as of create"},
+			{name: "no-new-keyring", usage: "as of create"},
 		},
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			if cmd.Args().Len() > 1 {
+		run: func(in *input) error {
+			bundle := "."
+			switch len(in.args) {
+			case 0:
+			case 1:
+				bundle = in.args[0]
+			default:
 				return errors.New("explain: needs at most one bundle directory")
 			}
-			bundle := cmd.Args().First()
-			if bundle == "" {
-				bundle = "."
-			}
 			plan, err := libcontainer.Explain(libcontainer.Options{
-				Bundle: bundle, ID: "explained", NoPivot: cmd.Bool("no-pivot"), NoNewKeyring: cmd.Bool("no-new-keyring"),
-				SystemdCgroup: cmd.Bool("systemd-cgroup"), Rootless: rootless(cmd),
+				Bundle: bundle, ID: "explained", NoPivot: in.Bool("no-pivot"), NoNewKeyring: in.Bool("no-new-keyring"),
+				SystemdCgroup: in.Bool("systemd-cgroup"), Rootless: rootless(in),
 			})
 			if err != nil {
 				return err
 			}
-			if cmd.Bool("json") {
+			if in.Bool("json") {
 				return printJSON(plan)
 			}
 			return printPlan(plan)

@@ -1,20 +1,18 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/rtcontainers/rt/libcontainer"
-	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
 // withContainer opens the one container that the arguments name.
-func withContainer(cmd *cli.Command, id string, f func(*libcontainer.Container) error) error {
-	c, err := libcontainer.Load(cmd.String("root"), id)
+func withContainer(in *input, id string, f func(*libcontainer.Container) error) error {
+	c, err := libcontainer.Load(in.String("root"), id)
 	if err != nil {
 		return err
 	}
@@ -22,33 +20,31 @@ func withContainer(cmd *cli.Command, id string, f func(*libcontainer.Container) 
 	return f(c)
 }
 
-func startCommand() *cli.Command {
-	return &cli.Command{
-		Name:         "start",
-		Usage:        "start the process of a created container",
-		ArgsUsage:    "<container-id>",
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			id, err := oneID(cmd)
+func startCommand() command {
+	return command{
+		name:  "start",
+		usage: "start the process of a created container",
+		args:  "<container-id>",
+		run: func(in *input) error {
+			id, err := in.oneID()
 			if err != nil {
 				return err
 			}
-			return withContainer(cmd, id, (*libcontainer.Container).Start)
+			return withContainer(in, id, (*libcontainer.Container).Start)
 		},
 	}
 }
 
-func killCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "kill",
-		Usage:     "send a signal (default: SIGTERM) to the process of a container",
-		ArgsUsage: "<container-id> [signal]",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "send it to all processes of the container"},
+func killCommand() command {
+	return command{
+		name:  "kill",
+		usage: "send a signal (default: SIGTERM) to the process of a container",
+		args:  "<container-id> [signal]",
+		flags: []flag{
+			{name: "all", alias: "a", usage: "send it to all processes of the container"},
 		},
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			args := cmd.Args().Slice()
+		run: func(in *input) error {
+			args := in.args
 			if len(args) < 1 || len(args) > 2 {
 				return fmt.Errorf("kill: needs a container id and at most one signal, not %d arguments", len(args))
 			}
@@ -60,8 +56,8 @@ func killCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return withContainer(cmd, args[0], func(c *libcontainer.Container) error {
-				if cmd.Bool("all") {
+			return withContainer(in, args[0], func(c *libcontainer.Container) error {
+				if in.Bool("all") {
 					return c.SignalAll(sig)
 				}
 				return c.Signal(sig)
@@ -114,23 +110,22 @@ func realTime(name string) (unix.Signal, bool) {
 	return 0, false
 }
 
-func deleteCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "delete",
-		Usage:     "delete containers that have stopped, and all that is left of them",
-		ArgsUsage: "<container-id>...",
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill a container that still runs; no container is no error"},
+func deleteCommand() command {
+	return command{
+		name:  "delete",
+		usage: "delete containers that have stopped, and all that is left of them",
+		args:  "<container-id>...",
+		flags: []flag{
+			{name: "force", alias: "f", usage: "kill a container that still runs; no container is no error"},
 		},
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			if cmd.Args().Len() == 0 {
+		run: func(in *input) error {
+			if len(in.args) == 0 {
 				return errors.New("delete: needs a container id")
 			}
-			force := cmd.Bool("force")
+			force := in.Bool("force")
 			var errs []error
-			for _, id := range cmd.Args().Slice() {
-				err := withContainer(cmd, id, func(c *libcontainer.Container) error { return c.Delete(force) })
+			for _, id := range in.args {
+				err := withContainer(in, id, func(c *libcontainer.Container) error { return c.Delete(force) })
 				if err != nil && !(force && errors.Is(err, libcontainer.ErrNotExist)) {
 					errs = append(errs, err)
 				}

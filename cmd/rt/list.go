@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,7 +11,6 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
-	"github.com/urfave/cli/v3"
 )
 
 // containerState is the state document as runc prints it: the specification's,
@@ -45,18 +43,17 @@ func userName(uid int) string {
 	return "#" + id
 }
 
-func stateCommand() *cli.Command {
-	return &cli.Command{
-		Name:         "state",
-		Usage:        "print the state of a container as JSON",
-		ArgsUsage:    "<container-id>",
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			id, err := oneID(cmd)
+func stateCommand() command {
+	return command{
+		name:  "state",
+		usage: "print the state of a container as JSON",
+		args:  "<container-id>",
+		run: func(in *input) error {
+			id, err := in.oneID()
 			if err != nil {
 				return err
 			}
-			return withContainer(cmd, id, func(c *libcontainer.Container) error {
+			return withContainer(in, id, func(c *libcontainer.Container) error {
 				return printJSON(describe(c))
 			})
 		},
@@ -72,17 +69,16 @@ func printJSON(v any) error {
 	return err
 }
 
-func listCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "list",
-		Usage: "list the containers below --root",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`FORMAT` of the list: table or json"},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print container ids only"},
+func listCommand() command {
+	return command{
+		name:  "list",
+		usage: "list the containers below --root",
+		flags: []flag{
+			{name: "format", alias: "f", kind: stringFlag, value: "table", usage: "`FORMAT` of the list: table or json"},
+			{name: "quiet", alias: "q", usage: "print container ids only"},
 		},
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			containers, err := libcontainer.List(cmd.String("root"))
+		run: func(in *input) error {
+			containers, err := libcontainer.List(in.String("root"))
 			states := make([]containerState, 0, len(containers))
 			for _, c := range containers {
 				states = append(states, describe(c))
@@ -91,13 +87,13 @@ func listCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if cmd.Bool("quiet") {
+			if in.Bool("quiet") {
 				for _, s := range states {
 					fmt.Println(s.ID)
 				}
 				return nil
 			}
-			switch format := cmd.String("format"); format {
+			switch format := in.String("format"); format {
 			case "table":
 				return printTable(states)
 			case "json":

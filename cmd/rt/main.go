@@ -36,14 +36,26 @@ func main() {
 	// turns it on again in what runs long.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(64 << 20) // bytes
-	if err := command().Run(context.Background(), os.Args); err != nil {
-		var exit cli.ExitCoder
-		if errors.As(err, &exit) {
-			os.Exit(exit.ExitCode())
-		}
+	var err error
+	if c, in, ok := parse(os.Args[1:]); ok {
+		err = c.do(in)
+	} else {
+		err = app().Run(context.Background(), os.Args)
+	}
+	var exit exitStatus
+	switch {
+	case err == nil:
+	case errors.As(err, &exit):
+		os.Exit(int(exit))
+	default:
 		fail(err)
 	}
 }
+
+// exitStatus ends rt with the status of what it ran.
+type exitStatus int
+
+func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
 // fail ends rt with a message where people look for it, and where engines do.
 func fail(err error) {
@@ -54,9 +66,28 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func command() *cli.Command {
+func commands() []command {
+	return []command{
+		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(),
+		listCommand(), specCommand(), featuresCommand(), explainCommand(),
+	}
+}
+
+func globalFlags() []flag {
+	return []flag{
+		{name: "debug", usage: "log what rt does, step by step"},
+		{name: "log", kind: stringFlag, usage: "write the log to `FILE` (default: /dev/stderr)"},
+		{name: "log-format", kind: stringFlag, value: "text", usage: "`FORMAT` of the log: text or json"},
+		{name: "root", kind: stringFlag, value: defaultRoot(), usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
+		{name: "systemd-cgroup", usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
+		{name: "rootless", kind: stringFlag, value: "auto", usage: "ignore missing permissions over cgroups: true, false or auto"},
+	}
+}
+
+// app is rt in urfave/cli's terms: what parse does not read.
+func app() *cli.Command {
 	cli.VersionPrinter = printVersion
-	return &cli.Command{
+	root := &cli.Command{
 		Name:    "rt",
 		Usage:   "run OCI containers",
 		Version: version,
@@ -66,25 +97,16 @@ file system, as the OCI runtime specification describes them.
 To run a container from the bundle in ./mybundle:
 
     rt run mybundle`,
-		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "debug", Usage: "log what rt does, step by step"},
-			&cli.StringFlag{Name: "log", Usage: "write the log to `FILE` (default: /dev/stderr)"},
-			&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of the log: text or json"},
-			&cli.StringFlag{Name: "root", Value: defaultRoot(), Usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
-			&cli.BoolFlag{Name: "systemd-cgroup", Usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
-			&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "ignore missing permissions over cgroups: true, false or auto"},
-		},
-		Before:                 setUp,
-		Action:                 noCommand,
-		HideHelpCommand:        true,
-		UseShortOptionHandling: false,
-		ExitErrHandler:         func(context.Context, *cli.Command, error) {},
-		OnUsageError:           usageError,
-		Commands: []*cli.Command{
-			createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(),
-			listCommand(), specCommand(), featuresCommand(), explainCommand(),
-		},
+		Flags:           cliFlags(globalFlags()),
+		Action:          noCommand,
+		HideHelpCommand: true,
+		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
+		OnUsageError:    usageError,
 	}
+	for _, c := range commands() {
+		root.Commands = append(root.Commands, c.cli())
+	}
+	return root
 }
 
 // noCommand runs when no command has the name that was given.
@@ -93,10 +115,6 @@ func noCommand(_ context.Context, cmd *cli.Command) error {
 		return fmt.Errorf("%q is not a command; see `rt --help`", name)
 	}
 	return cli.ShowAppHelp(cmd)
-}
-
-func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-	return fmt.Errorf("%s: %w; see `%s --help`", cmd.Name, err, cmd.FullName())
 }
 
 func printVersion(cmd *cli.Command) {
@@ -129,48 +147,41 @@ func defaultRoot() string {
 // logFile is the file of --log, nil when there is none.
 var logFile *os.File
 
-func setUp(ctx context.Context, cmd *cli.Command) (context.Context, error) {
-	if cmd.Bool("debug") {
+// setUp puts the global flags in force.
+func setUp(in *input) error {
+	if in.Bool("debug") {
 		logrus.SetLevel(logrus.DebugLevel)
 	}
-	switch format := cmd.String("log-format"); format {
+	switch format := in.String("log-format"); format {
 	case "text":
 	case "json":
 		logrus.SetFormatter(new(logrus.JSONFormatter))
 	default:
-		return ctx, fmt.Errorf("--log-format: %q is not one of text, json", format)
+		return fmt.Errorf("--log-format: %q is not one of text, json", format)
 	}
-	if name := cmd.String("log"); name != "" {
+	if name := in.String("log"); name != "" {
 		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 		if err != nil {
-			return ctx, fmt.Errorf("--log: %w", err)
+			return fmt.Errorf("--log: %w", err)
 		}
 		logFile = f
 		logrus.SetOutput(f)
 	}
-	switch cmd.String("rootless") {
+	switch in.String("rootless") {
 	case "true", "false", "auto":
 	default:
-		return ctx, fmt.Errorf("--rootless: %q is not one of true, false, auto", cmd.String("rootless"))
+		return fmt.Errorf("--rootless: %q is not one of true, false, auto", in.String("rootless"))
 	}
-	return ctx, nil
+	return nil
 }
 
 // rootless tells whether missing permissions over cgroups are an error.
-func rootless(cmd *cli.Command) bool {
-	switch cmd.String("rootless") {
+func rootless(in *input) bool {
+	switch in.String("rootless") {
 	case "true":
 		return true
 	case "false":
 		return false
 	}
 	return os.Geteuid() != 0
-}
-
-// oneID is the container id of commands that take nothing else.
-func oneID(cmd *cli.Command) (string, error) {
-	if n := cmd.Args().Len(); n != 1 {
-		return "", fmt.Errorf("%s: needs exactly one container id, not %d arguments", cmd.Name, n)
-	}
-	return cmd.Args().First(), nil
 }

@@ -1,48 +1,45 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/signal"
 	"time"
 
 	"github.com/rtcontainers/rt/libcontainer"
-	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
-func runCommand() *cli.Command {
-	return &cli.Command{
-		Name:      "run",
-		Usage:     "create and start a container, wait for it, and delete it",
-		ArgsUsage: "<container-id | bundle directory>",
-		Flags: append(creationFlags(),
-			&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the container"},
-			&cli.BoolFlag{Name: "keep", Usage: "do not delete the container after it has ended"},
-			&cli.BoolFlag{Name: "no-subreaper", Usage: "do not adopt the container's orphaned processes"},
+func runCommand() command {
+	return command{
+		name:  "run",
+		usage: "create and start a container, wait for it, and delete it",
+		args:  "<container-id | bundle directory>",
+		flags: append(creationFlags(),
+			flag{name: "detach", alias: "d", usage: "do not wait for the container"},
+			flag{name: "keep", usage: "do not delete the container after it has ended"},
+			flag{name: "no-subreaper", usage: "do not adopt the container's orphaned processes"},
 		),
-		OnUsageError: usageError,
-		Action:       run,
+		run: run,
 	}
 }
 
-func run(_ context.Context, cmd *cli.Command) error {
-	o, err := creationOptions(cmd)
+func run(in *input) error {
+	o, err := creationOptions(in)
 	if err != nil {
 		return err
 	}
-	if o.Terminal, err = consoleSocket(cmd); err != nil {
+	if o.Terminal, err = consoleSocket(in); err != nil {
 		return err
 	}
-	detach := cmd.Bool("detach")
+	detach := in.Bool("detach")
 	var tty *foreground
 	if o.Terminal == nil && !detach {
 		tty = new(foreground)
 		defer tty.restore()
 		o.Terminal = tty.take
 	}
-	if !detach && !cmd.Bool("no-subreaper") {
+	if !detach && !in.Bool("no-subreaper") {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
 		}
@@ -62,14 +59,14 @@ func run(_ context.Context, cmd *cli.Command) error {
 		return nil
 	}
 	status := wait(p, signals, tty)
-	if !cmd.Bool("keep") {
+	if !in.Bool("keep") {
 		if err := c.Delete(true); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 			return err
 		}
 	}
 	tty.restore()
 	if code := exitCode(status); code != 0 {
-		return cli.Exit("", code)
+		return exitStatus(code)
 	}
 	return nil
 }

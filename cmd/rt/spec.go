@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,28 +9,26 @@ import (
 	"path/filepath"
 
 	"github.com/rtcontainers/rt/spec"
-	"github.com/urfave/cli/v3"
 )
 
-func specCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "spec",
-		Usage: "write a default config.json",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
-			&cli.BoolFlag{Name: "rootless", Usage: "for a container without privileges"},
+func specCommand() command {
+	return command{
+		name:  "spec",
+		usage: "write a default config.json",
+		flags: []flag{
+			{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
+			{name: "rootless", usage: "for a container without privileges"},
 		},
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
+		run: func(in *input) error {
 			s := spec.Default()
-			if cmd.Bool("rootless") {
+			if in.Bool("rootless") {
 				spec.Rootless(s)
 			}
 			data, err := json.MarshalIndent(s, "", "\t")
 			if err != nil {
 				return err
 			}
-			name := filepath.Join(cmd.String("bundle"), spec.ConfigName)
+			name := filepath.Join(in.String("bundle"), spec.ConfigName)
 			f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 			if errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("spec: %s exists: move it away, or choose another --bundle", name)
@@ -45,12 +42,11 @@ func specCommand() *cli.Command {
 	}
 }
 
-func featuresCommand() *cli.Command {
-	return &cli.Command{
-		Name:         "features",
-		Usage:        "print what rt supports as JSON",
-		OnUsageError: usageError,
-		Action: func(_ context.Context, cmd *cli.Command) error {
+func featuresCommand() command {
+	return command{
+		name:  "features",
+		usage: "print what rt supports as JSON",
+		run: func(*input) error {
 			return printJSON(spec.Features(map[string]string{
 				"com.github.rtcontainers.rt.version": version,
 				"com.github.rtcontainers.rt.commit":  buildCommit(),

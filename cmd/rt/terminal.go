@@ -7,14 +7,13 @@ import (
 	"os"
 
 	"github.com/containerd/console"
-	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
 // consoleSocket returns what hands a terminal to the listener of
 // --console-socket, or nil without one.
-func consoleSocket(cmd *cli.Command) (func(*os.File) error, error) {
-	path := cmd.String("console-socket")
+func consoleSocket(in *input) (func(*os.File) error, error) {
+	path := in.String("console-socket")
 	if path == "" {
 		return nil, nil
 	}

@@ -15,6 +15,7 @@ import (
 	_ "github.com/opencontainers/cgroups/devices" // device rules are a plug-in of the library
 	"github.com/opencontainers/cgroups/manager"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,6 +39,8 @@ type Cgroup struct {
 	Config
 	manager   cgroups.Manager
 	resources *cgroups.Resources
+	// existed is true when a directory was there before the container.
+	existed bool
 }
 
 // New works out where a container's cgroup is: nothing is made yet. The field
@@ -60,12 +63,30 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	default:
 		cfg.Path = path
 	}
+	if !systemd && !cgroups.IsCgroup2UnifiedMode() {
+		var err error
+		if cfg.Paths, err = v1Paths(cfg.inner()); err != nil {
+			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
+		}
+	}
 	c, err := cfg.open(Resources(s))
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
 	c.Paths = c.manager.GetPaths()
 	return c, nil
+}
+
+// inner is the place as a clean path. Relative ones stay below rt's own cgroup.
+func (cfg *Config) inner() string {
+	path := cfg.Path
+	if path == "" {
+		path = filepath.Join(cfg.Parent, cfg.Name)
+	}
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return strings.TrimPrefix(filepath.Clean("/"+path), "/")
 }
 
 func (cfg *Config) systemdPath(path, id string) error {
@@ -112,13 +133,36 @@ func (c *Cgroup) Create() error {
 	if c.Systemd {
 		return nil // the scope is made around its first process
 	}
+	if c.Unified() == "" {
+		return c.createAndLimitV1()
+	}
+	return c.createByLibrary()
+}
+
+// createAndLimitV1 makes the directories with their device rules.
+func (c *Cgroup) createAndLimitV1() error {
+	err := c.createV1()
+	if errors.Is(err, errUnusual) {
+		err = c.createByLibrary()
+	}
+	if err != nil {
+		return err
+	}
+	err = c.limitDevicesV1()
+	if errors.Is(err, errUnusual) {
+		return c.set(&cgroups.Resources{Devices: c.resources.Devices})
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", field(err), err)
+	}
+	return nil
+}
+
+func (c *Cgroup) createByLibrary() error {
 	if err := c.manager.Apply(-1); err != nil && !(c.Rootless && errors.Is(err, cgroups.ErrRootless)) {
 		return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
 	}
 	c.Paths = c.manager.GetPaths()
-	if c.devicesFirst() {
-		return c.set(&cgroups.Resources{Devices: c.resources.Devices})
-	}
 	return nil
 }
 
@@ -153,14 +197,14 @@ func (c *Cgroup) Placement() (*Placement, error) {
 		case path == "" || seen[path]:
 			continue
 		case controller == "":
-			dir, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_PATH, 0)
-			if errors.Is(err, os.ErrNotExist) {
+			fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0)
+			if err == unix.ENOENT {
 				continue // a hybrid machine whose v2 part is not for us
 			}
 			if err != nil {
-				return nil, err
+				return nil, &os.PathError{Op: "open", Path: path, Err: err}
 			}
-			p.Dir = dir
+			p.Dir = os.NewFile(uintptr(fd), path)
 		default:
 			tasks = append(tasks, filepath.Join(path, "tasks"))
 		}
@@ -176,14 +220,8 @@ func (c *Cgroup) Placement() (*Placement, error) {
 // for nobody.
 func enter(tasks []string) error {
 	for _, name := range tasks {
-		fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return &os.PathError{Op: "open", Path: name, Err: err}
-		}
-		_, err = unix.Write(fd, []byte("0"))
-		unix.Close(fd)
-		if err != nil {
-			return &os.PathError{Op: "write", Path: name, Err: err}
+		if err := sysfile.Write(name, []byte("0")); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -241,6 +279,18 @@ func (c *Cgroup) Kill() error {
 		}
 		time.Sleep(wait)
 	}
+}
+
+// Remove removes the directories of a cgroup that is empty, and tells whether
+// they are all gone.
+func (c *Cgroup) Remove() bool {
+	gone := true
+	for _, path := range c.Paths {
+		if err := unix.Rmdir(path); err != nil && err != unix.ENOENT {
+			gone = false
+		}
+	}
+	return gone
 }
 
 // Destroy removes the directories, also those that the container made.

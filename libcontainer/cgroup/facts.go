@@ -1,9 +1,9 @@
 package cgroup
 
 import (
-	"os"
 	"strings"
 
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 )
 
@@ -12,7 +12,7 @@ func (c *Cgroup) Facts() (compile.Cgroup, error) {
 	if dir := c.Unified(); dir != "" {
 		return compile.Cgroup{Unified: dir}, nil
 	}
-	own, err := os.ReadFile("/proc/self/cgroup")
+	own, err := sysfile.Read("/proc/self/cgroup")
 	if err != nil {
 		return compile.Cgroup{}, err
 	}

@@ -2,7 +2,6 @@ package compile
 
 import (
 	"path"
-	"strings"
 
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"golang.org/x/sys/unix"
@@ -36,49 +35,24 @@ func (c *compiler) target(dst program.Reg, name string, resolve uint64, source s
 	})
 }
 
-func components(name string) []string {
-	return strings.Split(strings.Trim(path.Clean("/"+name), "/"), "/")
-}
-
-// makePath creates name below the root, one component at a time, and leaves it
-// opened in dst. A component that is a symlink to nowhere needs judgement: the
-// parent makes the path then.
+// makePath creates name below the root and leaves it opened in dst. The usual
+// case is that only the last component is missing; longer ways, and symlinks to
+// nowhere, need judgement: the parent makes them.
 func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind PathKind) {
-	parent, next := c.Reg(), c.Reg()
-	comps := components(name)
-	up := program.R(c.root)
 	byParent, made := c.NewLabel("let the parent create "+name), c.NewLabel("created "+name)
-	prefix := ""
-	for i, comp := range comps {
-		prefix = path.Join(prefix, comp)
-		if i == len(comps)-1 {
-			c.makeLast(up, comp, kind)
-			c.openat2(dst, program.R(c.root), prefix, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
-			break
-		}
-		have := c.NewLabel("have " + prefix)
-		flags := uint64(unix.O_PATH | unix.O_DIRECTORY)
-		c.openat2(next, program.R(c.root), prefix, flags, resolve).Ignore(unix.ENOENT)
-		c.Branch(next, program.Ge, 0, have)
-		c.Do(program.Mkdirat, up, c.Str(comp), program.Imm(0o755)).Ignore(unix.EEXIST)
-		c.openat2(next, program.R(c.root), prefix, flags, resolve).OnError(byParent, unix.ENOENT)
-		c.Bind(have)
-		if i > 0 {
-			c.Do(program.Close, program.R(parent))
-		}
-		c.Move(parent, program.R(next))
-		up = program.R(parent)
-	}
-	if len(comps) > 1 {
-		c.Do(program.Close, program.R(parent))
-	}
+	dir, last := path.Split(path.Clean("/" + name))
+	parent := c.Reg()
+	c.openat2(parent, program.R(c.root), dir, unix.O_PATH|unix.O_DIRECTORY, resolve).OnError(byParent, unix.ENOENT)
+	c.makeLast(program.R(parent), last, kind)
+	c.Do(program.Close, program.R(parent))
+	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
 	c.Jump(made)
 	c.Bind(byParent)
 	c.plan.Paths = append(c.plan.Paths, Path{Name: name, Kind: kind})
 	c.sendFile(c.root, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
 	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve)
 	c.Bind(made)
-	c.Free(parent, next)
+	c.Free(parent)
 }
 
 // makeLast is the last step of makePath: a directory, or an empty file to

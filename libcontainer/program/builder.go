@@ -11,26 +11,27 @@ import (
 // Builder assembles a program. Its methods never fail; Build reports what was
 // wrong with what they were given.
 type Builder struct {
-	p               Program
-	strings         map[string]int
-	free            []Reg
-	nextReg         Reg
-	source, purpose string
-	errs            []error
+	p       Program
+	strings map[string]int
+	free    []Reg
+	nextReg Reg
+	note    *Note
+	errs    []error
 }
 
 // NewBuilder returns an empty builder.
 func NewBuilder() *Builder {
-	b := &Builder{strings: map[string]int{}, nextReg: firstFree}
-	b.p.Instructions = make([]Instruction, 0, 256)
-	b.p.Items = make([]Item, 0, 128)
+	b := &Builder{strings: map[string]int{}, nextReg: firstFree, note: new(Note)}
+	b.p.Instructions = make([]Instruction, 0, 640)
+	b.p.Items = make([]Item, 0, 192)
+	b.p.labels = make([]labelInfo, 0, 192)
 	b.p.Fail = Next
 	return b
 }
 
 // Source sets the field of config.json and the purpose that the following
 // instructions carry.
-func (b *Builder) Source(field, purpose string) { b.source, b.purpose = field, purpose }
+func (b *Builder) Source(field, purpose string) { b.note = &Note{field, purpose} }
 
 // Reg takes a free register. Give it back with Free when it is not needed.
 func (b *Builder) Reg() Reg {
@@ -99,7 +100,10 @@ func (s Step) Index() int { return s.i }
 func (s Step) To(r Reg) Step { s.ins().Dst = r; return s }
 
 // For replaces the purpose of this one instruction.
-func (s Step) For(purpose string) Step { s.ins().Purpose = purpose; return s }
+func (s Step) For(purpose string) Step {
+	s.ins().Note = &Note{s.ins().Source, purpose}
+	return s
+}
 
 // Ignore goes on with the next instruction after one of these errors, or after
 // any error when none is named.
@@ -108,21 +112,23 @@ func (s Step) Ignore(errnos ...unix.Errno) Step { return s.OnError(Next, errnos.
 // OnError goes to the label after one of these errors, or after any error when
 // none is named. All expected errors of an instruction share one label.
 func (s Step) OnError(l Label, errnos ...unix.Errno) Step {
-	if len(errnos) == 0 {
-		errnos = []unix.Errno{AnyErrno}
-	}
 	ins := s.ins()
 	if len(errnos) > MaxErrnos || ins.Errnos[0] != 0 {
 		s.b.errs = append(s.b.errs, fmt.Errorf("program: instruction %d: too many expected errors", s.i))
 		return s
 	}
-	copy(ins.Errnos[:], errnos)
+	for i, e := range errnos {
+		ins.Errnos[i] = Errno(e)
+	}
+	if len(errnos) == 0 {
+		ins.Errnos[0] = AnyErrno
+	}
 	ins.Target = l
 	return s
 }
 
 func (b *Builder) emit(ins Instruction) Step {
-	ins.Source, ins.Purpose = b.source, b.purpose
+	ins.Note = b.note
 	b.p.Instructions = append(b.p.Instructions, ins)
 	return Step{b, len(b.p.Instructions) - 1}
 }
@@ -196,7 +202,7 @@ func (b *Builder) check(ins *Instruction) error {
 		}
 	}
 	if ins.Op == OpStore {
-		if it := b.p.Items[ins.Args[0].Ref.Item]; !it.Writable {
+		if it := b.p.Items[ins.Args[0].Ref().Item]; !it.Writable {
 			return fmt.Errorf("store to the constant %s", it.Name)
 		}
 	}

@@ -88,7 +88,7 @@ func structure(text func(b []byte) string) argFormat {
 		if a.Kind != Address {
 			return ptr(p, a)
 		}
-		return text(p.Items[a.Ref.Item].Bytes[a.Ref.Offset:])
+		return text(p.Items[a.Ref().Item].Bytes[a.Value:])
 	}
 }
 

@@ -60,7 +60,7 @@ func (p *Program) errorText(ins *Instruction) string {
 		case AnyErrno:
 			names = append(names, "any error")
 		default:
-			names = append(names, unix.ErrnoName(e))
+			names = append(names, unix.ErrnoName(unix.Errno(e)))
 		}
 	}
 	if ins.Target == Next {
@@ -74,15 +74,15 @@ func (p *Program) argText(format argFormat, a Arg) string {
 	case Register:
 		return fmt.Sprintf("r%d", a.Value)
 	case Address:
-		it := &p.Items[a.Ref.Item]
+		it := &p.Items[a.Ref().Item]
 		if it.Text {
-			return fmt.Sprintf("%q", it.Bytes[a.Ref.Offset:len(it.Bytes)-1])
+			return fmt.Sprintf("%q", it.Bytes[a.Value:len(it.Bytes)-1])
 		}
 		if s := format(p, a); s[0] == '{' {
 			return s
 		}
-		if a.Ref.Offset != 0 {
-			return fmt.Sprintf("&%s+%d", it.Name, a.Ref.Offset)
+		if a.Value != 0 {
+			return fmt.Sprintf("&%s+%d", it.Name, a.Value)
 		}
 		return "&" + it.Name
 	}

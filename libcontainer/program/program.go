@@ -56,7 +56,7 @@ const (
 )
 
 // Label names a place in the program; it may be used before it is bound.
-type Label int
+type Label int32
 
 // Next is the label of the following instruction: an error sent there is ignored.
 const Next Label = -1
@@ -73,10 +73,14 @@ const (
 
 // Arg is one argument: a number, a register's content or the address of data.
 type Arg struct {
-	Kind  ArgKind
+	// Value is the number, the register, or the offset into the data item.
 	Value uint64
-	Ref   Ref
+	item  int32
+	Kind  ArgKind
 }
+
+// Ref is the data that an Address points to.
+func (a Arg) Ref() Ref { return Ref{int(a.item), int(a.Value)} }
 
 // Imm is a number as an argument. Negative numbers are sign-extended.
 func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint16 | ~uint32 | ~uint64 | ~uintptr](v T) Arg {
@@ -87,30 +91,38 @@ func Imm[T ~int | ~int32 | ~int64 | ~uint | ~uint16 | ~uint32 | ~uint64 | ~uintp
 func R(r Reg) Arg { return Arg{Kind: Register, Value: uint64(r)} }
 
 // At is the address of data as an argument.
-func At(ref Ref) Arg { return Arg{Kind: Address, Ref: ref} }
+func At(ref Ref) Arg { return Arg{Kind: Address, Value: uint64(ref.Offset), item: int32(ref.Item)} }
 
 // AtFdcwd is the directory argument that means the working directory.
 var AtFdcwd = Imm(unix.AT_FDCWD)
 
 // AnyErrno in Instruction.Errnos matches every error.
-const AnyErrno = unix.Errno(0xffff)
+const AnyErrno = Errno(0xffff)
 
 // MaxErrnos is how many errnos one instruction can tell apart.
 const MaxErrnos = 4
 
 // Instruction is one step of a program.
 type Instruction struct {
-	Op     Op
-	Call   Call
-	Dst    Reg
-	Cond   Cond
-	Size   uint8
-	NArgs  uint8
-	Args   [6]Arg
-	Errnos [MaxErrnos]unix.Errno
+	Op    Op
+	Call  Call
+	Dst   Reg
+	Cond  Cond
+	Size  uint8
+	NArgs uint8
 	// Target is where a jump, a taken branch or a matched error goes.
 	Target Label
+	Args   [6]Arg
+	// Errnos are the errors that are expected.
+	Errnos [MaxErrnos]Errno
+	*Note
+}
 
+// Errno is an errno in little space: there are hundreds of instructions.
+type Errno uint16
+
+// Note says where instructions come from.
+type Note struct {
 	// Source is the field of config.json that asked for this, such as
 	// "mounts[3]"; Purpose says in words what the step is for.
 	Source, Purpose string

@@ -151,7 +151,7 @@ func (m *Machine) value(a Arg) uint64 {
 	case Register:
 		return m.Regs[a.Value]
 	case Address:
-		return m.layout.Addr(a.Ref)
+		return m.layout.Addr(a.Ref())
 	}
 	return a.Value
 }
@@ -160,7 +160,7 @@ func (m *Machine) value(a Arg) uint64 {
 // failure handler and leaves its trace in two registers.
 func (m *Machine) afterError(ins *Instruction, errno unix.Errno) int {
 	for _, e := range ins.Errnos {
-		if e != 0 && (e == errno || e == AnyErrno) {
+		if e != 0 && (e == Errno(errno) || e == AnyErrno) {
 			if ins.Target == Next {
 				return m.At + 1
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rtcontainers/rt/internal/jsontext"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"golang.org/x/sys/unix"
 )
@@ -120,11 +121,11 @@ func Open(root, id string) (*Dir, error) {
 }
 
 func open(path string) (*Dir, error) {
-	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Dir{f, path}, nil
+	return &Dir{os.NewFile(uintptr(fd), path), path}, nil
 }
 
 // Lock waits until no other rt works on the container. It fails with
@@ -168,15 +169,15 @@ func (d *Dir) Save(s *State) error {
 }
 
 // SaveConfig keeps the container's configuration as it was at create.
-func (d *Dir) SaveConfig(data []byte) error { return d.write(configName, data) }
+func (d *Dir) SaveConfig(data []byte) error { return sysfile.CreateAt(int(d.Fd()), configName, data) }
 
 // Config reads the kept configuration.
-func (d *Dir) Config() ([]byte, error) { return d.read(configName) }
+func (d *Dir) Config() ([]byte, error) { return sysfile.ReadAt(int(d.Fd()), configName) }
 
 // Load reads the state. A container whose directory exists but has no state
 // yet has an empty one.
 func (d *Dir) Load() (*State, error) {
-	data, err := d.read(stateName)
+	data, err := sysfile.ReadAt(int(d.Fd()), stateName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &State{ID: filepath.Base(d.path)}, nil
 	}
@@ -195,7 +196,7 @@ func (d *Dir) Load() (*State, error) {
 func (d *Dir) replace(name string, data []byte) error {
 	fd := int(d.Fd())
 	next := "." + name
-	if err := d.write(next, data); err != nil {
+	if err := sysfile.CreateAt(fd, next, data); err != nil {
 		return err
 	}
 	if err := unix.Renameat(fd, next, fd, name); err != nil {
@@ -204,22 +205,23 @@ func (d *Dir) replace(name string, data []byte) error {
 	return nil
 }
 
-func (d *Dir) write(name string, data []byte) error {
-	fd, err := unix.Openat(int(d.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: filepath.Join(d.path, name), Err: err}
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	_, err = f.Write(data)
-	return err
-}
-
-func (d *Dir) read(name string) ([]byte, error) { return os.ReadFile(filepath.Join(d.path, name)) }
-
 // Remove deletes the directory. The state goes last, so that a crash in the
 // middle leaves a container that can still be deleted.
 func (d *Dir) Remove() error {
+	fd := int(d.Fd())
+	for _, name := range []string{configName, "." + stateName, stateName} {
+		if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
+			return d.removeAll()
+		}
+	}
+	if unix.Rmdir(d.path) == nil {
+		return nil
+	}
+	return d.removeAll()
+}
+
+// removeAll deletes a directory in which there is more than usual.
+func (d *Dir) removeAll() error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/rtcontainers/rt/libcontainer/program"
-	"golang.org/x/sys/unix"
 )
 
 // encode appends the record of an instruction that lies at addr.
@@ -35,7 +34,7 @@ func encode(b []byte, p *program.Program, l *program.Layout, ins *program.Instru
 	for _, a := range ins.Args {
 		v := a.Value
 		if a.Kind == program.Address {
-			v = l.Addr(a.Ref)
+			v = l.Addr(a.Ref())
 		}
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
@@ -54,7 +53,7 @@ type Record struct {
 	Mask   uint8
 	Flag   uint8
 	Args   [6]uint64
-	Errnos [program.MaxErrnos]unix.Errno
+	Errnos [program.MaxErrnos]program.Errno
 	Target uint32
 }
 
@@ -76,7 +75,7 @@ func Decode(code []byte) ([]Record, error) {
 			r.Args[j] = binary.LittleEndian.Uint64(code[offArgs+8*j:])
 		}
 		for j := range r.Errnos {
-			r.Errnos[j] = unix.Errno(binary.LittleEndian.Uint16(code[offErrnos+2*j:]))
+			r.Errnos[j] = program.Errno(binary.LittleEndian.Uint16(code[offErrnos+2*j:]))
 		}
 		list = append(list, r)
 		code = code[recordSize:]

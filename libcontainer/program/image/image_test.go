@@ -228,7 +228,7 @@ func TestDecodeReadsWhatLinkWrote(t *testing.T) {
 	want := Record{
 		Nr: unix.SYS_PRCTL, Op: program.OpSyscall, Dst: r, Mask: 2,
 		Args:   [6]uint64{4, uint64(r), 1<<64 - 1},
-		Errnos: [4]unix.Errno{unix.EINVAL, unix.EPERM}, Target: uint32(Addr(1)),
+		Errnos: [4]program.Errno{program.Errno(unix.EINVAL), program.Errno(unix.EPERM)}, Target: uint32(Addr(1)),
 	}
 	if len(recs) != 2 || recs[0] != want {
 		t.Errorf("got %+v\nwant %+v", recs, want)

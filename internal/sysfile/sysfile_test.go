@@ -1,0 +1,57 @@
+package sysfile
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestReadAndWrite(t *testing.T) {
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	for _, size := range []int{0, 1, 4095, 4096, 4097, 100000} {
+		want := strings.Repeat("x", size)
+		if err := CreateAt(int(dir.Fd()), "file", []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadAt(int(dir.Fd()), "file"); err != nil || string(got) != want {
+			t.Errorf("%d bytes: read %d, %v", size, len(got), err)
+		}
+	}
+	name := dir.Name() + "/file"
+	if err := Write(name, []byte("ab")); err != nil {
+		t.Error(err)
+	}
+	if got, err := Read(name); err != nil || !strings.HasPrefix(string(got), "abxx") {
+		t.Errorf("%.5s, %v", got, err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	dir, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if _, err := Read("/no/such"); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if err := Write("/no/such", nil); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := Read("/"); !errors.Is(err, unix.EISDIR) {
+		t.Error(err)
+	}
+	if err := os.Symlink("/etc/passwd", dir.Name()+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadAt(int(dir.Fd()), "link"); !errors.Is(err, unix.ELOOP) {
+		t.Error(err)
+	}
+}
