@@ -47,6 +47,8 @@ type Options struct {
 	SystemdCgroup bool
 	// Rootless makes missing permissions over cgroups no error.
 	Rootless bool
+	// Keep prepares Run for Container.Keep. It may be nil.
+	Keep *KeepOptions
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
 	// Debug is told when a step of the creation is done. It may be nil.
@@ -67,11 +69,7 @@ func Create(o Options) (*Container, error) {
 // Run makes a container and starts its process. The caller waits for the
 // process, which is its child, and deletes the container.
 func Run(o Options) (*Container, *Process, error) {
-	c, p, err := create(&o, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	return c, &Process{p}, nil
+	return create(&o, false)
 }
 
 // creation is a container being made.
@@ -86,13 +84,13 @@ type creation struct {
 	cgroup *cgroup.Cgroup
 	plan   *compile.Plan
 	proc   *launch.Process
+	keeper *os.File
 	place  *cgroup.Placement
-	limits chan error
 	// lastCap is the highest capability of the kernel.
 	lastCap int
 }
 
-func create(o *Options, gate bool) (*Container, *launch.Process, error) {
+func create(o *Options, gate bool) (*Container, *Process, error) {
 	b := &creation{o: o, gate: gate}
 	if err := b.load(); err != nil {
 		return nil, nil, err
@@ -108,7 +106,7 @@ func create(o *Options, gate bool) (*Container, *launch.Process, error) {
 		return nil, nil, err
 	}
 	b.dir.Unlock()
-	return &Container{dir: b.dir, state: b.state}, b.proc, nil
+	return &Container{dir: b.dir, state: b.state}, &Process{b.proc, b.keeper}, nil
 }
 
 func (b *creation) done(step string) {
@@ -187,13 +185,9 @@ func (b *creation) build() error {
 		return err
 	}
 	defer closeNull()
-	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, stdio)
-	if err != nil {
-		return err
-	}
 	cgroup := make(chan error, 1)
 	go func() { cgroup <- b.makeCgroup() }()
-	exe, err := b.compileImage(host)
+	exe, err := b.compileImage(stdio)
 	b.done("compiled the program")
 	if cgroupErr := <-cgroup; err == nil {
 		err = cgroupErr
@@ -205,22 +199,33 @@ func (b *creation) build() error {
 		return err
 	}
 	b.done("made the cgroup")
-	b.limits = make(chan error, 1)
-	if !b.cgroup.Systemd {
-		go func() { b.limits <- b.cgroup.Limit() }()
-	}
 	if err := b.launch(exe, stdio); err != nil {
 		return err
 	}
 	b.done("started the program")
-	if !b.gate && !b.cgroup.Systemd {
-		// Nobody waits for a created container here: use the time in which the
-		// program works.
-		if err := b.saveState(); err != nil {
-			return err
-		}
+	if err := b.meanwhile(); err != nil {
+		return err
 	}
 	return b.converse()
+}
+
+// meanwhile does what can be done while the program works.
+func (b *creation) meanwhile() error {
+	if b.cgroup.Systemd {
+		return nil // the program waits to be moved
+	}
+	if err := b.cgroup.Limit(); err != nil {
+		return err
+	}
+	b.done("set the limits")
+	if b.gate {
+		return nil // who looks must not find a created container yet
+	}
+	if err := b.saveState(); err != nil {
+		return err
+	}
+	b.done("saved the state")
+	return b.prepareKeeper()
 }
 
 // makeCgroup makes the cgroup, after the state knows of it.
@@ -235,7 +240,11 @@ func (b *creation) makeCgroup() error {
 }
 
 // compileImage makes the plan and its executable.
-func (b *creation) compileImage(host compile.Host) (*os.File, error) {
+func (b *creation) compileImage(stdio [3]*os.File) (*os.File, error) {
+	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, stdio)
+	if err != nil {
+		return nil, err
+	}
 	if err := b.compile(host); err != nil {
 		return nil, err
 	}
@@ -314,9 +323,16 @@ func (b *creation) enterCgroup() error {
 	if err := b.place.Move(b.proc.Pid); err != nil {
 		return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
 	}
-	err := b.cgroup.Limit()
-	b.limits <- nil
-	return err
+	return b.cgroup.Limit()
+}
+
+// adopt goes on with a child of the program.
+func (b *creation) adopt(pid int) error {
+	if b.keeper != nil { // it waits for the other one
+		b.keeper.Close()
+		b.keeper = nil
+	}
+	return b.proc.Adopt(pid)
 }
 
 // converse serves the program's requests until the container is created, or
@@ -333,7 +349,7 @@ func (b *creation) converse() error {
 		case compile.RequestMaps:
 			err = b.writeMaps()
 		case compile.RequestChild:
-			err = b.proc.Adopt(int(m.Words[1]))
+			err = b.adopt(int(m.Words[1]))
 		case compile.RequestTerminal:
 			err = b.takeTerminal(m.File)
 		case compile.RequestPath:
@@ -381,12 +397,6 @@ func (b *creation) died() error {
 // ready completes the state and lets the program go on.
 func (b *creation) ready() error {
 	b.done("the program made the container")
-	err := <-b.limits
-	b.limits = nil
-	if err != nil {
-		return err
-	}
-	b.done("set the limits")
 	if err := b.adjustOOM(); err != nil {
 		return err
 	}
@@ -398,7 +408,6 @@ func (b *creation) ready() error {
 			return fmt.Errorf("--pid-file: %w", err)
 		}
 	}
-	b.done("saved the state")
 	if err := b.proc.Reply(); err != nil {
 		return err
 	}
@@ -470,12 +479,12 @@ func (b *creation) takeTerminal(master *os.File) error {
 
 // undo removes everything that was made.
 func (b *creation) undo() {
+	if b.keeper != nil {
+		b.keeper.Close()
+	}
 	if b.proc != nil {
 		b.proc.Kill()
 		b.proc.Close()
-	}
-	if b.limits != nil && !b.cgroup.Systemd {
-		<-b.limits
 	}
 	removeFile(b.o.PidFile)
 	c := &Container{dir: b.dir, state: b.state}

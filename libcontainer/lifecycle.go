@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/launch"
@@ -14,7 +15,11 @@ import (
 
 // Process is the first process of a container that Run started: a child of the
 // caller.
-type Process struct{ p *launch.Process }
+type Process struct {
+	p *launch.Process
+	// keeper is the program of Container.Keep, or nil.
+	keeper *os.File
+}
 
 // Pid is the process's id.
 func (p *Process) Pid() int { return p.p.Pid }
@@ -26,12 +31,17 @@ func (p *Process) Signal(sig unix.Signal) error {
 
 // Wait waits until the process has ended, and closes it.
 func (p *Process) Wait() unix.WaitStatus {
-	defer p.p.Close()
+	defer p.Close()
 	return launch.Reap(p.p.Pid)
 }
 
 // Close lets the process run on without being waited for.
-func (p *Process) Close() { p.p.Close() }
+func (p *Process) Close() {
+	p.p.Close()
+	if p.keeper != nil {
+		p.keeper.Close()
+	}
+}
 
 // Start lets a created container execute its process. An error of the final
 // execve(2) is returned; the container is stopped then.

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,6 +52,11 @@ func run(in *input) error {
 		// While the container is made they wait in the channel.
 		go signal.Notify(signals, forwarded...)
 	}
+	if !detach {
+		if o.Keep, err = keepOptions(in, o.ID); err != nil {
+			return err
+		}
+	}
 	c, p, err := libcontainer.Run(*o)
 	if err != nil {
 		return err
@@ -57,6 +65,14 @@ func run(in *input) error {
 	if detach {
 		p.Close()
 		return nil
+	}
+	if o.Terminal == nil || tty.container == nil {
+		// A small program takes rt's place while the container runs. If it
+		// cannot, rt goes on.
+		for len(signals) > 0 {
+			_ = p.Signal((<-signals).(unix.Signal))
+		}
+		logrus.Debug("no small program takes the place of rt: ", c.Keep(p))
 	}
 	status := wait(p, signals, tty)
 	if !in.Bool("keep") {
@@ -71,6 +87,22 @@ func run(in *input) error {
 	return nil
 }
 
+// keepOptions describe what the small program does that stays of rt.
+func keepOptions(in *input, id string) (*libcontainer.KeepOptions, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	root, err := filepath.Abs(in.String("root"))
+	return &libcontainer.KeepOptions{
+		Keep: in.Bool("keep"), Delete: []string{self, "--root", root, "delete", "--force", id}, Ignored: notForwarded,
+	}, err
+}
+
+// notForwarded are the signals that are meant for rt itself, or for its
+// terminal.
+var notForwarded = []unix.Signal{unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE, unix.SIGWINCH}
+
 // forwarded are the signals that people and service managers send. The Go
 // runtime needs a tenth of a millisecond to take a signal over, so the many
 // others follow when the container turns out to run for longer than that
@@ -84,11 +116,11 @@ const lateSignals = 20 * time.Millisecond
 func wait(p *libcontainer.Process, signals chan os.Signal, tty *foreground) unix.WaitStatus {
 	go func() {
 		for s := range signals {
-			switch sig := s.(unix.Signal); sig {
-			case unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE: // the Go runtime's, and rt's own
-			case unix.SIGWINCH:
+			sig := s.(unix.Signal)
+			if sig == unix.SIGWINCH {
 				tty.resize()
-			default:
+			}
+			if !slices.Contains(notForwarded, sig) {
 				_ = p.Signal(sig)
 			}
 		}

@@ -162,7 +162,6 @@ func (c *Cgroup) createByLibrary() error {
 	if err := c.manager.Apply(-1); err != nil && !(c.Rootless && errors.Is(err, cgroups.ErrRootless)) {
 		return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
 	}
-	c.Paths = c.manager.GetPaths()
 	return nil
 }
 
@@ -189,6 +188,7 @@ func (c *Cgroup) Placement() (*Placement, error) {
 	if c.Systemd {
 		return &Placement{Move: c.manager.Apply}, nil
 	}
+	c.Paths = c.manager.GetPaths() // without those that could not be made
 	var p Placement
 	var tasks []string
 	seen := map[string]bool{}

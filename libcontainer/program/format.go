@@ -173,9 +173,11 @@ var (
 	atFlags = []named{
 		{unix.AT_EMPTY_PATH, "AT_EMPTY_PATH"}, {unix.AT_RECURSIVE, "AT_RECURSIVE"}, {unix.AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"},
 	}
-	umountFlags    = []named{{unix.MNT_DETACH, "MNT_DETACH"}}
-	keyctlCommands = []named{{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"}}
-	ioctls         = []named{
+	flockOperations = []named{{unix.LOCK_EX, "LOCK_EX"}}
+	unlinkFlags     = []named{{unix.AT_REMOVEDIR, "AT_REMOVEDIR"}}
+	umountFlags     = []named{{unix.MNT_DETACH, "MNT_DETACH"}}
+	keyctlCommands  = []named{{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"}}
+	ioctls          = []named{
 		{unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"}, {unix.TIOCSCTTY, "TIOCSCTTY"}, {unix.TIOCSPTLCK, "TIOCSPTLCK"},
 		{unix.TIOCGPTPEER, "TIOCGPTPEER"}, {unix.TIOCSWINSZ, "TIOCSWINSZ"},
 	}

@@ -205,11 +205,17 @@ func (d *Dir) replace(name string, data []byte) error {
 	return nil
 }
 
+// Path is the directory's place.
+func (d *Dir) Path() string { return d.path }
+
+// Names are the files of the directory in the order in which to remove them.
+func (d *Dir) Names() []string { return []string{configName, "." + stateName, stateName} }
+
 // Remove deletes the directory. The state goes last, so that a crash in the
 // middle leaves a container that can still be deleted.
 func (d *Dir) Remove() error {
 	fd := int(d.Fd())
-	for _, name := range []string{configName, "." + stateName, stateName} {
+	for _, name := range d.Names() {
 		if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
 			return d.removeAll()
 		}

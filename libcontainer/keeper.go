@@ -1,0 +1,88 @@
+package libcontainer
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"golang.org/x/sys/unix"
+)
+
+// KeepOptions say what Container.Keep does when the container has ended.
+type KeepOptions struct {
+	// Keep leaves the container's remains; else they are deleted.
+	Keep bool
+	// Delete is a command, with an absolute path, that deletes the container:
+	// for when it left more than the usual behind.
+	Delete []string
+	// Ignored are signals that are not forwarded to the container.
+	Ignored []unix.Signal
+}
+
+// Keep replaces the calling program by a small one that waits for the
+// container, forwards signals, deletes the container and ends with its exit
+// status. It is for programs that would do nothing else any more, and holds
+// some dozens of KiB of memory. It needs Options.Keep. If it returns, the caller
+// has to wait itself.
+func (c *Container) Keep(p *Process) error {
+	if p.keeper == nil {
+		return errors.New("the container's end takes more than the removal of its cgroup and its state")
+	}
+	for _, fd := range []int{p.p.PidFD, int(c.dir.Fd())} {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+			return err
+		}
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// What comes from here on is kept for the new program.
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^uint64(0)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return err
+	}
+	err := unix.Exec("/proc/self/fd/"+strconv.Itoa(int(p.keeper.Fd())), []string{"rt-keeper"}, nil)
+	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+	return os.NewSyscallError("execve", err)
+}
+
+// prepareKeeper makes the program of Keep, where it can do what there is to do.
+func (b *creation) prepareKeeper() error {
+	if b.o.Keep == nil || b.gate || b.cgroup.Systemd || b.state.SharedPids || b.state.RootMount != 0 {
+		return nil
+	}
+	dir, err := filepath.Abs(b.dir.Path())
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(b.dir.Fd()), &st); err != nil {
+		return err
+	}
+	k := &compile.Keeper{
+		Pid: b.proc.Pid, PidFD: b.proc.PidFD, Dir: dir, DirFD: int(b.dir.Fd()), Inode: st.Ino, Files: b.dir.Names(),
+		Keep: b.o.Keep.Keep, Delete: b.o.Keep.Delete, Ignored: b.o.Keep.Ignored,
+	}
+	for _, path := range b.state.Cgroup.Paths {
+		if !slices.Contains(k.Cgroups, path) {
+			k.Cgroups = append(k.Cgroups, path)
+		}
+	}
+	prog, err := compile.CompileKeeper(k)
+	if err != nil {
+		return err
+	}
+	im, err := image.Link(prog)
+	if err != nil {
+		return err
+	}
+	b.keeper, err = im.File()
+	return err
+}
