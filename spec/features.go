@@ -42,23 +42,14 @@ func Features(annotations map[string]string) *features.Features {
 // MountOptionNames lists the options of mounts that have a meaning of their
 // own; others are handed to the file system.
 func MountOptionNames() []string {
-	seen := map[string]bool{}
-	for name := range MountOptions {
-		seen[name] = true
+	var names []string
+	for _, o := range MountOptions {
+		names = append(names, o.Name, "r"+o.Name)
 	}
-	for name := range Propagations {
-		seen[name] = true
+	for _, p := range Propagations {
+		names = append(names, p.Name)
 	}
-	for name := range SuperblockFlags {
-		seen[name] = true
-	}
-	for name := range IgnoredOptions {
-		seen[name] = true
-	}
-	names := make([]string, 0, len(seen))
-	for name := range seen {
-		names = append(names, name)
-	}
+	names = append(append(names, SuperblockFlags...), IgnoredOptions...)
 	slices.Sort(names)
 	return names
 }

@@ -60,23 +60,43 @@ func Capability(name string) int {
 	return -1
 }
 
-// Rlimits maps the names of getrlimit(2) to their numbers.
-var Rlimits = map[string]int{
-	"RLIMIT_AS": unix.RLIMIT_AS, "RLIMIT_CORE": unix.RLIMIT_CORE, "RLIMIT_CPU": unix.RLIMIT_CPU,
-	"RLIMIT_DATA": unix.RLIMIT_DATA, "RLIMIT_FSIZE": unix.RLIMIT_FSIZE, "RLIMIT_LOCKS": unix.RLIMIT_LOCKS,
-	"RLIMIT_MEMLOCK": unix.RLIMIT_MEMLOCK, "RLIMIT_MSGQUEUE": unix.RLIMIT_MSGQUEUE, "RLIMIT_NICE": unix.RLIMIT_NICE,
-	"RLIMIT_NOFILE": unix.RLIMIT_NOFILE, "RLIMIT_NPROC": unix.RLIMIT_NPROC, "RLIMIT_RSS": unix.RLIMIT_RSS,
-	"RLIMIT_RTPRIO": unix.RLIMIT_RTPRIO, "RLIMIT_RTTIME": unix.RLIMIT_RTTIME, "RLIMIT_SIGPENDING": unix.RLIMIT_SIGPENDING,
-	"RLIMIT_STACK": unix.RLIMIT_STACK,
+// Table gives values to names. It is a list and not a map, because a map would
+// have to be filled whenever a program starts.
+type Table[T any] []Entry[T]
+
+// Entry is one name with its value.
+type Entry[T any] struct {
+	Name  string
+	Value T
 }
 
-// Propagations maps the mount propagation options to their flags, without
+// Find returns the value of a name.
+func (t Table[T]) Find(name string) (value T, ok bool) {
+	for i := range t {
+		if t[i].Name == name {
+			return t[i].Value, true
+		}
+	}
+	return value, false
+}
+
+// Rlimits gives the names of getrlimit(2) their numbers.
+var Rlimits = Table[int]{
+	{"RLIMIT_AS", unix.RLIMIT_AS}, {"RLIMIT_CORE", unix.RLIMIT_CORE}, {"RLIMIT_CPU", unix.RLIMIT_CPU},
+	{"RLIMIT_DATA", unix.RLIMIT_DATA}, {"RLIMIT_FSIZE", unix.RLIMIT_FSIZE}, {"RLIMIT_LOCKS", unix.RLIMIT_LOCKS},
+	{"RLIMIT_MEMLOCK", unix.RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", unix.RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", unix.RLIMIT_NICE},
+	{"RLIMIT_NOFILE", unix.RLIMIT_NOFILE}, {"RLIMIT_NPROC", unix.RLIMIT_NPROC}, {"RLIMIT_RSS", unix.RLIMIT_RSS},
+	{"RLIMIT_RTPRIO", unix.RLIMIT_RTPRIO}, {"RLIMIT_RTTIME", unix.RLIMIT_RTTIME}, {"RLIMIT_SIGPENDING", unix.RLIMIT_SIGPENDING},
+	{"RLIMIT_STACK", unix.RLIMIT_STACK},
+}
+
+// Propagations gives the mount propagation options their flags, without
 // MS_REC: those that begin with "r" work on the whole tree.
-var Propagations = map[string]uint64{
-	"private": unix.MS_PRIVATE, "rprivate": unix.MS_PRIVATE,
-	"slave": unix.MS_SLAVE, "rslave": unix.MS_SLAVE,
-	"shared": unix.MS_SHARED, "rshared": unix.MS_SHARED,
-	"unbindable": unix.MS_UNBINDABLE, "runbindable": unix.MS_UNBINDABLE,
+var Propagations = Table[uint64]{
+	{"private", unix.MS_PRIVATE}, {"rprivate", unix.MS_PRIVATE},
+	{"slave", unix.MS_SLAVE}, {"rslave", unix.MS_SLAVE},
+	{"shared", unix.MS_SHARED}, {"rshared", unix.MS_SHARED},
+	{"unbindable", unix.MS_UNBINDABLE}, {"runbindable", unix.MS_UNBINDABLE},
 }
 
 // MountOption is what an option of mounts[].options does to the attributes of
@@ -87,48 +107,50 @@ type MountOption struct {
 	Recursive bool
 }
 
-// MountOptions are the options that set or clear attributes.
-var MountOptions = attributeOptions()
+// MountOptions are the options that set or clear attributes. Each has a
+// recursive form with an "r" before its name.
+var MountOptions = Table[MountOption]{
+	{"ro", MountOption{Set: unix.MOUNT_ATTR_RDONLY}},
+	{"rw", MountOption{Clear: unix.MOUNT_ATTR_RDONLY}},
+	{"nosuid", MountOption{Set: unix.MOUNT_ATTR_NOSUID}},
+	{"suid", MountOption{Clear: unix.MOUNT_ATTR_NOSUID}},
+	{"nodev", MountOption{Set: unix.MOUNT_ATTR_NODEV}},
+	{"dev", MountOption{Clear: unix.MOUNT_ATTR_NODEV}},
+	{"noexec", MountOption{Set: unix.MOUNT_ATTR_NOEXEC}},
+	{"exec", MountOption{Clear: unix.MOUNT_ATTR_NOEXEC}},
+	{"noatime", MountOption{Set: unix.MOUNT_ATTR_NOATIME, Clear: unix.MOUNT_ATTR__ATIME}},
+	{"atime", MountOption{Set: unix.MOUNT_ATTR_RELATIME, Clear: unix.MOUNT_ATTR__ATIME}},
+	{"relatime", MountOption{Set: unix.MOUNT_ATTR_RELATIME, Clear: unix.MOUNT_ATTR__ATIME}},
+	{"norelatime", MountOption{Clear: unix.MOUNT_ATTR__ATIME}},
+	{"strictatime", MountOption{Set: unix.MOUNT_ATTR_STRICTATIME, Clear: unix.MOUNT_ATTR__ATIME}},
+	{"nostrictatime", MountOption{Clear: unix.MOUNT_ATTR__ATIME}},
+	{"nodiratime", MountOption{Set: unix.MOUNT_ATTR_NODIRATIME}},
+	{"diratime", MountOption{Clear: unix.MOUNT_ATTR_NODIRATIME}},
+	{"nosymfollow", MountOption{Set: unix.MOUNT_ATTR_NOSYMFOLLOW}},
+	{"symfollow", MountOption{Clear: unix.MOUNT_ATTR_NOSYMFOLLOW}},
+}
 
-func attributeOptions() map[string]MountOption {
-	const atime = unix.MOUNT_ATTR__ATIME
-	options := map[string]MountOption{
-		"ro":            {Set: unix.MOUNT_ATTR_RDONLY},
-		"rw":            {Clear: unix.MOUNT_ATTR_RDONLY},
-		"nosuid":        {Set: unix.MOUNT_ATTR_NOSUID},
-		"suid":          {Clear: unix.MOUNT_ATTR_NOSUID},
-		"nodev":         {Set: unix.MOUNT_ATTR_NODEV},
-		"dev":           {Clear: unix.MOUNT_ATTR_NODEV},
-		"noexec":        {Set: unix.MOUNT_ATTR_NOEXEC},
-		"exec":          {Clear: unix.MOUNT_ATTR_NOEXEC},
-		"noatime":       {Set: unix.MOUNT_ATTR_NOATIME, Clear: atime},
-		"atime":         {Set: unix.MOUNT_ATTR_RELATIME, Clear: atime},
-		"relatime":      {Set: unix.MOUNT_ATTR_RELATIME, Clear: atime},
-		"norelatime":    {Clear: atime},
-		"strictatime":   {Set: unix.MOUNT_ATTR_STRICTATIME, Clear: atime},
-		"nostrictatime": {Clear: atime},
-		"nodiratime":    {Set: unix.MOUNT_ATTR_NODIRATIME},
-		"diratime":      {Clear: unix.MOUNT_ATTR_NODIRATIME},
-		"nosymfollow":   {Set: unix.MOUNT_ATTR_NOSYMFOLLOW},
-		"symfollow":     {Clear: unix.MOUNT_ATTR_NOSYMFOLLOW},
+// FindMountOption looks an option of MountOptions up, also in its recursive
+// form.
+func FindMountOption(name string) (MountOption, bool) {
+	if o, ok := MountOptions.Find(name); ok {
+		return o, true
 	}
-	for name, o := range options {
-		if !strings.HasPrefix(name, "r") || name == "ro" || name == "rw" || name == "relatime" {
-			o.Recursive = true
-			options["r"+name] = o
-		}
-	}
-	return options
+	plain, recursive := strings.CutPrefix(name, "r")
+	o, ok := MountOptions.Find(plain)
+	o.Recursive = true
+	return o, ok && recursive
 }
 
 // SuperblockFlags are the options that belong to the file system rather than
 // to one mount of it; fsconfig(2) takes them as flags.
-var SuperblockFlags = map[string]bool{
-	"sync": true, "dirsync": true, "mand": true, "lazytime": true, "iversion": true, "acl": true, "noacl": true,
+var SuperblockFlags = []string{"sync", "dirsync", "mand", "lazytime", "iversion", "acl", "noacl"}
+
+// IgnoredOptions ask for what is the default anyway, or say it to mount(8), or
+// decide about the kind of the mount.
+var IgnoredOptions = []string{
+	"defaults", "async", "loud", "silent", "nomand", "nolazytime", "noiversion", "nofail", "remount", "rbind", "bind",
 }
 
-// IgnoredOptions ask for what is the default anyway, or say it to mount(8).
-var IgnoredOptions = map[string]bool{
-	"defaults": true, "async": true, "loud": true, "silent": true, "nomand": true, "nolazytime": true, "noiversion": true,
-	"noacl": true, "remount": true, "rbind": true, "bind": true, "nofail": true,
-}
+// DeviceTypes gives the types of linux.devices the file types of mknod(2).
+var DeviceTypes = Table[uint32]{{"c", unix.S_IFCHR}, {"u", unix.S_IFCHR}, {"b", unix.S_IFBLK}, {"p", unix.S_IFIFO}}

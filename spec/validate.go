@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // Problem is one thing wrong with a configuration.
@@ -118,7 +117,7 @@ func (v *validator) process() {
 	seen := map[string]bool{}
 	for i, r := range p.Rlimits {
 		field := fmt.Sprintf("process.rlimits[%d]", i)
-		if _, ok := Rlimits[r.Type]; !ok {
+		if _, ok := Rlimits.Find(r.Type); !ok {
 			v.add(field+".type", "%q is not a resource of getrlimit(2), such as RLIMIT_NOFILE", r.Type)
 		}
 		if seen[r.Type] {
@@ -227,7 +226,7 @@ func (v *validator) linux() {
 	v.absolute("linux.maskedPaths", l.MaskedPaths)
 	v.absolute("linux.readonlyPaths", l.ReadonlyPaths)
 	if p := l.RootfsPropagation; p != "" {
-		if _, ok := Propagations[p]; !ok {
+		if _, ok := Propagations.Find(p); !ok {
 			v.add("linux.rootfsPropagation", "%q is not one of shared, slave, private, unbindable", p)
 		}
 	}
@@ -236,7 +235,7 @@ func (v *validator) linux() {
 		if !path.IsAbs(d.Path) {
 			v.add(field+".path", "%q is not an absolute path", d.Path)
 		}
-		if _, ok := DeviceTypes[d.Type]; !ok {
+		if _, ok := DeviceTypes.Find(d.Type); !ok {
 			v.add(field+".type", "%q is not one of c, b, u, p", d.Type)
 		}
 	}
@@ -256,9 +255,4 @@ func (v *validator) absolute(list string, paths []string) {
 			v.add(fmt.Sprintf("%s[%d]", list, i), "%q is not an absolute path", p)
 		}
 	}
-}
-
-// DeviceTypes maps the types of linux.devices to file types of mknod(2).
-var DeviceTypes = map[string]uint32{
-	"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO,
 }

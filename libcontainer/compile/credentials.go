@@ -46,7 +46,8 @@ func (c *compiler) rlimits() {
 	for i, r := range c.spec.Process.Rlimits {
 		c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
 		limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
-		c.Do(program.Prlimit64, program.Imm(0), program.Imm(spec.Rlimits[r.Type]), program.At(limit), program.Imm(0))
+		number, _ := spec.Rlimits.Find(r.Type)
+		c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.At(limit), program.Imm(0))
 	}
 }
 

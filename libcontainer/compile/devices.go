@@ -95,7 +95,8 @@ func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
 	if d.FileMode != nil {
 		mode = uint32(*d.FileMode) & 0o7777
 	}
-	c.Do(program.Mknodat, program.R(dir), c.Str(name), program.Imm(spec.DeviceTypes[d.Type]|mode),
+	kind, _ := spec.DeviceTypes.Find(d.Type)
+	c.Do(program.Mknodat, program.R(dir), c.Str(name), program.Imm(kind|mode),
 		program.Imm(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))).Ignore(unix.EEXIST)
 	if d.UID != nil || d.GID != nil {
 		c.ownDevice(dir, name, d)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -27,7 +28,7 @@ type mountOptions struct {
 func parseOptions(options []string) mountOptions {
 	var o mountOptions
 	for _, name := range options {
-		if a, ok := spec.MountOptions[name]; ok {
+		if a, ok := spec.FindMountOption(name); ok {
 			if a.Recursive {
 				o.rset, o.rclear = o.rset&^a.Clear|a.Set, o.rclear&^a.Set|a.Clear
 			} else {
@@ -35,7 +36,7 @@ func parseOptions(options []string) mountOptions {
 			}
 			continue
 		}
-		if p, ok := spec.Propagations[name]; ok {
+		if p, ok := spec.Propagations.Find(name); ok {
 			o.propagation, o.recursive = p, name[0] == 'r'
 			continue
 		}
@@ -44,9 +45,9 @@ func parseOptions(options []string) mountOptions {
 			o.rbind = true
 		case name == "remount":
 			o.remount = true
-		case spec.SuperblockFlags[name]:
+		case slices.Contains(spec.SuperblockFlags, name):
 			o.super = append(o.super, name)
-		case spec.IgnoredOptions[name]:
+		case slices.Contains(spec.IgnoredOptions, name):
 		default:
 			o.data = append(o.data, name)
 		}
@@ -152,7 +153,7 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	for _, name := range o.super {
 		c.setFlag(name)
 	}
-	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && !sharedSuperblock[fstype] {
+	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && !slices.Contains(sharedSuperblock, fstype) {
 		c.setFlag("ro")
 	}
 	for _, option := range o.data {
@@ -174,9 +175,8 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 // sharedSuperblock lists the file systems of which "ro" makes only the mount
 // read-only: their superblock may be that of other mounts, which stay
 // writable, or has to be filled first.
-var sharedSuperblock = map[string]bool{
-	"proc": true, "sysfs": true, "mqueue": true, "devpts": true, "cgroup": true, "cgroup2": true, "tmpfs": true,
-	"debugfs": true, "tracefs": true, "securityfs": true, "bpf": true, "overlay": true,
+var sharedSuperblock = []string{
+	"proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2", "tmpfs", "debugfs", "tracefs", "securityfs", "bpf", "overlay",
 }
 
 // remount changes the attributes of what is mounted already.

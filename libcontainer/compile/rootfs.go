@@ -94,7 +94,8 @@ func (c *compiler) enterRoot(own bool) {
 	if name := c.propagation(); own && name != "" && name != "private" && name != "rprivate" {
 		// Not before: pivot_root(2) refuses a shared root.
 		c.Source("linux.rootfsPropagation", "make the root file system "+name)
-		c.setAttributes(c.root, 0, 0, spec.Propagations[name], name[0] == 'r')
+		kind, _ := spec.Propagations.Find(name)
+		c.setAttributes(c.root, 0, 0, kind, name[0] == 'r')
 	}
 }
 

@@ -33,14 +33,14 @@ func (p *Program) callText(ins *Instruction) string {
 	}
 	s.WriteString(ins.Call.String())
 	s.WriteByte('(')
-	formats := calls[ins.Call].args
+	shown := formats()[ins.Call]
 	for i, a := range ins.Args[:ins.NArgs] {
 		if i > 0 {
 			s.WriteString(", ")
 		}
 		format := argFormat(num)
-		if i < len(formats) {
-			format = formats[i]
+		if i < len(shown) {
+			format = shown[i]
 		}
 		s.WriteString(p.argText(format, a))
 	}
