@@ -139,21 +139,25 @@ func text(plan *Plan) string {
 func TestGoldenPlans(t *testing.T) {
 	for name := range golden {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join("testdata", name+".golden")
-			got := text(compileGolden(t, name))
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("the plan differs (go test -update writes it):\n%s", firstDifference(got, string(want)))
-			}
+			compareGolden(t, name, text(compileGolden(t, name)))
 		})
+	}
+}
+
+func compareGolden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the plan differs (go test -update writes it):\n%s", firstDifference(got, string(want)))
 	}
 }
 
@@ -268,6 +272,17 @@ func TestProgramsReachTheProcess(t *testing.T) {
 			t.Errorf("%s ends with %v after instruction %d: %v", name, k.end, m.At, err)
 		}
 	}
+}
+
+func TestKeeperPlan(t *testing.T) {
+	p, err := CompileKeeper(&Keeper{
+		Pid: 77, PidFD: 3, Dir: "/run/rt/box", DirFD: 4, Inode: 9, Files: []string{"config.json", "state.json"},
+		Cgroups: []string{"/sys/fs/cgroup/box"}, Delete: []string{"/bin/rt", "delete", "--force", "box"}, Ignored: []unix.Signal{unix.SIGPIPE},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compareGolden(t, "keeper", p.String())
 }
 
 func TestEveryInstructionHasAPurpose(t *testing.T) {
