@@ -236,3 +236,59 @@ func TestDecodeReadsWhatLinkWrote(t *testing.T) {
 }
 
 func itoa(n uintptr) string { return strconv.FormatUint(uint64(n), 10) }
+
+// FuzzEncode writes an instruction and reads it back.
+func FuzzEncode(f *testing.F) {
+	f.Add(uint8(program.OpSyscall), uint8(3), uint64(7), uint8(2), uint16(2), true)
+	f.Add(uint8(program.OpBranch), uint8(63), uint64(1<<63), uint8(3), uint16(0xffff), false)
+	f.Fuzz(func(t *testing.T, op, reg uint8, value uint64, count uint8, errno uint16, register bool) {
+		b := program.NewBuilder()
+		there := b.NewLabel("there")
+		r := program.Reg(reg % program.NumRegs)
+		arg := program.Imm(value)
+		if register {
+			arg = program.R(r)
+		}
+		args := make([]program.Arg, count%7)
+		for i := range args {
+			args[i] = arg
+		}
+		switch program.Op(op % 6) {
+		case program.OpSyscall:
+			b.Do(program.Call(value%10), args...).To(r).OnError(there, unix.Errno(errno|1))
+		case program.OpJump:
+			b.Jump(there)
+		case program.OpBranch:
+			b.Branch(r, program.Cond(count%4), int64(value), there)
+		case program.OpMove:
+			b.Move(r, arg)
+		case program.OpLoad:
+			b.Load(r, 1<<(count%4), b.Buffer("buffer", 8))
+		case program.OpStore:
+			b.Store(r, 1<<(count%4), b.Buffer("buffer", 8))
+		}
+		b.Bind(there)
+		failing(b)
+		p, err := b.Build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		im, err := Link(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recs, err := Decode(im.Code())
+		if err != nil || len(recs) != len(p.Instructions) {
+			t.Fatalf("%d records, %v", len(recs), err)
+		}
+		ins, rec := p.Instructions[0], recs[0]
+		if rec.Op != ins.Op || rec.Dst != ins.Dst || rec.Errnos != ins.Errnos {
+			t.Errorf("got %+v, want %+v", rec, ins)
+		}
+		for i, a := range ins.Args[:ins.NArgs] {
+			if a.Kind != program.Address && (rec.Args[i] != a.Value || (rec.Mask>>i&1 == 1) != (a.Kind == program.Register)) {
+				t.Errorf("argument %d: got %#x, want %+v", i, rec.Args[i], a)
+			}
+		}
+	})
+}
