@@ -1,0 +1,66 @@
+package compile
+
+import (
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/libcontainer/seccomp"
+	"golang.org/x/sys/unix"
+)
+
+// seccompFilter compiles linux.seccomp, if there is one.
+func (c *compiler) seccompFilter() error {
+	if c.spec.Linux == nil || c.spec.Linux.Seccomp == nil {
+		return nil
+	}
+	f, err := seccomp.Compile(c.spec.Linux.Seccomp)
+	if err != nil {
+		return err
+	}
+	c.filter = f
+	c.plan.Warnings = append(c.plan.Warnings, f.Warnings...)
+	return nil
+}
+
+// Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). It is loaded
+// last, so that it cannot forbid what the program itself has to call; where the
+// process will have neither, only the loss of the capabilities follows it.
+
+// loadsAsAdmin is true when the filter needs a capability that the process must
+// not have.
+func (c *compiler) loadsAsAdmin(caps capSets, limited bool) bool {
+	p := c.spec.Process
+	if c.filter == nil || p.NoNewPrivileges {
+		return false
+	}
+	if !limited {
+		return p.User.UID != 0
+	}
+	return caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
+}
+
+// raise makes the capabilities effective that the program kept when it changed
+// its user.
+func (c *compiler) raise() {
+	c.Source("linux.seccomp", "raise the capability to load the filter")
+	all := c.grantable() & (1<<(c.host.LastCap+1) - 1)
+	c.capset(capSets{effective: all, permitted: all})
+}
+
+// loadFilter installs the filter.
+func (c *compiler) loadFilter() {
+	if c.filter == nil {
+		return
+	}
+	code := c.Bytes("filter", c.filter.Bytes())
+	fprog := c.Struct("sock_fprog", program.U16(uint16(len(c.filter.Instructions))), program.Ptr(code))
+	fd := c.Reg()
+	c.Source("linux.seccomp", "load the filter")
+	c.Do(program.Seccomp, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(c.filter.Flags), program.At(fprog)).To(fd)
+	if c.filter.Listener {
+		c.Source("linux.seccomp.listenerPath", "hand the filter's descriptor to the agent")
+		msg := c.WritableStruct("listener", program.U64(RequestListener), program.U64(0))
+		c.Store(fd, 4, msg.Plus(8))
+		c.Free(c.ask(program.At(msg), "the filter has a listener"))
+		c.Do(program.Close, program.R(fd))
+	}
+	c.Free(fd)
+}

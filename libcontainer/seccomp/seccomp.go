@@ -1,0 +1,100 @@
+package seccomp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// MaxInstructions is the kernel's limit for one filter (BPF_MAXINSNS).
+const MaxInstructions = 4096
+
+// Filter is a compiled profile.
+type Filter struct {
+	// Instructions is the program for seccomp(SECCOMP_SET_MODE_FILTER).
+	Instructions []unix.SockFilter
+	// Flags are that call's flags (SECCOMP_FILTER_FLAG_*).
+	Flags uint64
+	// Listener says that the call returns a descriptor for an agent, because
+	// a rule has SCMP_ACT_NOTIFY. Flags then has NEW_LISTENER.
+	Listener bool
+	// Unknown are the names of system calls that were skipped, because no
+	// architecture of this machine has them.
+	Unknown []string
+	// Warnings are parts of the profile that do not do what they seem to.
+	Warnings []string
+}
+
+// Bytes is the program as an array of struct sock_filter in the machine's
+// byte order.
+func (f *Filter) Bytes() []byte {
+	b := make([]byte, 0, 8*len(f.Instructions))
+	for _, i := range f.Instructions {
+		b = binary.NativeEndian.AppendUint16(b, i.Code)
+		b = append(b, i.Jt, i.Jf)
+		b = binary.NativeEndian.AppendUint32(b, i.K)
+	}
+	return b
+}
+
+// Compile translates a profile for the machine that rt was built for. The
+// package comment has the rules. An error of type Invalid names the fields
+// that are wrong.
+func Compile(profile *specs.LinuxSeccomp) (*Filter, error) {
+	return thisMachine().compile(profile)
+}
+
+func (m *machine) compile(profile *specs.LinuxSeccomp) (*Filter, error) {
+	if problems := Check(profile); len(problems) > 0 {
+		return nil, Invalid(problems)
+	}
+	f := &Filter{Listener: notifies(profile)}
+	f.setFlags(profile)
+	for i, arch := range profile.Architectures {
+		if !m.has(arch) {
+			f.warn("linux.seccomp.architectures[%d]: rt cannot tell %s apart on this machine: ignored", i, arch)
+		}
+	}
+	c := &compiler{machine: m, filter: f, listed: m.listed(profile)}
+	c.readRules(profile)
+	f.Instructions = c.program()
+	if n := len(f.Instructions); n > MaxInstructions {
+		return nil, fmt.Errorf("linux.seccomp: the profile needs a filter of %d instructions; the kernel allows %d",
+			n, MaxInstructions)
+	}
+	return f, nil
+}
+
+func (f *Filter) warn(format string, args ...any) {
+	f.Warnings = append(f.Warnings, fmt.Sprintf(format, args...))
+}
+
+// setFlags: without any list of flags SPEC_ALLOW is set, as by runc since 1.2
+// and by crun: before Linux 5.16 the kernel would otherwise switch on the
+// mitigation of speculative store bypass, which costs much and helps little.
+func (f *Filter) setFlags(profile *specs.LinuxSeccomp) {
+	if profile.Flags == nil {
+		f.Flags = unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
+	}
+	for _, name := range profile.Flags {
+		f.Flags |= findFlag(name).value
+	}
+	if f.Listener {
+		f.Flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		if f.Flags&unix.SECCOMP_FILTER_FLAG_TSYNC != 0 {
+			// The kernel takes both only with this flag: with it an error of
+			// TSYNC is not a thread's number that looks like a descriptor.
+			f.Flags |= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+		}
+		return
+	}
+	if f.Flags&unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0 {
+		// EINVAL without a listener; libseccomp leaves it out, too.
+		f.Flags &^= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+		i := slices.Index(profile.Flags, specs.LinuxSeccompFlagWaitKillableRecv)
+		f.warn("linux.seccomp.flags[%d]: no rule has %s: %s ignored", i, specs.ActNotify, profile.Flags[i])
+	}
+}
