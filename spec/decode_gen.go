@@ -1641,8 +1641,14 @@ func decodeLinuxSyscall(d *jsontext.Decoder, v *specs.LinuxSyscall) {
 func decodeLinuxWeightDevice(d *jsontext.Decoder, v *specs.LinuxWeightDevice) {
 	for m := d.Object(); m.Next(); {
 		switch m.Key {
-		case "LinuxBlockIODevice":
-			decodeLinuxBlockIODevice(d, &v.LinuxBlockIODevice)
+		case "major":
+			if !d.Null() {
+				v.Major = d.Int(64)
+			}
+		case "minor":
+			if !d.Null() {
+				v.Minor = d.Int(64)
+			}
 		case "weight":
 			if d.Null() {
 				v.Weight = nil
@@ -1670,8 +1676,14 @@ func decodeLinuxWeightDevice(d *jsontext.Decoder, v *specs.LinuxWeightDevice) {
 func decodeLinuxThrottleDevice(d *jsontext.Decoder, v *specs.LinuxThrottleDevice) {
 	for m := d.Object(); m.Next(); {
 		switch m.Key {
-		case "LinuxBlockIODevice":
-			decodeLinuxBlockIODevice(d, &v.LinuxBlockIODevice)
+		case "major":
+			if !d.Null() {
+				v.Major = d.Int(64)
+			}
+		case "minor":
+			if !d.Null() {
+				v.Minor = d.Int(64)
+			}
 		case "rate":
 			if !d.Null() {
 				v.Rate = d.Uint(64)
@@ -1717,23 +1729,6 @@ func decodeLinuxSeccompArg(d *jsontext.Decoder, v *specs.LinuxSeccompArg) {
 		case "op":
 			if !d.Null() {
 				v.Op = specs.LinuxSeccompOperator(d.String())
-			}
-		default:
-			d.Skip()
-		}
-	}
-}
-
-func decodeLinuxBlockIODevice(d *jsontext.Decoder, v *specs.LinuxBlockIODevice) {
-	for m := d.Object(); m.Next(); {
-		switch m.Key {
-		case "major":
-			if !d.Null() {
-				v.Major = d.Int(64)
-			}
-		case "minor":
-			if !d.Null() {
-				v.Minor = d.Int(64)
 			}
 		default:
 			d.Skip()

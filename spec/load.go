@@ -16,26 +16,36 @@ import (
 // ConfigName is the configuration's name in a bundle.
 const ConfigName = "config.json"
 
-// Load reads and checks the configuration of the bundle. It returns the
-// document as it was read too: what happens after create is decided by that
-// copy. Errors name the file and the field, or the line and column.
-func Load(bundle string) (*specs.Spec, []byte, error) {
+// Config is a bundle's configuration.
+type Config struct {
+	*specs.Spec
+	// Data is the document as it was read: what happens after create is decided
+	// by that copy.
+	Data []byte
+	// Warnings are about what is ignored, as the specification allows.
+	Warnings []string
+}
+
+// Load reads and checks the configuration of the bundle. Errors name the file
+// and the field, or the line and column.
+func Load(bundle string) (*Config, error) {
 	name := filepath.Join(bundle, ConfigName)
 	data, err := sysfile.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("bundle %s has no %s: give the bundle's directory with --bundle, or make a configuration with `rt spec`: %w", bundle, ConfigName, err)
+		return nil, fmt.Errorf("bundle %s has no %s: give the bundle's directory with --bundle, or make a configuration with `rt spec`: %w", bundle, ConfigName, err)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s, err := Parse(data)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if err := Validate(s); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	v := check(s)
+	if len(v.problems) > 0 {
+		return nil, fmt.Errorf("%s: %w", name, v.problems)
 	}
-	return s, data, nil
+	return &Config{s, data, v.warnings}, nil
 }
 
 // Parse decodes a configuration. It does not check it.

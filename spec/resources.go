@@ -1,10 +1,8 @@
 package spec
 
 import (
-	"fmt"
-	"regexp"
+	"math"
 	"strings"
-	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -13,41 +11,42 @@ const resourcesField = "linux.resources."
 
 // resources checks linux.resources: config-linux.md, "Control groups". What
 // only the kernel knows, such as how many CPUs there are, it decides itself.
-func (v *validator) resources() {
-	if v.s.Linux == nil || v.s.Linux.Resources == nil {
+func (v *validator) resources(r *specs.LinuxResources) {
+	if r == nil {
 		return
 	}
-	r := v.s.Linux.Resources
 	v.deviceRules(r.Devices)
 	v.memory(r.Memory)
 	v.cpu(r.CPU)
-	v.blockIO(r.BlockIO)
-	for i, h := range r.HugepageLimits {
-		if !pageSize().MatchString(h.Pagesize) {
-			v.add(fmt.Sprintf("%shugepageLimits[%d].pageSize", resourcesField, i), "%q is not a size such as 64KB, 2MB or 1GB", h.Pagesize)
-		}
+	if r.Pids != nil && r.Pids.Limit != nil {
+		v.limit("pids.limit", *r.Pids.Limit, "a number of tasks")
 	}
-	for name := range r.Unified {
-		if strings.Contains(name, "/") || !strings.Contains(name, ".") {
-			v.add(resourcesField+"unified", "%q is not the name of a file of cgroup v2, such as memory.high", name)
-		}
+	v.blockIO(r.BlockIO)
+	v.hugepages(r.HugepageLimits)
+	v.network(r.Network)
+	v.rdma(r.Rdma)
+	v.unified(r.Unified)
+}
+
+// limit wants a number that is not negative, or -1 for no limit.
+func (v *validator) limit(field string, n int64, what string) {
+	if n < -1 {
+		v.add(resourcesField+field, "%d is neither %s nor -1 for no limit", n, what)
 	}
 }
 
-// Compiled when they are needed: most containers do not.
-var (
-	pageSize = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[1-9][0-9]*[KMG]B$`) })
-	// cpuList is the list format of cpuset(7).
-	cpuList = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^\s*\d+(-\d+(:\d+/\d+)?)?(\s*,\s*\d+(-\d+(:\d+/\d+)?)?)*\s*$`)
-	})
-)
-
 func (v *validator) deviceRules(rules []specs.LinuxDeviceCgroup) {
 	for i, d := range rules {
-		field := fmt.Sprintf("%sdevices[%d]", resourcesField, i)
+		field := entry(resourcesField+"devices", i)
 		if d.Type != "" && !strings.Contains("abcu", d.Type) || len(d.Type) > 1 {
 			v.add(field+".type", "%q is not one of a, b, c", d.Type)
+		}
+		// -1 is what the go-between tools write for "all".
+		if d.Major != nil {
+			v.within(field+".major", *d.Major, -1, math.MaxUint32)
+		}
+		if d.Minor != nil {
+			v.within(field+".minor", *d.Minor, -1, math.MaxUint32)
 		}
 		for j, letter := range d.Access {
 			if !strings.ContainsRune("rwm", letter) || strings.ContainsRune(d.Access[:j], letter) {
@@ -66,11 +65,17 @@ func (v *validator) memory(m *specs.LinuxMemory) {
 	for _, l := range []struct {
 		name  string
 		value *int64
+		gone  bool
 	}{
-		{"limit", m.Limit}, {"reservation", m.Reservation}, {"swap", m.Swap}, {"kernel", m.Kernel}, {"kernelTCP", m.KernelTCP},
+		{"limit", m.Limit, false}, {"reservation", m.Reservation, false}, {"swap", m.Swap, false},
+		{"kernel", m.Kernel, true}, {"kernelTCP", m.KernelTCP, true},
 	} {
-		if l.value != nil && *l.value < -1 {
-			v.add(resourcesField+"memory."+l.name, "%d is neither a number of bytes nor -1 for no limit", *l.value)
+		if l.value == nil {
+			continue
+		}
+		v.limit("memory."+l.name, *l.value, "a number of bytes")
+		if l.gone && *l.value >= 0 {
+			v.warn(resourcesField+"memory."+l.name, "is ignored; the specification does not recommend it, and memory.limit counts the kernel's memory, too")
 		}
 	}
 	if m.Swap != nil && *m.Swap > 0 && (m.Limit == nil || *m.Limit > *m.Swap) {
@@ -85,33 +90,48 @@ func (v *validator) cpu(c *specs.LinuxCPU) {
 	if c == nil {
 		return
 	}
-	if c.Burst != nil && *c.Burst > 0 && (c.Quota == nil || *c.Quota <= 0) {
-		v.add(resourcesField+"cpu.burst", "needs cpu.quota")
-	}
+	v.bandwidth(c)
+	v.realtime(c)
+	v.list(resourcesField+"cpu.cpus", c.Cpus)
+	v.list(resourcesField+"cpu.mems", c.Mems)
 	if c.Idle != nil && *c.Idle != 0 && *c.Idle != 1 {
 		v.add(resourcesField+"cpu.idle", "%d is neither 0 nor 1", *c.Idle)
 	}
-	for _, l := range []struct{ name, list string }{{"cpus", c.Cpus}, {"mems", c.Mems}} {
-		if l.list != "" && !cpuList().MatchString(l.list) {
-			v.add(resourcesField+"cpu."+l.name, "%q is not a list such as 0-3,7", l.list)
+}
+
+// The bounds of a quota and its period in microseconds: the kernel's
+// sched-bwc.rst.
+const (
+	minBandwidth = 1000
+	maxPeriod    = 1000000
+)
+
+// bandwidth: 0 leaves a value as it is, a negative quota is none.
+func (v *validator) bandwidth(c *specs.LinuxCPU) {
+	limited := c.Quota != nil && *c.Quota > 0
+	if limited && *c.Quota < minBandwidth {
+		v.add(resourcesField+"cpu.quota", "%d is below the kernel's least, %d microseconds", *c.Quota, minBandwidth)
+	}
+	if c.Burst != nil && *c.Burst > 0 {
+		switch {
+		case !limited:
+			v.add(resourcesField+"cpu.burst", "needs cpu.quota")
+		case *c.Burst > uint64(*c.Quota):
+			v.add(resourcesField+"cpu.burst", "%d is above cpu.quota, %d", *c.Burst, *c.Quota)
 		}
+	}
+	if p := c.Period; p != nil && *p != 0 && (*p < minBandwidth || *p > maxPeriod) {
+		v.add(resourcesField+"cpu.period", "%d is outside %d to %d microseconds", *p, minBandwidth, maxPeriod)
 	}
 }
 
-// blockIO: a weight is 10 to 1000, 0 for none.
-func (v *validator) blockIO(b *specs.LinuxBlockIO) {
-	if b == nil {
+func (v *validator) realtime(c *specs.LinuxCPU) {
+	if c.RealtimeRuntime == nil {
 		return
 	}
-	weight := func(field string, w *uint16) {
-		if w != nil && *w != 0 && (*w < 10 || *w > 1000) {
-			v.add(resourcesField+"blockIO."+field, "%d is outside 10 to 1000", *w)
-		}
-	}
-	weight("weight", b.Weight)
-	weight("leafWeight", b.LeafWeight)
-	for i, d := range b.WeightDevice {
-		weight(fmt.Sprintf("weightDevice[%d].weight", i), d.Weight)
-		weight(fmt.Sprintf("weightDevice[%d].leafWeight", i), d.LeafWeight)
+	runtime := *c.RealtimeRuntime
+	v.limit("cpu.realtimeRuntime", runtime, "a number of microseconds")
+	if p := c.RealtimePeriod; p != nil && *p > 0 && runtime > 0 && uint64(runtime) > *p {
+		v.add(resourcesField+"cpu.realtimeRuntime", "%d is above cpu.realtimePeriod, %d", runtime, *p)
 	}
 }

@@ -75,6 +75,7 @@ func pointer[T any](v T) *T { return &v }
 func TestVersions(t *testing.T) {
 	for version, ok := range map[string]bool{
 		"1.0.0": true, "1.0.2-dev": true, "1.3.0": true, "1.9.9": true, "1.2.0+build": true,
+		"1.0.0-rc.1+b-1.2": true, "1.03.0": false, "1.0.0-": false, "1.0.0+a_b": false, "1.0.0-a..b": false, "1.0.-1": false,
 		"2.0.0": false, "0.9.0": false, "": false, "1": false, "1.0": false, "a.b.c": false, "1.0.0.0": false,
 	} {
 		s := Default()
@@ -124,19 +125,6 @@ func TestMountOptionTables(t *testing.T) {
 	}
 }
 
-func TestFeaturesAreTheTables(t *testing.T) {
-	f := Features(nil)
-	if f.OCIVersionMin != VersionMin || f.OCIVersionMax != specs.Version {
-		t.Errorf("%s to %s", f.OCIVersionMin, f.OCIVersionMax)
-	}
-	if len(f.Linux.Capabilities) != len(Capabilities) || len(f.Linux.Namespaces) != len(Namespaces) {
-		t.Error("capabilities or namespaces are missing")
-	}
-	if !slices.IsSorted(f.MountOptions) || !slices.Contains(f.MountOptions, "rro") {
-		t.Error(f.MountOptions)
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"bench/default.json", "testdata/docker/config.json"} {
 		data, err := os.ReadFile(filepath.Join("..", "tests", name))
@@ -145,7 +133,17 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	full, err := os.ReadFile(filepath.Join("testdata", "full.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
 	f.Add([]byte(`{"ociVersion":"1.3.0","linux":{"namespaces":[{"type":"pid","path":""}]}}`))
+	for _, table := range [][]problemCase{generalProblems, mountProblems, linuxProblems, resourceProblems} {
+		for _, c := range table {
+			f.Add([]byte(c.bad))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Parse(data)
 		if err != nil {
@@ -154,7 +152,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		_ = Validate(s)
+		err, again := Validate(s), Validate(s)
+		if (err == nil) != (again == nil) || err != nil && err.Error() != again.Error() {
+			t.Errorf("first  %v\nsecond %v", err, again)
+		}
+		_ = Warnings(s)
 	})
 }
 
@@ -168,6 +170,11 @@ func FuzzParseAgreesWithEncodingJSON(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	full, err := os.ReadFile("testdata/full.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
 	f.Add([]byte(`{"hooks":{"prestart":[{"path":"/x","timeout":3}]},"linux":{"timeOffsets":{"boottime":{"secs":-1}},"devices":[{"fileMode":438}],"resources":{"rdma":{"a":{"hcaHandles":1}}},"seccomp":null}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want := new(specs.Spec)

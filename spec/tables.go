@@ -80,6 +80,15 @@ func (t Table[T]) Find(name string) (value T, ok bool) {
 	return value, false
 }
 
+// Names lists the names, in the order of the table.
+func (t Table[T]) Names() []string {
+	names := make([]string, len(t))
+	for i := range t {
+		names[i] = t[i].Name
+	}
+	return names
+}
+
 // Rlimits gives the names of getrlimit(2) their numbers.
 var Rlimits = Table[int]{
 	{"RLIMIT_AS", unix.RLIMIT_AS}, {"RLIMIT_CORE", unix.RLIMIT_CORE}, {"RLIMIT_CPU", unix.RLIMIT_CPU},
@@ -152,5 +161,16 @@ var IgnoredOptions = []string{
 	"defaults", "async", "loud", "silent", "nomand", "nolazytime", "noiversion", "nofail", "remount", "rbind", "bind",
 }
 
-// DeviceTypes gives the types of linux.devices the file types of mknod(2).
-var DeviceTypes = Table[uint32]{{"c", unix.S_IFCHR}, {"u", unix.S_IFCHR}, {"b", unix.S_IFBLK}, {"p", unix.S_IFIFO}}
+// Options that ask rt itself for something that mount_setattr(2) and
+// fsconfig(2) do not know: config.md, "Linux mount options".
+const (
+	// OptionTmpcopyup fills a tmpfs with what it is mounted over.
+	OptionTmpcopyup = "tmpcopyup"
+	// OptionIdmap maps the owners of the files of a mount.
+	OptionIdmap = "idmap"
+	// OptionRidmap does so for the whole tree.
+	OptionRidmap = "ridmap"
+)
+
+// SpecialOptions are all of those.
+var SpecialOptions = []string{OptionTmpcopyup, OptionIdmap, OptionRidmap}

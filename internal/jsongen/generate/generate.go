@@ -91,6 +91,10 @@ func (g *generator) fields(t reflect.Type) []field {
 		if key == "-" {
 			continue
 		}
+		if f.Anonymous && key == "" && f.Type.Kind() == reflect.Struct {
+			list = append(list, g.fields(f.Type)...) // promoted, as in encoding/json
+			continue
+		}
 		if key == "" {
 			key = f.Name
 		}
@@ -225,7 +229,12 @@ func (g *generator) encodeValue(value string, t reflect.Type) {
 		g.printf("b = jsontext.AppendUint(b, uint64(%s))\n", value)
 	case k == reflect.Pointer:
 		g.printf("if %s == nil {\nb = append(b, \"null\"...)\n} else {\n", value)
-		g.encodeValue("(*"+value+")", t.Elem())
+		if e := t.Elem(); e.Kind() == reflect.Struct && !isText(e) {
+			g.add(e)
+			g.printf("b = %s(b, %s)\n", function("append", e), value)
+		} else {
+			g.encodeValue("(*"+value+")", e)
+		}
 		g.printf("}\n")
 	case k == reflect.Slice:
 		g.printf("b = append(b, '[')\nfor i := range %s {\nb = jsontext.AppendComma(b)\n", value)

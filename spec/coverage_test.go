@@ -1,0 +1,89 @@
+package spec
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// jsonFields lists the JSON paths of a type's fields that concern Linux, in
+// order: "mounts[].destination", and "linux.rdma.*.hcaHandles" for maps.
+func jsonFields(t reflect.Type, prefix string) []string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return jsonFields(t.Elem(), prefix)
+	case reflect.Slice:
+		return jsonFields(t.Elem(), prefix+"[]")
+	case reflect.Map:
+		return jsonFields(t.Elem(), prefix+".*")
+	case reflect.Struct:
+	default:
+		return nil
+	}
+	var list []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if platform := f.Tag.Get("platform"); platform != "" && !slices.Contains(strings.Split(platform, ","), "linux") {
+			continue
+		}
+		if f.Anonymous {
+			list = append(list, jsonFields(f.Type, prefix)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if prefix != "" {
+			name = prefix + "." + name
+		}
+		list = append(append(list, name), jsonFields(f.Type, name)...)
+	}
+	return list
+}
+
+// coverageRows reads the first column of the table.
+func coverageRows(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "spec-coverage.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) < 2 || !strings.HasPrefix(cells[1], " `") {
+			continue
+		}
+		field := strings.Trim(cells[1], " `")
+		rows = append(rows, field)
+		if len(cells) != 6 || slices.ContainsFunc(cells[1:5], func(c string) bool { return strings.TrimSpace(c) == "" }) {
+			t.Errorf("the row of %s has not got four filled columns", field)
+		}
+	}
+	return rows
+}
+
+// docs/spec-coverage.md has a row for every field of a configuration, and no
+// other, in the order of the specification's types.
+func TestCoverageIsComplete(t *testing.T) {
+	want, got := jsonFields(reflect.TypeFor[specs.Spec](), ""), coverageRows(t)
+	for _, field := range want {
+		if !slices.Contains(got, field) {
+			t.Errorf("%s has no row in docs/spec-coverage.md", field)
+		}
+	}
+	for i, field := range got {
+		if !slices.Contains(want, field) {
+			t.Errorf("docs/spec-coverage.md names %s, which does not exist", field)
+		}
+		if slices.Contains(got[:i], field) {
+			t.Errorf("%s has two rows", field)
+		}
+	}
+	if !t.Failed() && !slices.Equal(want, got) {
+		t.Error("the rows are not in the order of the types")
+	}
+}

@@ -1,0 +1,112 @@
+package spec
+
+import (
+	"path"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// mounts checks the section of that name: config.md, "Mounts".
+func (v *validator) mounts() {
+	for i := range v.s.Mounts {
+		v.mount(entry("mounts", i), &v.s.Mounts[i])
+	}
+}
+
+func (v *validator) mount(field string, m *specs.Mount) {
+	switch {
+	case m.Destination == "":
+		v.add(field+".destination", "missing; it is the path in the container")
+	case !path.IsAbs(m.Destination):
+		v.warn(field+".destination", "%q is taken as %q; relative destinations are deprecated", m.Destination, path.Join("/", m.Destination))
+	}
+	v.text(field+".destination", m.Destination)
+	v.text(field+".type", m.Type)
+	v.text(field+".source", m.Source)
+	v.mountType(field, m)
+	v.mountOptions(field, m)
+	v.mountMappings(field, m)
+}
+
+// mountType: bind mounts and remounts need no file system, all others do.
+func (v *validator) mountType(field string, m *specs.Mount) {
+	switch {
+	case slices.Contains(m.Options, "remount"):
+	case IsBind(m):
+		if m.Source == "" {
+			v.add(field+".source", "missing; a bind mount needs what to bind")
+		}
+	case m.Type == "":
+		v.add(field+".type", "missing; only bind mounts need none")
+	case m.Type == "none":
+		v.add(field+".type", "\"none\" is no file system; add \"bind\" or \"rbind\" to the options for a bind mount")
+	}
+}
+
+// mountOptions: what is not in the tables belongs to the file system, which
+// has to judge it. Of options such as ro and rw the last one counts, as with
+// mount(8).
+func (v *validator) mountOptions(field string, m *specs.Mount) {
+	propagation := ""
+	for i, o := range m.Options {
+		at := entry(field+".options", i)
+		v.text(at, o)
+		kind, isPropagation := Propagations.Find(o)
+		switch {
+		case o == "":
+			v.add(at, "empty; leave it out")
+		case o == OptionTmpcopyup && m.Type != "tmpfs":
+			v.add(at, "%s needs the type tmpfs, this is %q", o, m.Type)
+		case isPropagation:
+			if before, ok := Propagations.Find(propagation); ok && before != kind {
+				v.add(at, "%q contradicts %q before it; a mount has one propagation", o, propagation)
+			}
+			propagation = o
+		case IsBind(m) && !knownOption(o):
+			v.warn(at, "%q is ignored: it is not known, and a bind mount has no options of a file system", o)
+		}
+	}
+}
+
+// knownOption is true for what has a meaning of its own for rt.
+func knownOption(name string) bool {
+	_, attribute := FindMountOption(name)
+	_, propagation := Propagations.Find(name)
+	return attribute || propagation || slices.Contains(SuperblockFlags, name) ||
+		slices.Contains(IgnoredOptions, name) || slices.Contains(SpecialOptions, name)
+}
+
+// mountMappings: config.md wants both mappings or none; idmap and ridmap
+// without them take those of the container's user namespace. A new file system
+// needs no mapping of its owners, so rt maps bind mounts only.
+func (v *validator) mountMappings(field string, m *specs.Mount) {
+	v.mappings(field+".uidMappings", m.UIDMappings)
+	v.mappings(field+".gidMappings", m.GIDMappings)
+	uids, gids := len(m.UIDMappings) > 0, len(m.GIDMappings) > 0
+	option := slices.IndexFunc(m.Options, func(o string) bool { return o == OptionIdmap || o == OptionRidmap })
+	switch {
+	case uids && !gids:
+		v.add(field+".gidMappings", "missing; uidMappings and gidMappings must be given together")
+	case gids && !uids:
+		v.add(field+".uidMappings", "missing; uidMappings and gidMappings must be given together")
+	case uids && option < 0:
+		v.warn(field+".options", "should have idmap or ridmap beside uidMappings, so that no runtime overlooks them")
+	case !uids && option >= 0 && !v.mapsUsers():
+		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings: linux.uidMappings has none for it", m.Options[option])
+	}
+	if (uids || gids || option >= 0) && !IsBind(m) {
+		v.add(field+".options", "ids can be mapped in bind mounts only: add bind or rbind")
+	}
+}
+
+// mapsUsers is true when the mappings of the container's user namespace are
+// known.
+func (v *validator) mapsUsers() bool {
+	return FindNamespace(v.s, specs.UserNamespace) != nil && len(v.s.Linux.UIDMappings) > 0 && len(v.s.Linux.GIDMappings) > 0
+}
+
+// IsBind tells a bind mount by its type or its options.
+func IsBind(m *specs.Mount) bool {
+	return m.Type == "bind" || slices.Contains(m.Options, "bind") || slices.Contains(m.Options, "rbind")
+}

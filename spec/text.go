@@ -1,0 +1,84 @@
+package spec
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+const (
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+)
+
+// entry names an entry of a list: mounts[2].
+func entry(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
+
+// member names the value of a key that the configuration has chosen:
+// linux.sysctl["net.ipv4.ip_forward"].
+func member(of, key string) string { return fmt.Sprintf("%s[%q]", of, key) }
+
+// text refuses a NUL byte. JSON can carry one, but a system call would take
+// the string only as far as that.
+func (v *validator) text(field, value string) {
+	if strings.IndexByte(value, 0) >= 0 {
+		v.add(field, "contains a NUL byte")
+	}
+}
+
+// line is text of one line, as the kernel's files take it.
+func (v *validator) line(field, value string) {
+	if strings.ContainsAny(value, "\x00\n") {
+		v.add(field, "contains a NUL byte or a newline")
+	}
+}
+
+// texts checks every string of a list.
+func (v *validator) texts(field string, list []string) {
+	for i, s := range list {
+		v.text(entry(field, i), s)
+	}
+}
+
+// absolute wants an absolute path.
+func (v *validator) absolute(field, name string) {
+	switch {
+	case name == "":
+		v.add(field, "missing; it must be an absolute path")
+	case !path.IsAbs(name):
+		v.add(field, "%q is not an absolute path", name)
+	default:
+		v.text(field, name)
+	}
+}
+
+// environment checks a list of variables: config.md wants POSIX's environ,
+// whose strings have the form name=value.
+func (v *validator) environment(field string, env []string) {
+	for i, e := range env {
+		v.text(entry(field, i), e)
+		if name, _, ok := strings.Cut(e, "="); !ok || name == "" {
+			v.add(entry(field, i), "%q is not of the form NAME=VALUE", e)
+		}
+	}
+}
+
+// oneOf wants a name of a table.
+func oneOf[T any](v *validator, field, name string, t Table[T]) bool {
+	_, ok := t.Find(name)
+	switch {
+	case name == "":
+		v.add(field, "missing; use one of %s", strings.Join(t.Names(), ", "))
+	case !ok:
+		v.add(field, "%q is not one of %s", name, strings.Join(t.Names(), ", "))
+	}
+	return ok
+}
+
+// within wants a number of a range.
+func (v *validator) within(field string, n, low, high int64) {
+	if n < low || n > high {
+		v.add(field, "%d is outside %d to %d", n, low, high)
+	}
+}
