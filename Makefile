@@ -34,7 +34,7 @@ clean:
 
 # Packages are installed only when one is missing, so that a machine without a
 # network can repeat the tests.
-PACKAGES := busybox-static crun gcc git jq libc6-dev qemu-user-static runc uidmap
+PACKAGES := busybox-static crun gcc git iproute2 jq libc6-dev libseccomp-dev qemu-user-static runc uidmap
 packages:
 	@tests/packages $(PACKAGES)
 
@@ -46,6 +46,7 @@ lint:
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
 	$(GO) vet ./...
 	cd tests/conformance && $(GO) vet ./...
+	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
 	# A runtime reads deprecated fields, too.
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
@@ -55,6 +56,7 @@ test: packages lint build build-arm64 unit arm64 fuzz integration docs-test conf
 unit:
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/...
 	cd tests/conformance && $(GO) test ./...
+	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
 
 # The interpreter of the other architecture, in user-mode emulation.
 arm64: build-arm64
@@ -99,4 +101,4 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) "./$${f%:*}" || exit 1; \
 	done
 FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:FuzzParseAgreesWithEncodingJSON \
-	libcontainer/compile:FuzzCompile libcontainer/program/image:FuzzEncode
+	libcontainer/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/program/image:FuzzEncode

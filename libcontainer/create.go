@@ -14,8 +14,10 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/netdev"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"github.com/rtcontainers/rt/libcontainer/resctrl"
 	"github.com/rtcontainers/rt/libcontainer/state"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -86,6 +88,18 @@ type creation struct {
 	proc   *launch.Process
 	keeper *os.File
 	place  *cgroup.Placement
+	// resctrl is where the resctrl file system is mounted, if it is wanted.
+	resctrl string
+	// hookState and hookOutput are the files of hooks that run in the
+	// container, if there are any.
+	hookState, hookOutput *os.File
+	// hooksBegan is true when the container's environment was made: the
+	// poststop hooks follow then, whatever happens.
+	hooksBegan bool
+	// copyFrom is the directory that tmpcopyup copies next.
+	copyFrom *os.File
+	// ready is true when the program goes on to execute the user's.
+	ready bool
 	// lastCap is the highest capability of the kernel.
 	lastCap int
 }
@@ -109,6 +123,14 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 	return &Container{dir: b.dir, state: b.state}, &Process{b.proc, b.keeper}, nil
 }
 
+func (b *creation) warn(messages []string) {
+	for _, m := range messages {
+		if b.o.Warn != nil {
+			b.o.Warn(m)
+		}
+	}
+}
+
 func (b *creation) done(step string) {
 	if b.o.Debug != nil {
 		b.o.Debug(step)
@@ -129,14 +151,25 @@ func (b *creation) load() error {
 		return err
 	}
 	b.o.Bundle = bundle
-	if b.spec, b.config, err = spec.Load(bundle); err != nil {
+	config, err := spec.Load(bundle)
+	if err != nil {
 		return err
 	}
+	b.spec, b.config = config.Spec, config.Data
+	b.warn(config.Warnings)
 	if b.rootfs, err = rootfs(bundle, b.spec); err != nil {
 		return err
 	}
 	if b.spec.Process != nil && b.spec.Process.Terminal && b.o.Terminal == nil {
 		return errors.New("process.terminal: is true, but there is nobody to take the terminal: give --console-socket, or run in the foreground")
+	}
+	if err := checkLabels(b.spec); err != nil {
+		return err
+	}
+	if l := b.spec.Linux; l != nil && l.IntelRdt != nil {
+		if b.resctrl, err = resctrl.Mountpoint(); err != nil {
+			return err
+		}
 	}
 	b.cgroup, err = cgroup.New(b.spec, b.o.ID, b.o.SystemdCgroup, b.o.Rootless)
 	return err
@@ -171,6 +204,14 @@ func (b *creation) reserve() error {
 	}
 	pidns := spec.FindNamespace(b.spec, specs.PIDNamespace)
 	b.state.SharedPids = pidns == nil || pidns.Path != ""
+	b.state.Seccomp = seccompState(b.spec)
+	if b.resctrl != "" {
+		group := resctrl.Plan(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt)
+		b.state.Resctrl = &group
+	}
+	if h := b.spec.Hooks; h != nil {
+		b.state.Hooks = &state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
+	}
 	if spec.FindNamespace(b.spec, specs.MountNamespace) == nil {
 		b.state.RootMount = mountID(b.rootfs)
 	}
@@ -206,6 +247,7 @@ func (b *creation) build() error {
 	if err := b.meanwhile(); err != nil {
 		return err
 	}
+	defer closeFiles([]*os.File{b.hookState, b.hookOutput})
 	return b.converse()
 }
 
@@ -248,11 +290,7 @@ func (b *creation) compileImage(stdio [3]*os.File) (*os.File, error) {
 	if err := b.compile(host); err != nil {
 		return nil, err
 	}
-	for _, w := range b.plan.Warnings {
-		if b.o.Warn != nil {
-			b.o.Warn(w)
-		}
-	}
+	b.warn(b.plan.Warnings)
 	im, err := image.Link(b.plan.Program)
 	if err != nil {
 		return nil, err
@@ -291,7 +329,7 @@ func (b *creation) stdio() ([3]*os.File, func(), error) {
 
 // launch starts the program.
 func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
-	control, err := openFiles(b.plan.Files, b.dir)
+	control, err := b.openFiles()
 	defer closeFiles(control)
 	if err != nil {
 		return err
@@ -338,8 +376,14 @@ func (b *creation) adopt(pid int) error {
 // converse serves the program's requests until the container is created, or
 // is running when there is no gate.
 func (b *creation) converse() error {
+	watch := &hookWatch{hooks: b.spec.Hooks, output: b.hookOutput}
 	for {
 		m, err := b.proc.Receive()
+		if err != nil && b.ready {
+			// The socket closes when the user's program is executed.
+			b.done("executed the container's process")
+			return b.started()
+		}
 		if err != nil {
 			return b.died()
 		}
@@ -354,8 +398,23 @@ func (b *creation) converse() error {
 			err = b.takeTerminal(m.File)
 		case compile.RequestPath:
 			err = b.makePath(m)
+		case compile.RequestCopyFrom, compile.RequestCopyTo:
+			err = b.copyUp(m, m.Words[0] == compile.RequestCopyTo)
+		case compile.RequestNetDevices:
+			err = b.moveNetDevices(m)
+		case compile.RequestListener:
+			err = b.container().handListener(m, b.proc.PidFD, b.proc.Pid)
+		case compile.RequestHooks:
+			err = b.runHooks()
+		case compile.RequestHook, compile.RequestHookDone:
+			b.hooksBegan = true
+			if err = b.writeHookState(); err == nil {
+				err = watch.handle(m)
+			}
 		case compile.RequestReady:
-			return b.ready()
+			if err = b.created(); err != nil || b.gate {
+				return err
+			}
 		case compile.RequestFailure:
 			return b.failure(m)
 		default:
@@ -368,6 +427,14 @@ func (b *creation) converse() error {
 			return err
 		}
 	}
+}
+
+// started runs the hooks that follow the start.
+func (b *creation) started() error {
+	if b.spec.Hooks == nil {
+		return nil
+	}
+	return b.container().poststart(b.spec.Hooks.Poststart)
 }
 
 // failure puts a failed call into words.
@@ -394,13 +461,19 @@ func (b *creation) died() error {
 	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
 }
 
-// ready completes the state and lets the program go on.
-func (b *creation) ready() error {
+// created completes the state. With a gate the program is left to it.
+func (b *creation) created() error {
 	b.done("the program made the container")
 	if err := b.adjustOOM(); err != nil {
 		return err
 	}
+	if err := b.enterResctrl(); err != nil {
+		return err
+	}
 	if err := b.saveState(); err != nil {
+		return err
+	}
+	if err := b.writeHookState(); err != nil {
 		return err
 	}
 	if b.o.PidFile != "" {
@@ -408,16 +481,9 @@ func (b *creation) ready() error {
 			return fmt.Errorf("--pid-file: %w", err)
 		}
 	}
-	if err := b.proc.Reply(); err != nil {
-		return err
-	}
+	b.ready = true
 	if b.gate {
-		return nil
-	}
-	defer b.done("executed the container's process")
-	// The socket closes when the user's program is executed.
-	if m, err := b.proc.Receive(); err == nil {
-		return b.failure(m)
+		return b.proc.Reply()
 	}
 	return nil
 }
@@ -447,6 +513,22 @@ func steps(plan *compile.Plan) []state.Step {
 		}
 	}
 	return list
+}
+
+func (b *creation) moveNetDevices(m *launch.Message) error {
+	if m.File == nil {
+		return errors.New("linux.netDevices: the init program sent no socket")
+	}
+	defer m.File.Close()
+	return netdev.Move(b.spec.Linux.NetDevices, b.proc.Pid, m.File)
+}
+
+// enterResctrl puts the program into its resctrl group.
+func (b *creation) enterResctrl() error {
+	if b.resctrl == "" {
+		return nil
+	}
+	return resctrl.Apply(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt, b.proc.Pid)
 }
 
 func (b *creation) adjustOOM() error {
@@ -487,7 +569,9 @@ func (b *creation) undo() {
 		b.proc.Close()
 	}
 	removeFile(b.o.PidFile)
-	c := &Container{dir: b.dir, state: b.state}
-	_ = c.remove()
+	_ = b.container().destroy()
+	if b.hooksBegan || b.ready {
+		b.container().poststop(b.o.Warn)
+	}
 	b.dir.Close()
 }

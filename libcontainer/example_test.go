@@ -31,7 +31,7 @@ func ExampleRun() {
 	defer c.Close()
 	status := process.Wait()
 	fmt.Println("exit status", status.ExitStatus())
-	if err := c.Delete(true); err != nil {
+	if err := c.Delete(true, nil); err != nil {
 		fmt.Println(err)
 	}
 	// Output:

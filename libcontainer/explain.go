@@ -72,5 +72,8 @@ func fileText(f *compile.File) string {
 	case compile.Namespace:
 		return "the " + string(f.Namespace) + " namespace " + f.Path
 	}
+	if f.Kind == compile.HookState || f.Kind == compile.HookOutput {
+		return "a file for hooks in the container"
+	}
 	return "a copy of the mounts at " + f.Path
 }

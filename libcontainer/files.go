@@ -9,20 +9,25 @@ import (
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/state"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
-// openFiles opens the control descriptors of a plan. The conversation's place
+// openFiles opens the control descriptors of the plan. The conversation's place
 // stays nil.
-func openFiles(list []compile.File, dir *state.Dir) ([]*os.File, error) {
-	files := make([]*os.File, len(list))
-	for i, f := range list {
+func (b *creation) openFiles() ([]*os.File, error) {
+	files := make([]*os.File, len(b.plan.Files))
+	for i, f := range b.plan.Files {
 		var err error
 		switch f.Kind {
 		case compile.StartSocket:
-			files[i], err = launch.OpenGate(dir.File)
+			files[i], err = launch.OpenGate(b.dir.File)
+		case compile.HookState:
+			files[i], err = hookFile("hook-state")
+			b.hookState = duplicate(files[i])
+		case compile.HookOutput:
+			files[i], err = hookFile("hook-output")
+			b.hookOutput = duplicate(files[i])
 		case compile.Namespace:
 			files[i], err = openNamespace(&f)
 		case compile.Tree:
@@ -33,6 +38,18 @@ func openFiles(list []compile.File, dir *state.Dir) ([]*os.File, error) {
 		}
 	}
 	return files, nil
+}
+
+// duplicate keeps a file open beyond the launch. A nil stays nil.
+func duplicate(f *os.File) *os.File {
+	if f == nil {
+		return nil
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	return os.NewFile(uintptr(fd), f.Name())
 }
 
 func closeFiles(files []*os.File) {
@@ -91,12 +108,36 @@ func openTree(f *compile.File) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: source %q: open_tree: %w", f.Source, f.Path, err)
 	}
+	if f.IDMap != nil {
+		if err := mapTree(fd, f.IDMap); err != nil {
+			unix.Close(fd)
+			return nil, fmt.Errorf("%s: source %q: map its ids: %w", f.Source, f.Path, err)
+		}
+	}
 	slave := unix.MountAttr{Propagation: unix.MS_SLAVE}
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &slave); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("%s: source %q: mount_setattr: %w", f.Source, f.Path, err)
 	}
 	return os.NewFile(uintptr(fd), f.Path), nil
+}
+
+// mapTree gives a mount tree an id mapping: mount_setattr(2).
+func mapTree(fd int, m *compile.IDMap) error {
+	ns, err := launch.UserNamespace(idMap(m.UIDs), idMap(m.GIDs))
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	flags := uint(unix.AT_EMPTY_PATH)
+	if m.Recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	err = unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns.Fd())})
+	if err == unix.EINVAL {
+		return errors.New("mount_setattr: the file system cannot map ids, or is mapped already")
+	}
+	return os.NewSyscallError("mount_setattr", err)
 }
 
 // writeMaps serves the program of a new user namespace: user_namespaces(7).

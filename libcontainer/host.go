@@ -60,6 +60,35 @@ func hasVariable(env []string, name string) bool {
 	return false
 }
 
+// checkLabels refuses labels that this host does not know: the container would
+// run with less protection than its configuration asks for.
+func checkLabels(s *specs.Spec) error {
+	if p := s.Process; p != nil && p.ApparmorProfile != "" && !hasAppArmor() {
+		return fmt.Errorf("process.apparmorProfile: %q: this host has no AppArmor, or it is switched off (/sys/module/apparmor/parameters/enabled)", p.ApparmorProfile)
+	}
+	field := ""
+	switch {
+	case s.Process != nil && s.Process.SelinuxLabel != "":
+		field = "process.selinuxLabel"
+	case s.Linux != nil && s.Linux.MountLabel != "":
+		field = "linux.mountLabel"
+	}
+	if field != "" && !hasSELinux() {
+		return fmt.Errorf("%s: this host has no SELinux, or it is switched off (/sys/fs/selinux)", field)
+	}
+	return nil
+}
+
+func hasAppArmor() bool {
+	enabled, err := sysfile.Read("/sys/module/apparmor/parameters/enabled")
+	return err == nil && len(enabled) > 0 && enabled[0] == 'Y'
+}
+
+func hasSELinux() bool {
+	var st unix.Statfs_t
+	return unix.Statfs("/sys/fs/selinux", &st) == nil && st.Type == unix.SELINUX_MAGIC
+}
+
 // lastCapability asks the kernel by prctl(2) for the highest capability.
 func lastCapability() int {
 	n := len(spec.Capabilities) - 1

@@ -55,7 +55,8 @@ func (c *Container) Keep(p *Process) error {
 
 // prepareKeeper makes the program of Keep, where it can do what there is to do.
 func (b *creation) prepareKeeper() error {
-	if b.o.Keep == nil || b.gate || b.cgroup.Systemd || b.state.SharedPids || b.state.RootMount != 0 {
+	if b.o.Keep == nil || b.gate || b.cgroup.Systemd || b.state.SharedPids || b.state.RootMount != 0 || b.state.Resctrl != nil ||
+		(b.state.Hooks != nil && len(b.state.Hooks.Poststop) > 0) {
 		return nil
 	}
 	dir, err := filepath.Abs(b.dir.Path())

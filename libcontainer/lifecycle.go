@@ -6,10 +6,14 @@ import (
 	"io"
 	"os"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/hooks"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"github.com/rtcontainers/rt/libcontainer/state"
 	"golang.org/x/sys/unix"
 )
 
@@ -53,17 +57,72 @@ func (c *Container) Start() error {
 	if err := c.reload(); err != nil {
 		return err
 	}
-	m, err := launch.PassGate(c.dir.File)
-	switch {
-	case errors.Is(err, launch.ErrNoGate):
+	program, err := launch.PassGate(c.dir.File)
+	if errors.Is(err, launch.ErrNoGate) {
 		return fmt.Errorf("container %q: %w: cannot start a container that is %s, only a created one", c.ID(), ErrWrongState, c.Status())
-	case errors.Is(err, io.EOF):
-		return launch.RemoveGate(c.dir.File)
-	case err != nil:
+	}
+	if err != nil {
 		return err
 	}
+	defer program.Close()
 	_ = launch.RemoveGate(c.dir.File)
-	return c.startFailure(m)
+	h := c.state.Hooks
+	if h == nil {
+		h = &state.Hooks{}
+	}
+	if err := c.attend(program, &specs.Hooks{StartContainer: h.StartContainer}); err != nil {
+		return err
+	}
+	if err := c.poststart(h.Poststart); err != nil {
+		return errors.Join(err, c.remove(nil))
+	}
+	return nil
+}
+
+// attend serves the program until it has executed the user's. When a hook fails
+// the container is removed.
+func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
+	watch := &hookWatch{hooks: h}
+	for {
+		m, err := program.Receive()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case m.Words[0] == compile.RequestFailure:
+			c.awaitEnd()
+			return c.startFailure(m)
+		case m.Words[0] == compile.RequestListener:
+			err = c.passListener(m)
+		default:
+			err = watch.handle(m)
+		}
+		if err == nil {
+			err = program.Reply()
+		}
+		if err != nil {
+			return errors.Join(err, c.remove(nil))
+		}
+	}
+}
+
+// awaitEnd waits until the container's process has ended, which it is about to:
+// who looks next shall find a stopped container.
+func (c *Container) awaitEnd() {
+	if p, err := c.process(); err == nil {
+		waitEnd(int(p.Fd()))
+		p.Close()
+	}
+}
+
+func (c *Container) passListener(m *launch.Message) error {
+	p, err := c.process()
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return c.handListener(m, int(p.Fd()), c.state.Pid)
 }
 
 func (c *Container) startFailure(m *launch.Message) error {
@@ -90,7 +149,9 @@ func (c *Container) cgroup() (*cgroup.Cgroup, error) { return cgroup.Load(c.stat
 // Delete removes a container that has stopped, or was never started. With
 // force a running one is killed first, and what a creation left that died in
 // the middle is removed.
-func (c *Container) Delete(force bool) error {
+//
+// The poststop hooks follow; warn is told of those that fail, it may be nil.
+func (c *Container) Delete(force bool, warn func(string)) error {
 	status := c.Status()
 	if (status == Running || status == Paused || status == Creating) && !force {
 		return fmt.Errorf("container %q: %w: cannot delete a container that is %s: stop it, or use --force", c.ID(), ErrWrongState, status)
@@ -106,12 +167,28 @@ func (c *Container) Delete(force bool) error {
 	if err := c.reload(); err != nil {
 		return err
 	}
-	return c.remove()
+	return c.remove(warn)
 }
 
-// remove ends what runs and removes what is left. It can be repeated after a
-// failure at any point.
-func (c *Container) remove() error {
+// remove ends what runs and removes what is left, and runs the poststop hooks.
+// It can be repeated after a failure at any point.
+func (c *Container) remove(warn func(string)) error {
+	if err := c.destroy(); err != nil {
+		return err
+	}
+	if c.state.Pid != 0 { // it has been created
+		c.poststop(warn)
+	}
+	return nil
+}
+
+func (c *Container) poststop(warn func(string)) {
+	if h := c.state.Hooks; h != nil {
+		hooks.RunAll("hooks.poststop", h.Poststop, c.stateFor(Stopped, 0), warn)
+	}
+}
+
+func (c *Container) destroy() error {
 	if p, err := c.process(); err == nil {
 		err = unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0)
 		if err == nil {
@@ -126,6 +203,11 @@ func (c *Container) remove() error {
 		}
 		if err := cg.Destroy(); err != nil {
 			return fmt.Errorf("remove the cgroup: %w", err)
+		}
+	}
+	if c.state.Resctrl != nil {
+		if err := c.state.Resctrl.Remove(); err != nil {
+			return err
 		}
 	}
 	if c.state.RootMount != 0 && mountID(c.state.Rootfs) != c.state.RootMount {

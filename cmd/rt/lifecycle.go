@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 )
 
@@ -125,7 +126,7 @@ func deleteCommand() command {
 			force := in.Bool("force")
 			var errs []error
 			for _, id := range in.args {
-				err := withContainer(in, id, func(c *libcontainer.Container) error { return c.Delete(force) })
+				err := withContainer(in, id, func(c *libcontainer.Container) error { return c.Delete(force, func(m string) { logrus.Warn(m) }) })
 				if err != nil && !(force && errors.Is(err, libcontainer.ErrNotExist)) {
 					errs = append(errs, err)
 				}

@@ -76,7 +76,7 @@ func run(in *input) error {
 	}
 	status := wait(p, signals, tty)
 	if !in.Bool("keep") {
-		if err := c.Delete(true); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+		if err := c.Delete(true, o.Warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -247,8 +248,13 @@ func (c *Cgroup) set(r *cgroups.Resources) error {
 	return nil
 }
 
-// Pids lists the processes in the cgroup and below.
-func (c *Cgroup) Pids() ([]int, error) { return c.manager.GetAllPids() }
+// Pids lists the processes in the cgroup and below. The calling process is none
+// of the container's: it is only listed while the thread that stepped into the
+// cgroup (Placement.Prepare) is ending.
+func (c *Cgroup) Pids() ([]int, error) {
+	pids, err := c.manager.GetAllPids()
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid == os.Getpid() }), err
+}
 
 // Exists tells whether the directories are there.
 func (c *Cgroup) Exists() bool { return c.manager.Exists() }
@@ -266,12 +272,14 @@ const killPatience = 10 * time.Second
 func (c *Cgroup) Kill() error {
 	deadline := time.Now().Add(killPatience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		pids, err := c.Pids()
+		pids, err := c.manager.GetAllPids()
 		if err != nil || len(pids) == 0 {
 			return nil // no directory, nobody in it
 		}
 		for _, pid := range pids {
-			_ = unix.Kill(pid, unix.SIGKILL)
+			if pid != os.Getpid() { // see Pids
+				_ = unix.Kill(pid, unix.SIGKILL)
+			}
 		}
 		_ = c.manager.Freeze(cgroups.Thawed)
 		if time.Now().After(deadline) {

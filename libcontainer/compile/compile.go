@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,6 +88,10 @@ const (
 	Namespace
 	// Tree is a detached copy of a mount tree (open_tree(2)).
 	Tree
+	// HookState is a file with the container's state for hooks in the container.
+	HookState
+	// HookOutput is a file for what those hooks print.
+	HookOutput
 )
 
 // File is a control descriptor. The program finds them right after the
@@ -97,10 +102,19 @@ type File struct {
 	Path string
 	// Recursive asks for the whole Tree.
 	Recursive bool
+	// IDMap maps the ids of a Tree, if it is not nil.
+	IDMap *IDMap
 	// Namespace is the type that a Namespace must have.
 	Namespace specs.LinuxNamespaceType
 	// Source is the field of config.json that asked for it.
 	Source string
+}
+
+// IDMap is the id mapping of a mount: mount_setattr(2), MOUNT_ATTR_IDMAP.
+type IDMap struct {
+	UIDs, GIDs []specs.LinuxIDMapping
+	// Recursive maps the mounts below, too.
+	Recursive bool
 }
 
 // PathKind is what a Path is to be.
@@ -155,6 +169,23 @@ const (
 	// RequestPath brings the container's root directory and asks to make the
 	// path of Plan.Paths in the argument there.
 	RequestPath = 6
+	// RequestHooks asks to run the prestart and createRuntime hooks.
+	RequestHooks = 7
+	// RequestHook brings the pidfd of a hook that the program has started; the
+	// argument says which (see Hook). Its time begins.
+	RequestHook = 8
+	// RequestHookDone says that it has ended, with its wait(2) status.
+	RequestHookDone = 9
+	// RequestCopyFrom brings a directory of the container, and RequestCopyTo the
+	// file system that its content is to be copied to.
+	RequestCopyFrom = 10
+	RequestCopyTo   = 11
+	// RequestNetDevices brings a socket of netlink(7) in the container's network
+	// namespace and asks to move linux.netDevices there.
+	RequestNetDevices = 12
+	// RequestListener says that the descriptor with the number in the argument
+	// is the listener of a seccomp filter, for the agent.
+	RequestListener = 13
 	// RequestFailure reports a failed call: the address of its record, the
 	// errno, and the kernel's words about it, if there are any.
 	RequestFailure = 255
@@ -183,17 +214,28 @@ type compiler struct {
 	reply, failure program.Ref
 	stat           program.Ref // for the answers of statx(2)
 	cold           []func()
+
+	hookFiles hookFiles
+	filter    *seccomp.Filter
+	// late sets the capabilities after the filter is loaded, if it is not nil.
+	late func()
+	// profile and label are the opened files of labels.
+	profile, label program.Reg
 }
 
 // Compile makes the plan for a new container.
 func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: opt}
+	if err := c.seccompFilter(); err != nil {
+		return nil, err
+	}
 	c.prologue()
 	c.session()
 	c.namespaces()
 	c.rootfs()
 	c.credentials()
 	c.ready()
+	c.containerHooks("hooks.startContainer", StartContainer, c.hooks().StartContainer)
 	c.execute()
 	for i := 0; i < len(c.cold); i++ {
 		c.cold[i]()
@@ -230,6 +272,11 @@ func (c *compiler) later(source, purpose string, emit func()) {
 		c.Source(source, purpose)
 		emit()
 	})
+}
+
+func (c *compiler) note() (source, purpose string) {
+	n := c.CurrentNote()
+	return n.Source, n.Purpose
 }
 
 func (c *compiler) prologue() {
@@ -310,6 +357,7 @@ func (c *compiler) ready() {
 	c.Jump(again)
 	c.Bind(start)
 	c.Move(c.status, program.R(conn))
+	c.Move(c.conv, program.R(conn)).For("go on in conversation with rt start")
 	c.Free(n)
 }
 

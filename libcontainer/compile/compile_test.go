@@ -202,6 +202,10 @@ func (k *fake) Syscall(m *program.Machine, c program.Call, args [6]uint64) int64
 		}
 	case program.Statx:
 		k.statx(m, args[4])
+	case program.Clone:
+		if args[0]&unix.CLONE_PIDFD != 0 {
+			return 77 // the one that waits for a hook
+		}
 	case program.Openat, program.Openat2, program.OpenTree, program.Fsopen, program.Fsmount, program.Socket, program.Accept4:
 		return 9
 	}

@@ -17,6 +17,7 @@ func (c *compiler) credentials() {
 		return
 	}
 	caps, limited := c.capSets()
+	c.scheduling()
 	c.rlimits()
 	c.ownStdio()
 	c.Source("process.cwd", "enter the working directory "+p.Cwd)
@@ -26,7 +27,15 @@ func (c *compiler) credentials() {
 		c.bounding(caps.bounding)
 	}
 	c.user()
-	if limited {
+	switch {
+	case c.loadsAsAdmin(caps, limited):
+		c.raise()
+		c.late = func() {
+			if limited {
+				c.capabilities(caps)
+			}
+		}
+	case limited:
 		c.capabilities(caps)
 	}
 	c.enterWorkingDirectory(denied)
@@ -162,6 +171,18 @@ func (c *compiler) user() {
 // capabilities sets the four sets of the process, capset(2) and prctl(2).
 func (c *compiler) capabilities(s capSets) {
 	c.Source("process.capabilities", "set the capabilities")
+	c.capset(s)
+	c.Source("process.capabilities.ambient", "clear the ambient capabilities")
+	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
+	for n := 0; n <= c.host.LastCap; n++ {
+		if s.ambient&(1<<n) != 0 {
+			c.Source("process.capabilities.ambient", "raise "+capName(n))
+			c.ambient(unix.PR_CAP_AMBIENT_RAISE, n)
+		}
+	}
+}
+
+func (c *compiler) capset(s capSets) {
 	const version3 = 0x20080522 // _LINUX_CAPABILITY_VERSION_3
 	header := c.WritableStruct("capability header", program.U32(version3), program.U32(0))
 	var fields []program.Field
@@ -171,14 +192,6 @@ func (c *compiler) capabilities(s capSets) {
 		}
 	}
 	c.Do(program.Capset, program.At(header), program.At(c.Struct("capability data", fields...)))
-	c.Source("process.capabilities.ambient", "clear the ambient capabilities")
-	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
-	for n := 0; n <= c.host.LastCap; n++ {
-		if s.ambient&(1<<n) != 0 {
-			c.Source("process.capabilities.ambient", "raise "+capName(n))
-			c.ambient(unix.PR_CAP_AMBIENT_RAISE, n)
-		}
-	}
 }
 
 func (c *compiler) ambient(op, n int) {

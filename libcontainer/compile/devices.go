@@ -96,14 +96,42 @@ func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
 		mode = uint32(*d.FileMode) & 0o7777
 	}
 	kind, _ := spec.DeviceTypes.Find(d.Type)
+	exists, made := c.NewLabel("there already"), c.NewLabel("made")
 	c.Do(program.Mknodat, program.R(dir), c.Str(name), program.Imm(kind|mode),
-		program.Imm(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))).Ignore(unix.EEXIST)
+		program.Imm(unix.Mkdev(uint32(d.Major), uint32(d.Minor)))).OnError(exists, unix.EEXIST)
+	c.Bind(made)
+	source, purpose := c.note()
+	c.later(source, purpose, func() {
+		c.Bind(exists)
+		c.existingDevice(dir, name, d, kind)
+		c.Jump(made)
+	})
 	if d.UID != nil || d.GID != nil {
 		c.ownDevice(dir, name, d)
 	}
 	if opened != program.Scratch {
 		c.close(opened)
 	}
+}
+
+// existingDevice accepts a file that is the device already. config-linux.md,
+// "Devices": another one is an error.
+func (c *compiler) existingDevice(dir program.Reg, name string, d *specs.LinuxDevice, kind uint32) {
+	const offModeHigh = 29 // of struct statx: the upper byte of stx_mode, whose upper half is the type
+	n := c.Reg()
+	wrong, right := c.NewLabel("another file"), c.NewLabel("the device")
+	c.Do(program.Statx, program.R(dir), c.Str(name), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_TYPE), program.At(c.stat))
+	c.Load(n, 1, c.stat.Plus(offModeHigh))
+	c.Branch(n, program.Lt, int64(kind>>8), wrong)
+	c.Branch(n, program.Ge, int64(kind>>8)+16, wrong)
+	c.Load(n, 4, c.stat.Plus(offMajor))
+	c.Branch(n, program.Ne, d.Major, wrong)
+	c.Load(n, 4, c.stat.Plus(offMinor))
+	c.Branch(n, program.Eq, d.Minor, right)
+	c.Bind(wrong)
+	c.fail(fmt.Sprintf("%s is there already, and is another file", d.Path))
+	c.Bind(right)
+	c.Free(n)
 }
 
 func (c *compiler) ownDevice(dir program.Reg, name string, d *specs.LinuxDevice) {
@@ -141,15 +169,14 @@ func (c *compiler) sysctl() {
 	}
 	sort.Strings(names)
 	c.Source("linux.sysctl", "mount a procfs to write to")
-	if c.proc == program.Scratch {
-		c.proc = c.newMount("proc", "proc", mountOptions{})
-	}
+	proc := c.procfs()
 	fd := c.Reg()
 	for _, name := range names {
 		value := c.spec.Linux.Sysctl[name]
 		c.Source("linux.sysctl", fmt.Sprintf("set %s to %q", name, value))
-		file := "sys/" + strings.ReplaceAll(name, ".", "/")
-		c.openat2(fd, program.R(c.proc), file, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
+		file, _ := spec.SysctlPath(name)
+		file = "sys/" + file
+		c.openat2(fd, program.R(proc), file, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
 		c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value)))
 		c.Do(program.Close, program.R(fd))
 	}

@@ -26,31 +26,90 @@ func (c *compiler) execute() {
 	}
 	argv, envp := program.At(c.Strings("argv", p.Args)), program.At(c.Strings("envp", env))
 	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
-	if strings.Contains(name, "/") {
+	switch {
+	case c.filter == nil && strings.Contains(name, "/"):
+		c.setLabels()
+		c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
 		c.Do(program.Execve, c.Str(name), argv, envp)
-		return
+	case c.filter == nil:
+		c.setLabels()
+		c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
+		c.search(name, env, argv, envp)
+	default:
+		c.executeFiltered(name, env, argv, envp)
 	}
-	c.search(name, env, argv, envp)
+}
+
+// executeFiltered looks for the program first: behind the filter rt may not be
+// able to say what is wrong.
+func (c *compiler) executeFiltered(name string, env []string, argv, envp program.Arg) {
+	file := c.Reg()
+	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
+	if strings.Contains(name, "/") {
+		c.Do(program.Faccessat2, program.AtFdcwd, c.Str(name), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
+		c.Move(file, c.Str(name))
+	} else {
+		c.find(name, env, file)
+	}
+	c.setLabels()
+	c.loadFilter()
+	if c.late != nil {
+		c.late()
+	}
+	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
+	c.Do(program.Execve, program.R(file), argv, envp)
+}
+
+// find looks a program up in the directories of PATH: the first that can be
+// executed, else the first that exists.
+func (c *compiler) find(name string, env []string, file program.Reg) {
+	r, found, missing := c.Reg(), c.NewLabel("found"), c.NewLabel("not found")
+	c.Move(file, program.Imm(0))
+	for _, path := range candidates(name, env) {
+		next, forbidden := c.NewLabel("next"), c.NewLabel("forbidden")
+		c.Do(program.Faccessat2, program.AtFdcwd, c.Str(path), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS)).To(r).Ignore()
+		c.Branch(r, program.Eq, -int64(unix.EACCES), forbidden)
+		c.Branch(r, program.Ne, 0, next)
+		c.Move(file, c.Str(path))
+		c.Jump(found)
+		c.Bind(forbidden)
+		c.Move(file, c.Str(path))
+		c.Bind(next)
+	}
+	c.Branch(file, program.Eq, 0, missing)
+	c.Do(program.Faccessat2, program.AtFdcwd, program.R(file), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
+	c.Bind(missing)
+	c.Do(program.Faccessat2, program.AtFdcwd, c.Str(""), program.Imm(unix.X_OK), program.Imm(0)).For(fmt.Sprintf("exec %q: executable file not found in $PATH", name))
+	c.Bind(found)
+	c.Free(r)
+}
+
+// candidates are the paths at which a name of a program may be found.
+func candidates(name string, env []string) []string {
+	dirs, ok := lookup(env, "PATH")
+	if !ok {
+		dirs = defaultPath
+	}
+	var list []string
+	for dir := range strings.SplitSeq(dirs, ":") {
+		if dir == "" {
+			dir = "."
+		}
+		list = append(list, strings.TrimSuffix(dir, "/")+"/"+name)
+	}
+	return list
 }
 
 // search tries the directories of PATH like execvp(3): the first program that
 // can be executed wins; one that may not be is remembered for the error.
 func (c *compiler) search(name string, env []string, argv, envp program.Arg) {
-	dirs, ok := lookup(env, "PATH")
-	if !ok {
-		dirs = defaultPath
-	}
 	forbidden, r := c.Reg(), c.Reg()
 	c.Move(forbidden, program.Imm(0))
-	for _, dir := range strings.Split(dirs, ":") {
-		if dir == "" {
-			dir = "."
-		}
+	for _, path := range candidates(name, env) {
 		next := c.NewLabel("next")
-		file := c.Str(strings.TrimSuffix(dir, "/") + "/" + name)
-		c.Do(program.Execve, file, argv, envp).To(r).Ignore(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP)
+		c.Do(program.Execve, c.Str(path), argv, envp).To(r).Ignore(unix.ENOENT, unix.ENOTDIR, unix.EACCES, unix.ELOOP)
 		c.Branch(r, program.Ne, -int64(unix.EACCES), next)
-		c.Move(forbidden, file)
+		c.Move(forbidden, c.Str(path))
 		c.Bind(next)
 	}
 	missing := c.NewLabel("not found")

@@ -21,6 +21,9 @@ type mountOptions struct {
 	recursive    bool // the propagation is for the whole tree
 	rbind        bool
 	remount      bool
+	copyUp       bool // tmpcopyup: begin with what is there already
+	idmap        bool // map the ids, of the whole tree with ridmap
+	ridmap       bool
 	super        []string // superblock flags
 	data         []string // the file system's own, name or name=value
 }
@@ -45,6 +48,12 @@ func parseOptions(options []string) mountOptions {
 			o.rbind = true
 		case name == "remount":
 			o.remount = true
+		case name == "tmpcopyup":
+			o.copyUp = true
+		case name == "idmap":
+			o.idmap = true
+		case name == "ridmap":
+			o.idmap, o.ridmap = true, true
 		case slices.Contains(spec.SuperblockFlags, name):
 			o.super = append(o.super, name)
 		case slices.Contains(spec.IgnoredOptions, name):
@@ -89,7 +98,7 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 	if !filepath.IsAbs(source) {
 		source = filepath.Join(c.opt.Bundle, source)
 	}
-	tree := c.tree(field, source, o.rbind)
+	tree := c.bindTree(field, m, source, o)
 	c.attributes(tree, o)
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() {
@@ -106,6 +115,21 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 	})
 	c.moveMount(tree, target)
 	c.close(target, tree)
+}
+
+// bindTree copies the tree of a bind mount. Ids are mapped by the parent, who
+// can make a user namespace for it.
+func (c *compiler) bindTree(field string, m *specs.Mount, source string, o mountOptions) program.Reg {
+	if !o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0 {
+		return c.tree(field, source, o.rbind)
+	}
+	ids := &IDMap{UIDs: m.UIDMappings, GIDs: m.GIDMappings, Recursive: o.ridmap}
+	if len(ids.UIDs)+len(ids.GIDs) == 0 {
+		ids.UIDs, ids.GIDs = c.spec.Linux.UIDMappings, c.spec.Linux.GIDMappings
+	}
+	tree := c.Reg()
+	c.Move(tree, c.file(File{Kind: Tree, Path: source, Recursive: o.rbind, Source: field, IDMap: ids}))
+	return tree
 }
 
 // tree copies the mount tree at a path of the host. In a user namespace the
@@ -130,10 +154,17 @@ func (c *compiler) hostOpens() bool {
 
 // fileSystem mounts a new instance of a file system.
 func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
+	if tooLong(o.data) {
+		c.longMount(field, m, o)
+		return
+	}
 	mount := c.newMount(m.Type, m.Source, o)
 	resolve := uint64(inRoot)
 	if m.Type == "proc" || m.Type == "sysfs" {
 		resolve = inRootExact
+	}
+	if o.copyUp {
+		c.copyUp(field, m.Destination, mount)
 	}
 	c.attach(field, m.Destination, resolve, mount)
 	if m.Type == "proc" && o.set&unix.MOUNT_ATTR_RDONLY == 0 && c.proc == program.Scratch {
@@ -143,6 +174,15 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 	c.close(mount)
 }
 
+// copyUp lets the parent copy what lies at the mount point into the new mount.
+func (c *compiler) copyUp(field, destination string, mount program.Reg) {
+	from := c.Reg()
+	c.target(from, destination, inRoot, field, func() { c.makePath(from, destination, inRoot, Directory) })
+	c.sendFile(from, RequestCopyFrom, 0, "copy the content of "+destination)
+	c.sendFile(mount, RequestCopyTo, 0, "copy it to the new tmpfs")
+	c.close(from)
+}
+
 // newMount makes a detached mount of a new file system.
 func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	mount := c.Reg()
@@ -150,6 +190,7 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	if source != "" {
 		c.setString("source", source)
 	}
+	c.mountLabel(fstype)
 	for _, name := range o.super {
 		c.setFlag(name)
 	}

@@ -84,6 +84,7 @@ func (c *compiler) namespaces() {
 	if made&unix.CLONE_NEWNET != 0 {
 		c.loopback()
 	}
+	c.netDevices()
 }
 
 func mountLast(j join) int {
@@ -228,6 +229,19 @@ func (c *compiler) loopback() {
 	c.Do(program.Ioctl, program.R(fd), program.Imm(unix.SIOCSIFFLAGS), program.At(c.Bytes("ifreq", ifreq[:])))
 	c.Do(program.Close, program.R(fd))
 	c.Free(fd)
+}
+
+// netDevices lets the parent move linux.netDevices through a socket that acts in
+// the container's network namespace.
+func (c *compiler) netDevices() {
+	if c.spec.Linux == nil || len(c.spec.Linux.NetDevices) == 0 {
+		return
+	}
+	c.Source("linux.netDevices", "open a socket in the network namespace")
+	fd := c.Reg()
+	c.Do(program.Socket, program.Imm(unix.AF_NETLINK), program.Imm(unix.SOCK_RAW|unix.SOCK_CLOEXEC), program.Imm(unix.NETLINK_ROUTE)).To(fd)
+	c.sendFile(fd, RequestNetDevices, 0, "let the parent move the devices")
+	c.close(fd)
 }
 
 // session gives the container a session and a session keyring of its own.

@@ -149,12 +149,14 @@ func (c *compiler) readonlyPaths() {
 	c.Free(target, tree)
 }
 
+// Offsets of struct statx: stx_rdev_major, stx_rdev_minor.
+const offMajor, offMinor = 128, 132
+
 // checkDevice fails unless fd is the character device major:minor.
 func (c *compiler) checkDevice(fd program.Reg, major, minor int64, otherwise string) {
 	n := c.Reg()
 	c.Do(program.Statx, program.R(fd), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat))
 	wrong, right := c.NewLabel("wrong device"), c.NewLabel("right device")
-	const offMajor, offMinor = 128, 132 // of struct statx: stx_rdev_major, stx_rdev_minor
 	c.Load(n, 4, c.stat.Plus(offMajor))
 	c.Branch(n, program.Ne, major, wrong)
 	c.Load(n, 4, c.stat.Plus(offMinor))

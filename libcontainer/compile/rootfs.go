@@ -17,6 +17,7 @@ func (c *compiler) rootfs() {
 	c.mounts()
 	c.devices()
 	c.sysctl()
+	c.labels()
 	c.workingDirectory()
 	c.terminal()
 	c.maskedPaths()
@@ -25,6 +26,7 @@ func (c *compiler) rootfs() {
 		c.Source("root.readonly", "make the root file system read-only")
 		c.setAttributes(c.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 	}
+	c.createHooks()
 	c.enterRoot(own)
 }
 

@@ -70,18 +70,19 @@ func Waits(dir *os.File) bool {
 	return true
 }
 
-// PassGate starts the user's program: the message is what failed, io.EOF means
-// that the program is running.
-func PassGate(dir *os.File) (*Message, error) {
+// PassGate lets the program go on. Its messages come over the conversation:
+// io.EOF means that the user's program is running.
+func PassGate(dir *os.File) (*Conversation, error) {
 	fd, err := dial(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte{1}); err != nil {
+	c := &Conversation{fd}
+	if c.Reply() != nil {
+		c.Close()
 		return nil, ErrNoGate
 	}
-	return receive(fd)
+	return c, nil
 }
 
 // RemoveGate removes the socket of a container that has started.

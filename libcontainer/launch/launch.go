@@ -39,10 +39,14 @@ type Config struct {
 
 // Process is a started program.
 type Process struct {
+	Conversation
 	Pid   int
 	PidFD int
-	conv  int
 }
+
+// Conversation is the socket between a program and who started it, or lets it
+// go on.
+type Conversation struct{ fd int }
 
 // Start clones and executes the program. The caller closes the Process.
 func Start(cfg *Config) (*Process, error) {
@@ -116,7 +120,7 @@ func start(cfg *Config) (*Process, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("start the init program (clone, execve): %w", err)
 	}
-	return &Process{Pid: pid, PidFD: pidfd, conv: pair[0]}, nil
+	return &Process{Conversation: Conversation{pair[0]}, Pid: pid, PidFD: pidfd}, nil
 }
 
 // Message is what a program sent.
@@ -131,13 +135,11 @@ type Message struct {
 
 // Receive waits for the program's next message. io.EOF: the program has ended,
 // or it is the user's program now.
-func (p *Process) Receive() (*Message, error) { return receive(p.conv) }
-
-func receive(fd int) (*Message, error) {
+func (c *Conversation) Receive() (*Message, error) {
 	buf := make([]byte, 512)
 	oob := make([]byte, unix.CmsgSpace(4))
 	for {
-		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, _, _, err := unix.Recvmsg(c.fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -171,21 +173,24 @@ func parse(b, oob []byte) (*Message, error) {
 			return nil, err
 		}
 		for _, fd := range fds {
-			m.File = os.NewFile(uintptr(fd), "terminal")
+			m.File = os.NewFile(uintptr(fd), "from the init program")
 		}
 	}
 	return &m, nil
 }
 
 // Reply lets the program go on.
-func (p *Process) Reply() error {
+func (c *Conversation) Reply() error {
 	for {
-		_, err := unix.Write(p.conv, []byte{1})
+		_, err := unix.Write(c.fd, []byte{1})
 		if err != unix.EINTR {
 			return os.NewSyscallError("write", err)
 		}
 	}
 }
+
+// Close ends the conversation.
+func (c *Conversation) Close() { unix.Close(c.fd) }
 
 // Adopt replaces the process by its child, which goes on with the program.
 func (p *Process) Adopt(pid int) error {
@@ -217,6 +222,6 @@ func Reap(pid int) unix.WaitStatus {
 
 // Close gives the descriptors back; the process lives on.
 func (p *Process) Close() {
-	unix.Close(p.conv)
+	p.Conversation.Close()
 	unix.Close(p.PidFD)
 }

@@ -33,6 +33,9 @@ func NewBuilder() *Builder {
 // instructions carry.
 func (b *Builder) Source(field, purpose string) { b.note = &Note{field, purpose} }
 
+// CurrentNote is what Source set last.
+func (b *Builder) CurrentNote() Note { return *b.note }
+
 // Reg takes a free register. Give it back with Free when it is not needed.
 func (b *Builder) Reg() Reg {
 	if n := len(b.free); n > 0 {

@@ -21,6 +21,7 @@ const (
 	Dup3
 	Execve
 	ExitGroup
+	Faccessat2
 	Fchdir
 	Fchmod
 	Fchown
@@ -32,21 +33,28 @@ const (
 	Getcwd
 	Getpid
 	Ioctl
+	IoprioSet
 	Keyctl
+	Lseek
 	Mkdirat
 	Mknodat
+	Mount
 	MountSetattr
 	MoveMount
 	OpenTree
 	Openat
 	Openat2
+	Personality
 	PidfdSendSignal
 	PivotRoot
 	Prctl
 	Prlimit64
 	Read
 	RtSigprocmask
+	SchedSetattr
+	Seccomp
 	Sendmsg
+	SetMempolicy
 	Setdomainname
 	Setgroups
 	Sethostname
@@ -75,6 +83,14 @@ type callInfo struct {
 }
 
 var calls = [numCalls]callInfo{
+	Faccessat2:      {"faccessat2", unix.SYS_FACCESSAT2},
+	SetMempolicy:    {"set_mempolicy", unix.SYS_SET_MEMPOLICY},
+	Seccomp:         {"seccomp", unix.SYS_SECCOMP},
+	SchedSetattr:    {"sched_setattr", unix.SYS_SCHED_SETATTR},
+	Personality:     {"personality", unix.SYS_PERSONALITY},
+	Mount:           {"mount", unix.SYS_MOUNT},
+	IoprioSet:       {"ioprio_set", unix.SYS_IOPRIO_SET},
+	Lseek:           {"lseek", unix.SYS_LSEEK},
 	Accept4:         {"accept4", unix.SYS_ACCEPT4},
 	Capset:          {"capset", unix.SYS_CAPSET},
 	Chdir:           {"chdir", unix.SYS_CHDIR},
@@ -134,6 +150,14 @@ var calls = [numCalls]callInfo{
 // for it.
 var formats = sync.OnceValue(func() [numCalls][]argFormat {
 	return [numCalls][]argFormat{
+		Faccessat2:      {fd, str, flags(accessModes), flags(accessFlags)},
+		SetMempolicy:    {hex, ptr, num},
+		Seccomp:         {num, hex, ptr},
+		SchedSetattr:    {num, ptr, num},
+		Personality:     {hex},
+		Mount:           {str, str, str, hex, str},
+		IoprioSet:       {num, num, hex},
+		Lseek:           {fd, num, num},
 		Accept4:         {fd, num, num, flags(sockFlags)},
 		Capset:          {ptr, ptr},
 		Chdir:           {str},

@@ -138,7 +138,7 @@ var (
 	cloneFlags = []named{
 		{unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
 		{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
-		{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_PARENT, "CLONE_PARENT"},
+		{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_PIDFD, "CLONE_PIDFD"},
 		{uint64(unix.SIGCHLD), "SIGCHLD"},
 	}
 	closeRangeFlags = []named{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}}
@@ -175,6 +175,8 @@ var (
 	}
 	flockOperations = []named{{unix.LOCK_EX, "LOCK_EX"}}
 	unlinkFlags     = []named{{unix.AT_REMOVEDIR, "AT_REMOVEDIR"}}
+	accessModes     = []named{{unix.X_OK, "X_OK"}}
+	accessFlags     = []named{{unix.AT_EACCESS, "AT_EACCESS"}}
 	umountFlags     = []named{{unix.MNT_DETACH, "MNT_DETACH"}}
 	keyctlCommands  = []named{{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"}}
 	ioctls          = []named{

@@ -5,8 +5,10 @@
 package state
 
 import (
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
 	cgroup "github.com/rtcontainers/rt/libcontainer/cgroup"
+	resctrl "github.com/rtcontainers/rt/libcontainer/resctrl"
 	"maps"
 	"slices"
 )
@@ -71,6 +73,33 @@ func decodeState(d *jsontext.Decoder, v *State) {
 			if !d.Null() {
 				v.RootMount = d.Uint(64)
 			}
+		case "hooks":
+			if d.Null() {
+				v.Hooks = nil
+			} else {
+				if v.Hooks == nil {
+					v.Hooks = new(Hooks)
+				}
+				decodeHooks(d, v.Hooks)
+			}
+		case "seccomp":
+			if d.Null() {
+				v.Seccomp = nil
+			} else {
+				if v.Seccomp == nil {
+					v.Seccomp = new(Seccomp)
+				}
+				decodeSeccomp(d, v.Seccomp)
+			}
+		case "resctrl":
+			if d.Null() {
+				v.Resctrl = nil
+			} else {
+				if v.Resctrl == nil {
+					v.Resctrl = new(resctrl.Group)
+				}
+				decodeGroup(d, v.Resctrl)
+			}
 		case "steps":
 			if d.Null() {
 				v.Steps = nil
@@ -128,6 +157,30 @@ func appendState(b []byte, v *State) []byte {
 	if v.RootMount != 0 {
 		b = jsontext.AppendKey(b, "rootMount")
 		b = jsontext.AppendUint(b, uint64(v.RootMount))
+	}
+	if v.Hooks != nil {
+		b = jsontext.AppendKey(b, "hooks")
+		if v.Hooks == nil {
+			b = append(b, "null"...)
+		} else {
+			b = appendHooks(b, v.Hooks)
+		}
+	}
+	if v.Seccomp != nil {
+		b = jsontext.AppendKey(b, "seccomp")
+		if v.Seccomp == nil {
+			b = append(b, "null"...)
+		} else {
+			b = appendSeccomp(b, v.Seccomp)
+		}
+	}
+	if v.Resctrl != nil {
+		b = jsontext.AppendKey(b, "resctrl")
+		if v.Resctrl == nil {
+			b = append(b, "null"...)
+		} else {
+			b = appendGroup(b, v.Resctrl)
+		}
 	}
 	if len(v.Steps) > 0 {
 		b = jsontext.AppendKey(b, "steps")
@@ -225,6 +278,138 @@ func appendConfig(b []byte, v *cgroup.Config) []byte {
 	return append(b, '}')
 }
 
+func decodeHooks(d *jsontext.Decoder, v *Hooks) {
+	for m := d.Object(); m.Next(); {
+		switch m.Key {
+		case "startContainer":
+			if d.Null() {
+				v.StartContainer = nil
+			} else {
+				v.StartContainer = []specs.Hook{}
+				for e := d.Array(); e.Next(); {
+					var x specs.Hook
+					decodeHook(d, &x)
+					v.StartContainer = append(v.StartContainer, x)
+				}
+			}
+		case "poststart":
+			if d.Null() {
+				v.Poststart = nil
+			} else {
+				v.Poststart = []specs.Hook{}
+				for e := d.Array(); e.Next(); {
+					var x specs.Hook
+					decodeHook(d, &x)
+					v.Poststart = append(v.Poststart, x)
+				}
+			}
+		case "poststop":
+			if d.Null() {
+				v.Poststop = nil
+			} else {
+				v.Poststop = []specs.Hook{}
+				for e := d.Array(); e.Next(); {
+					var x specs.Hook
+					decodeHook(d, &x)
+					v.Poststop = append(v.Poststop, x)
+				}
+			}
+		default:
+			d.Skip()
+		}
+	}
+}
+
+func appendHooks(b []byte, v *Hooks) []byte {
+	b = append(b, '{')
+	if len(v.StartContainer) > 0 {
+		b = jsontext.AppendKey(b, "startContainer")
+		b = append(b, '[')
+		for i := range v.StartContainer {
+			b = jsontext.AppendComma(b)
+			b = appendHook(b, &v.StartContainer[i])
+		}
+		b = append(b, ']')
+	}
+	if len(v.Poststart) > 0 {
+		b = jsontext.AppendKey(b, "poststart")
+		b = append(b, '[')
+		for i := range v.Poststart {
+			b = jsontext.AppendComma(b)
+			b = appendHook(b, &v.Poststart[i])
+		}
+		b = append(b, ']')
+	}
+	if len(v.Poststop) > 0 {
+		b = jsontext.AppendKey(b, "poststop")
+		b = append(b, '[')
+		for i := range v.Poststop {
+			b = jsontext.AppendComma(b)
+			b = appendHook(b, &v.Poststop[i])
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}')
+}
+
+func decodeSeccomp(d *jsontext.Decoder, v *Seccomp) {
+	for m := d.Object(); m.Next(); {
+		switch m.Key {
+		case "listenerPath":
+			if !d.Null() {
+				v.ListenerPath = d.String()
+			}
+		case "metadata":
+			if !d.Null() {
+				v.Metadata = d.String()
+			}
+		default:
+			d.Skip()
+		}
+	}
+}
+
+func appendSeccomp(b []byte, v *Seccomp) []byte {
+	b = append(b, '{')
+	b = jsontext.AppendKey(b, "listenerPath")
+	b = jsontext.AppendString(b, string(v.ListenerPath))
+	if len(v.Metadata) > 0 {
+		b = jsontext.AppendKey(b, "metadata")
+		b = jsontext.AppendString(b, string(v.Metadata))
+	}
+	return append(b, '}')
+}
+
+func decodeGroup(d *jsontext.Decoder, v *resctrl.Group) {
+	for m := d.Object(); m.Next(); {
+		switch m.Key {
+		case "control":
+			if !d.Null() {
+				v.Control = d.String()
+			}
+		case "monitor":
+			if !d.Null() {
+				v.Monitor = d.String()
+			}
+		default:
+			d.Skip()
+		}
+	}
+}
+
+func appendGroup(b []byte, v *resctrl.Group) []byte {
+	b = append(b, '{')
+	if len(v.Control) > 0 {
+		b = jsontext.AppendKey(b, "control")
+		b = jsontext.AppendString(b, string(v.Control))
+	}
+	if len(v.Monitor) > 0 {
+		b = jsontext.AppendKey(b, "monitor")
+		b = jsontext.AppendString(b, string(v.Monitor))
+	}
+	return append(b, '}')
+}
+
 func decodeStep(d *jsontext.Decoder, v *Step) {
 	for m := d.Object(); m.Next(); {
 		switch m.Key {
@@ -260,5 +445,86 @@ func appendStep(b []byte, v *Step) []byte {
 	b = jsontext.AppendString(b, string(v.Source))
 	b = jsontext.AppendKey(b, "purpose")
 	b = jsontext.AppendString(b, string(v.Purpose))
+	return append(b, '}')
+}
+
+func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
+	for m := d.Object(); m.Next(); {
+		switch m.Key {
+		case "path":
+			if !d.Null() {
+				v.Path = d.String()
+			}
+		case "args":
+			if d.Null() {
+				v.Args = nil
+			} else {
+				v.Args = []string{}
+				for e := d.Array(); e.Next(); {
+					var x string
+					if !d.Null() {
+						x = d.String()
+					}
+					v.Args = append(v.Args, x)
+				}
+			}
+		case "env":
+			if d.Null() {
+				v.Env = nil
+			} else {
+				v.Env = []string{}
+				for e := d.Array(); e.Next(); {
+					var x string
+					if !d.Null() {
+						x = d.String()
+					}
+					v.Env = append(v.Env, x)
+				}
+			}
+		case "timeout":
+			if d.Null() {
+				v.Timeout = nil
+			} else {
+				if v.Timeout == nil {
+					v.Timeout = new(int)
+				}
+				(*v.Timeout) = int(d.Int(64))
+			}
+		default:
+			d.Skip()
+		}
+	}
+}
+
+func appendHook(b []byte, v *specs.Hook) []byte {
+	b = append(b, '{')
+	b = jsontext.AppendKey(b, "path")
+	b = jsontext.AppendString(b, string(v.Path))
+	if len(v.Args) > 0 {
+		b = jsontext.AppendKey(b, "args")
+		b = append(b, '[')
+		for i := range v.Args {
+			b = jsontext.AppendComma(b)
+			b = jsontext.AppendString(b, string(v.Args[i]))
+		}
+		b = append(b, ']')
+	}
+	if len(v.Env) > 0 {
+		b = jsontext.AppendKey(b, "env")
+		b = append(b, '[')
+		for i := range v.Env {
+			b = jsontext.AppendComma(b)
+			b = jsontext.AppendString(b, string(v.Env[i]))
+		}
+		b = append(b, ']')
+	}
+	if v.Timeout != nil {
+		b = jsontext.AppendKey(b, "timeout")
+		if v.Timeout == nil {
+			b = append(b, "null"...)
+		} else {
+			b = jsontext.AppendInt(b, int64((*v.Timeout)))
+		}
+	}
 	return append(b, '}')
 }

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/resctrl"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,8 +43,27 @@ type State struct {
 	// that its mounts outlive it: the mount at Rootfs before they were made, by
 	// its id of statx(2).
 	RootMount uint64 `json:"rootMount,omitempty"`
+	// Hooks are those that run after create.
+	Hooks *Hooks `json:"hooks,omitempty"`
+	// Seccomp is where the listener of the filter goes.
+	Seccomp *Seccomp `json:"seccomp,omitempty"`
+	// Resctrl is the container's part of the resctrl file system.
+	Resctrl *resctrl.Group `json:"resctrl,omitempty"`
 	// Steps describe the instructions that run at the start.
 	Steps []Step `json:"steps,omitempty"`
+}
+
+// Hooks are lists of hooks: config.md, "POSIX-platform Hooks".
+type Hooks struct {
+	StartContainer []specs.Hook `json:"startContainer,omitempty"`
+	Poststart      []specs.Hook `json:"poststart,omitempty"`
+	Poststop       []specs.Hook `json:"poststop,omitempty"`
+}
+
+// Seccomp names the agent of a seccomp filter.
+type Seccomp struct {
+	ListenerPath string `json:"listenerPath"`
+	Metadata     string `json:"metadata,omitempty"`
 }
 
 // Step describes one instruction of the program.

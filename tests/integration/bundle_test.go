@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/spec"
@@ -278,3 +280,8 @@ func want(t *testing.T, what, got, expected string) {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// addressOf is for ioctls that the unix package does not have.
+func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
+
+func put32(b []byte, n uint32) { binary.NativeEndian.PutUint32(b, n) }

@@ -117,7 +117,7 @@ func TestSpecCommand(t *testing.T) {
 	b := newBundle(t, "")
 	dir := t.TempDir()
 	b.ok("spec", "--bundle", dir)
-	s, _, err := spec.Load(dir)
+	s, err := spec.Load(dir)
 	must(t, err)
 	if s.Process.Args[0] != "sh" || !s.Process.Terminal {
 		t.Errorf("%+v", s.Process)
@@ -125,9 +125,9 @@ func TestSpecCommand(t *testing.T) {
 	b.fails([]string{"exists"}, "spec", "--bundle", dir)
 	rootless := t.TempDir()
 	b.ok("spec", "--rootless", "--bundle", rootless)
-	s, _, err = spec.Load(rootless)
+	s, err = spec.Load(rootless)
 	must(t, err)
-	if spec.FindNamespace(s, specs.UserNamespace) == nil || len(s.Linux.UIDMappings) == 0 {
+	if spec.FindNamespace(s.Spec, specs.UserNamespace) == nil || len(s.Linux.UIDMappings) == 0 {
 		t.Error("no user namespace")
 	}
 }

@@ -1,0 +1,170 @@
+package integration
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// recorder is a hook that writes its name, namespaces and standard input to a
+// file of the host, or prints it in the container.
+func recorder(file, name string) specs.Hook {
+	return specs.Hook{
+		Path: "/bin/sh", Args: []string{"sh", "-c", fmt.Sprintf(`{ echo %s; readlink /proc/self/ns/mnt; readlink /proc/self/ns/net; cat; } >> %s`, name, file)},
+		Env: []string{"PATH=/bin:/usr/bin"},
+	}
+}
+
+// record is what a recorder wrote.
+type record struct {
+	name, mount, network string
+	state                specs.State
+}
+
+func records(t *testing.T, file string) []record {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	must(t, err)
+	l := lines(string(data))
+	var list []record
+	for i := 0; i+3 < len(l); i += 4 {
+		r := record{name: l[i], mount: l[i+1], network: l[i+2]}
+		must(t, json.Unmarshal([]byte(l[i+3]), &r.state))
+		list = append(list, r)
+	}
+	return list
+}
+
+func names(list []record) string {
+	var s []string
+	for _, r := range list {
+		s = append(s, r.name)
+	}
+	return strings.Join(s, " ")
+}
+
+func TestHooksInOrder(t *testing.T) {
+	for _, oneStep := range []bool{false, true} {
+		b := newBundle(t, "sleep 0.2")
+		b.spec.Root.Readonly = false
+		b.spec.Annotations = map[string]string{"key": "value"}
+		file := filepath.Join(b.dir, "record")
+		inside := b.path("record")
+		b.spec.Hooks = &specs.Hooks{
+			Prestart: []specs.Hook{recorder(file, "prestart")}, CreateRuntime: []specs.Hook{recorder(file, "createRuntime"), recorder(file, "createRuntime2")},
+			CreateContainer: []specs.Hook{recorder(file, "createContainer")}, StartContainer: []specs.Hook{recorder("/record", "startContainer")},
+			Poststart: []specs.Hook{recorder(file, "poststart")}, Poststop: []specs.Hook{recorder(file, "poststop")},
+		}
+		if oneStep {
+			b.run()
+		} else {
+			b.create()
+			want(t, "after create", names(records(t, file)), "prestart createRuntime createRuntime2 createContainer")
+			b.ok("start", b.id)
+			want(t, "after start", names(records(t, file)), "prestart createRuntime createRuntime2 createContainer poststart")
+			b.waitFor(specs.StateStopped)
+			b.ok("delete", b.id)
+		}
+		list := records(t, file)
+		want(t, "order", names(list), "prestart createRuntime createRuntime2 createContainer poststart poststop")
+		own, _ := os.Readlink("/proc/self/ns/mnt")
+		for _, r := range append(list, records(t, inside)...) {
+			inContainer := r.name == "createContainer" || r.name == "startContainer"
+			if (r.mount != own) != inContainer {
+				t.Errorf("%s runs in %s, the host's is %s", r.name, r.mount, own)
+			}
+			checkHookState(t, b, r, inContainer)
+		}
+	}
+}
+
+func checkHookState(t *testing.T, b *bundle, r record, inContainer bool) {
+	t.Helper()
+	status := map[string]specs.ContainerState{"poststart": specs.StateRunning, "poststop": specs.StateStopped}[r.name]
+	if status == "" {
+		status = specs.StateCreated
+	}
+	if r.state.Status != status || r.state.ID != b.id || r.state.Bundle != b.dir || r.state.Annotations["key"] != "value" {
+		t.Errorf("%s: state %+v", r.name, r.state)
+	}
+	switch {
+	case r.name == "poststop" && r.state.Pid != 0, inContainer && r.state.Pid != 1, r.name == "prestart" && r.state.Pid < 2:
+		t.Errorf("%s: pid %d", r.name, r.state.Pid)
+	}
+}
+
+func TestFailingHooks(t *testing.T) {
+	for name, set := range map[string]func(h *specs.Hooks, list []specs.Hook){
+		"hooks.prestart":        func(h *specs.Hooks, l []specs.Hook) { h.Prestart = l },
+		"hooks.createRuntime":   func(h *specs.Hooks, l []specs.Hook) { h.CreateRuntime = l },
+		"hooks.createContainer": func(h *specs.Hooks, l []specs.Hook) { h.CreateContainer = l },
+		"hooks.startContainer":  func(h *specs.Hooks, l []specs.Hook) { h.StartContainer = l },
+		"hooks.poststart":       func(h *specs.Hooks, l []specs.Hook) { h.Poststart = l },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t, "sleep 1000")
+			file := filepath.Join(b.dir, "record")
+			b.spec.Hooks = &specs.Hooks{Poststop: []specs.Hook{recorder(file, "poststop")}}
+			set(b.spec.Hooks, []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo told why; exit 5"}}})
+			b.write()
+			words := []string{name + "[0]", "exit status 5"}
+			b.fails(words, "run", b.id)
+			b.noTrace()
+			want(t, "poststop hooks", names(records(t, file)), "poststop")
+
+			must(t, os.Remove(file))
+			if name == "hooks.startContainer" || name == "hooks.poststart" {
+				b.ok("create", b.id)
+				b.fails(words, "start", b.id)
+			} else {
+				b.fails(append(words, "told why"), "create", b.id)
+			}
+			b.noTrace()
+			want(t, "poststop hooks", names(records(t, file)), "poststop")
+		})
+	}
+}
+
+func TestLateHooks(t *testing.T) {
+	for name, set := range map[string]func(h *specs.Hooks, list []specs.Hook){
+		"hooks.createRuntime":   func(h *specs.Hooks, l []specs.Hook) { h.CreateRuntime = l },
+		"hooks.createContainer": func(h *specs.Hooks, l []specs.Hook) { h.CreateContainer = l },
+		"hooks.startContainer":  func(h *specs.Hooks, l []specs.Hook) { h.StartContainer = l },
+	} {
+		b := newBundle(t, "true")
+		b.spec.Hooks = &specs.Hooks{}
+		set(b.spec.Hooks, []specs.Hook{{Path: "/bin/sleep", Args: []string{"sleep", "100"}, Timeout: ptr(1)}})
+		b.write()
+		began := time.Now()
+		b.fails([]string{name + "[0]", "timeout of 1 s"}, "run", b.id)
+		if d := time.Since(began); d > 20*time.Second {
+			t.Errorf("%s: %v", name, d)
+		}
+		b.noTrace()
+	}
+}
+
+func TestFailingPoststopHookIsAWarning(t *testing.T) {
+	b := newBundle(t, "true")
+	file := filepath.Join(b.dir, "record")
+	b.spec.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/bin/false"}, recorder(file, "second")}}
+	b.write()
+	r := b.rt("run", b.id)
+	if r.code != 0 || !strings.Contains(r.stderr, "hooks.poststop[0]") {
+		t.Error(r)
+	}
+	want(t, "hooks", names(records(t, file)), "second")
+}
+
+func TestHookWithoutAProgram(t *testing.T) {
+	b := newBundle(t, "true")
+	b.spec.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/no/such/hook"}}}
+	b.write()
+	b.fails([]string{"hooks.createContainer[0]", "/no/such/hook", "no such file"}, "run", b.id)
+}
