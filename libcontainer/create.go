@@ -10,7 +10,6 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
@@ -221,7 +220,7 @@ func (b *creation) reserve() error {
 // build does everything that leaves traces outside of the state directory. The
 // cgroup and the program are made at the same time.
 func (b *creation) build() error {
-	stdio, closeNull, err := b.stdio()
+	stdio, closeNull, err := stdio(b.o.Stdin, b.o.Stdout, b.o.Stderr)
 	if err != nil {
 		return err
 	}
@@ -308,9 +307,9 @@ func (b *creation) compile(host compile.Host) (err error) {
 	return err
 }
 
-// stdio are the standard streams for the program.
-func (b *creation) stdio() ([3]*os.File, func(), error) {
-	files := [3]*os.File{b.o.Stdin, b.o.Stdout, b.o.Stderr}
+// stdio completes the standard streams for a program with /dev/null.
+func stdio(stdin, stdout, stderr *os.File) ([3]*os.File, func(), error) {
+	files := [3]*os.File{stdin, stdout, stderr}
 	var null *os.File
 	for i, f := range files {
 		if f != nil {
@@ -385,7 +384,7 @@ func (b *creation) converse() error {
 			return b.started()
 		}
 		if err != nil {
-			return b.died()
+			return died(b.proc)
 		}
 		switch m.Words[0] {
 		case compile.RequestCgroup:
@@ -395,7 +394,7 @@ func (b *creation) converse() error {
 		case compile.RequestChild:
 			err = b.adopt(int(m.Words[1]))
 		case compile.RequestTerminal:
-			err = b.takeTerminal(m.File)
+			err = takeTerminal(m.File, b.spec.Process, b.o.Terminal)
 		case compile.RequestPath:
 			err = b.makePath(m)
 		case compile.RequestCopyFrom, compile.RequestCopyTo:
@@ -416,7 +415,7 @@ func (b *creation) converse() error {
 				return err
 			}
 		case compile.RequestFailure:
-			return b.failure(m)
+			return failure(b.plan, m)
 		default:
 			err = fmt.Errorf("unknown request %d from the init program", m.Words[0])
 		}
@@ -438,8 +437,8 @@ func (b *creation) started() error {
 }
 
 // failure puts a failed call into words.
-func (b *creation) failure(m *launch.Message) error {
-	return b.plan.Program.Failure(image.Index(m.Words[1]), unix.Errno(m.Words[2]), kernelLog(m.Text))
+func failure(plan *compile.Plan, m *launch.Message) error {
+	return plan.Program.Failure(image.Index(m.Words[1]), unix.Errno(m.Words[2]), kernelLog(m.Text))
 }
 
 // kernelLog is a message of a file system context: fsopen(2) puts a letter for
@@ -453,8 +452,8 @@ func kernelLog(b []byte) string {
 }
 
 // died says how the program ended without a word.
-func (b *creation) died() error {
-	ws := b.proc.Kill()
+func died(p *launch.Process) error {
+	ws := p.Kill()
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
 		return errors.New("the init program was killed while it set the container up: is linux.resources.memory.limit too low?")
 	}
@@ -531,32 +530,28 @@ func (b *creation) enterResctrl() error {
 	return resctrl.Apply(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt, b.proc.Pid)
 }
 
+// adjustOOM: only root may lower the value, which a rootless container lives
+// without.
 func (b *creation) adjustOOM() error {
-	if b.spec.Process == nil || b.spec.Process.OOMScoreAdj == nil {
+	err := adjustOOM(b.spec.Process, b.proc.Pid)
+	if errors.Is(err, unix.EACCES) && b.o.Rootless {
 		return nil
 	}
-	adj := strconv.Itoa(*b.spec.Process.OOMScoreAdj)
-	err := sysfile.Write(fmt.Sprintf("/proc/%d/oom_score_adj", b.proc.Pid), []byte(adj))
-	if errors.Is(err, unix.EACCES) && b.o.Rootless {
-		return nil // only root may lower it
-	}
-	if err != nil {
-		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
-	}
-	return nil
+	return err
 }
 
-func (b *creation) takeTerminal(master *os.File) error {
+// takeTerminal hands the master of a terminal to who asked for it.
+func takeTerminal(master *os.File, p *specs.Process, take func(*os.File) error) error {
 	if master == nil {
 		return errors.New("process.terminal: the init program sent no terminal")
 	}
-	if box := b.spec.Process.ConsoleSize; box != nil {
+	if box := p.ConsoleSize; box != nil {
 		size := unix.Winsize{Row: uint16(box.Height), Col: uint16(box.Width)}
 		if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
 			return fmt.Errorf("process.consoleSize: %w", err)
 		}
 	}
-	return b.o.Terminal(master)
+	return take(master)
 }
 
 // undo removes everything that was made.

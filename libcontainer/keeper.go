@@ -29,11 +29,17 @@ type KeepOptions struct {
 // status. It is for programs that would do nothing else any more, and holds
 // some dozens of KiB of memory. It needs Options.Keep. If it returns, the caller
 // has to wait itself.
-func (c *Container) Keep(p *Process) error {
+func (c *Container) Keep(p *Process) error { return p.keep(p.p.PidFD, int(c.dir.Fd())) }
+
+// Keep is Container.Keep for a process that Exec started: nothing is deleted.
+func (p *Process) Keep() error { return p.keep(p.p.PidFD) }
+
+// keep executes the keeper, for which some descriptors stay open.
+func (p *Process) keep(fds ...int) error {
 	if p.keeper == nil {
 		return errors.New("the container's end takes more than the removal of its cgroup and its state")
 	}
-	for _, fd := range []int{p.p.PidFD, int(c.dir.Fd())} {
+	for _, fd := range fds {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
 			return err
 		}
@@ -76,14 +82,19 @@ func (b *creation) prepareKeeper() error {
 			k.Cgroups = append(k.Cgroups, path)
 		}
 	}
+	b.keeper, err = keeperFile(k)
+	return err
+}
+
+// keeperFile makes the executable of a keeper.
+func keeperFile(k *compile.Keeper) (*os.File, error) {
 	prog, err := compile.CompileKeeper(k)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	im, err := image.Link(prog)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.keeper, err = im.File()
-	return err
+	return im.File()
 }

@@ -57,6 +57,17 @@ func Validate(s *specs.Spec) error {
 	return nil
 }
 
+// ValidateProcess checks the process of a configuration: of one that is executed
+// in a container that exists.
+func ValidateProcess(s *specs.Spec) error {
+	v := &validator{s: s}
+	v.process()
+	if len(v.problems) > 0 {
+		return v.problems
+	}
+	return nil
+}
+
 // Warnings lists what is no error in a configuration, but worth a line in the
 // log: values that rt ignores, as the specification allows, and deprecated
 // forms. Each begins with its field.

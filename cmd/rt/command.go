@@ -18,7 +18,10 @@ type command struct {
 	// args describes the arguments in the help.
 	args  string
 	flags []flag
-	run   func(in *input) error
+	// rest is true when what follows the first argument is a command line for
+	// somebody else.
+	rest bool
+	run  func(in *input) error
 }
 
 type flagKind uint8
@@ -27,6 +30,7 @@ const (
 	boolFlag flagKind = iota
 	stringFlag
 	intFlag
+	listFlag // may be given several times
 )
 
 type flag struct {
@@ -45,8 +49,11 @@ type input struct {
 	// values are the flags that were given, or have a default: "true" for
 	// those without a value.
 	values map[string]string
+	lists  map[string][]string
 	args   []string
 }
+
+func (in *input) List(name string) []string { return in.lists[name] }
 
 func (in *input) String(name string) string { return in.values[name] }
 func (in *input) Bool(name string) bool     { return in.values[name] == "true" }
@@ -69,7 +76,7 @@ func find(flags []flag, name string) *flag {
 // parse reads a command line without help: ok is false when it is not the
 // plain form, or wrong.
 func parse(argv []string) (c *command, in *input, ok bool) {
-	in = &input{values: map[string]string{}}
+	in = &input{values: map[string]string{}, lists: map[string][]string{}}
 	rest, ok := in.take(globalFlags(), argv)
 	if !ok || len(rest) == 0 {
 		return nil, nil, false
@@ -81,7 +88,7 @@ func parse(argv []string) (c *command, in *input, ok bool) {
 		in.command = c.name
 		in.args, ok = in.take(c.flags, rest[1:])
 		for _, arg := range in.args {
-			ok = ok && !strings.HasPrefix(arg, "-")
+			ok = ok && (c.rest || !strings.HasPrefix(arg, "-"))
 		}
 		return &c, in, ok
 	}
@@ -119,17 +126,22 @@ func (in *input) take(flags []flag, argv []string) (rest []string, ok bool) {
 		if _, err := strconv.Atoi(value); f.kind == intFlag && err != nil {
 			return nil, false
 		}
-		in.values[f.name] = value
+		if f.kind == listFlag {
+			in.lists[f.name] = append(in.lists[f.name], value)
+		} else {
+			in.values[f.name] = value
+		}
 	}
 	return argv, true
 }
 
 // cli is the definition in urfave/cli's terms.
 func (c *command) cli() *cli.Command {
-	return &cli.Command{
+	cmd := &cli.Command{
 		Name: c.name, Usage: c.usage, ArgsUsage: c.args, Flags: cliFlags(c.flags), OnUsageError: usageError,
+		DisableSliceFlagSeparator: true,
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			in := &input{command: c.name, values: map[string]string{}, args: cmd.Args().Slice()}
+			in := &input{command: c.name, values: map[string]string{}, lists: map[string][]string{}, args: cmd.Args().Slice()}
 			for _, f := range append(globalFlags(), c.flags...) {
 				switch f.kind {
 				case boolFlag:
@@ -138,11 +150,18 @@ func (c *command) cli() *cli.Command {
 					in.values[f.name] = cmd.String(f.name)
 				case intFlag:
 					in.values[f.name] = strconv.Itoa(cmd.Int(f.name))
+				case listFlag:
+					in.lists[f.name] = cmd.StringSlice(f.name)
 				}
 			}
 			return c.do(in)
 		},
 	}
+	if c.rest {
+		one := 1
+		cmd.StopOnNthArg = &one
+	}
+	return cmd
 }
 
 func cliFlags(flags []flag) []cli.Flag {
@@ -160,6 +179,8 @@ func cliFlags(flags []flag) []cli.Flag {
 		case intFlag:
 			n, _ := strconv.Atoi(f.value)
 			list = append(list, &cli.IntFlag{Name: f.name, Aliases: aliases, Value: n, Usage: f.usage})
+		case listFlag:
+			list = append(list, &cli.StringSliceFlag{Name: f.name, Aliases: aliases, Usage: f.usage})
 		}
 	}
 	return list

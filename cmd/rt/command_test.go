@@ -55,6 +55,11 @@ func compare(t *testing.T, argv []string) (parsed bool) {
 		t.Errorf("%q: urfave/cli refuses it", argv)
 		return true
 	}
+	for name, list := range want.lists {
+		if len(list)+len(in.lists[name]) > 0 && !reflect.DeepEqual(list, in.lists[name]) {
+			t.Errorf("%q: --%s: got %q, want %q", argv, name, in.lists[name], list)
+		}
+	}
 	if in.command != want.command || len(in.args)+len(want.args) > 0 && !reflect.DeepEqual(in.args, want.args) ||
 		!reflect.DeepEqual(withDefaults(in), withDefaults(want)) {
 		t.Errorf("%q: got %+v, want %+v", argv, in, want)
@@ -74,6 +79,7 @@ func TestParseAgreesWithCLI(t *testing.T) {
 		{[]string{"list", "-f=json", "-q"}, true},
 		{[]string{"spec", "--rootless"}, true},
 		{[]string{"state", "id"}, true},
+		{[]string{"exec", "-e", "A=1,2", "--env=B=", "-u", "1:2", "-t", "id", "sh", "-c", "echo --help", "--", "-x"}, true},
 		{[]string{}, false},
 		{[]string{"--help"}, false},
 		{[]string{"--version"}, false},

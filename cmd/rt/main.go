@@ -63,12 +63,16 @@ func fail(err error) {
 		logrus.Error(err)
 	}
 	fmt.Fprintln(os.Stderr, "rt:", err)
+	var other interface{ exitStatus() int }
+	if errors.As(err, &other) {
+		os.Exit(other.exitStatus())
+	}
 	os.Exit(1)
 }
 
 func commands() []command {
 	return []command{
-		createCommand(), startCommand(), runCommand(), stateCommand(), killCommand(), deleteCommand(),
+		createCommand(), startCommand(), runCommand(), execCommand(), stateCommand(), killCommand(), deleteCommand(),
 		listCommand(), specCommand(), featuresCommand(), explainCommand(),
 	}
 }

@@ -36,22 +36,12 @@ func run(in *input) error {
 		return err
 	}
 	detach := in.Bool("detach")
-	var tty *foreground
-	if o.Terminal == nil && !detach {
-		tty = new(foreground)
-		defer tty.restore()
-		o.Terminal = tty.take
+	f, err := attach(in, o.Terminal, detach)
+	if err != nil {
+		return err
 	}
-	if !detach && !in.Bool("no-subreaper") {
-		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-			return os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
-		}
-	}
-	signals := make(chan os.Signal, 128)
-	if !detach {
-		// While the container is made they wait in the channel.
-		go signal.Notify(signals, forwarded...)
-	}
+	defer f.tty.restore()
+	o.Terminal = f.terminal
 	if !detach {
 		if o.Keep, err = keepOptions(in, o.ID); err != nil {
 			return err
@@ -66,25 +56,59 @@ func run(in *input) error {
 		p.Close()
 		return nil
 	}
-	if o.Terminal == nil || tty.container == nil {
+	if !f.tty.active() {
 		// A small program takes rt's place while the container runs. If it
 		// cannot, rt goes on.
-		for len(signals) > 0 {
-			_ = p.Signal((<-signals).(unix.Signal))
-		}
+		f.forwardPending(p)
 		logrus.Debug("no small program takes the place of rt: ", c.Keep(p))
 	}
-	status := wait(p, signals, tty)
+	status := wait(p, f.signals, f.tty)
 	if !in.Bool("keep") {
 		if err := c.Delete(true, o.Warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 			return err
 		}
 	}
-	tty.restore()
+	f.tty.restore()
 	if code := exitCode(status); code != 0 {
 		return exitStatus(code)
 	}
 	return nil
+}
+
+// front is what stays with rt while it waits for a process: the caller's
+// terminal, if the process has one, and signals to forward.
+type front struct {
+	tty      *foreground
+	terminal func(*os.File) error
+	signals  chan os.Signal
+}
+
+// attach prepares for waiting, unless rt is not to wait. A terminal that goes to
+// a socket is not the caller's.
+func attach(in *input, socket func(*os.File) error, detach bool) (*front, error) {
+	f := &front{terminal: socket, signals: make(chan os.Signal, 128)}
+	if detach {
+		return f, nil
+	}
+	if f.terminal == nil {
+		f.tty = new(foreground)
+		f.terminal = f.tty.take
+	}
+	if in.command == "run" && !in.Bool("no-subreaper") {
+		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+			return nil, os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
+		}
+	}
+	// While the process is made they wait in the channel.
+	go signal.Notify(f.signals, forwarded...)
+	return f, nil
+}
+
+// forwardPending forwards what came before the process.
+func (f *front) forwardPending(p *libcontainer.Process) {
+	for len(f.signals) > 0 {
+		_ = p.Signal((<-f.signals).(unix.Signal))
+	}
 }
 
 // keepOptions describe what the small program does that stays of rt.

@@ -62,6 +62,9 @@ func (t *foreground) take(master *os.File) error {
 	return nil
 }
 
+// active tells whether rt copies between two terminals.
+func (t *foreground) active() bool { return t != nil && t.container != nil }
+
 // resize gives the container's terminal the size of the caller's.
 func (t *foreground) resize() {
 	if t != nil && t.own != nil && t.container != nil {

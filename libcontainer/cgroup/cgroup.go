@@ -190,10 +190,18 @@ func (c *Cgroup) Placement() (*Placement, error) {
 		return &Placement{Move: c.manager.Apply}, nil
 	}
 	c.Paths = c.manager.GetPaths() // without those that could not be made
+	return c.placement(func(_, path string) string { return path })
+}
+
+// placement opens the directories, or what at makes of them.
+func (c *Cgroup) placement(at func(controller, path string) string) (*Placement, error) {
 	var p Placement
 	var tasks []string
 	seen := map[string]bool{}
 	for controller, path := range c.Paths {
+		if path != "" {
+			path = at(controller, path)
+		}
 		switch {
 		case path == "" || seen[path]:
 			continue

@@ -88,6 +88,10 @@ const (
 	Namespace
 	// Tree is a detached copy of a mount tree (open_tree(2)).
 	Tree
+	// ContainerProcess is a pidfd of a container's first process.
+	ContainerProcess
+	// ContainerRoot is the root directory of that process.
+	ContainerRoot
 	// HookState is a file with the container's state for hooks in the container.
 	HookState
 	// HookOutput is a file for what those hooks print.
@@ -236,6 +240,12 @@ func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 	c.credentials()
 	c.ready()
 	c.containerHooks("hooks.startContainer", StartContainer, c.hooks().StartContainer)
+	return c.finish()
+}
+
+// finish ends the program by becoming the user's, and puts the code behind that
+// is rarely reached.
+func (c *compiler) finish() (*Plan, error) {
 	c.execute()
 	for i := 0; i < len(c.cold); i++ {
 		c.cold[i]()

@@ -19,7 +19,7 @@ func (c *compiler) rootfs() {
 	c.sysctl()
 	c.labels()
 	c.workingDirectory()
-	c.terminal()
+	c.terminal(true)
 	c.maskedPaths()
 	c.readonlyPaths()
 	if c.spec.Root.Readonly {

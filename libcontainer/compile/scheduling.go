@@ -1,8 +1,6 @@
 package compile
 
 import (
-	"encoding/binary"
-
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 )
@@ -77,22 +75,8 @@ func (c *compiler) memoryPolicy() {
 	nodes, size := program.Imm(0), 0
 	if l.MemoryPolicy.Nodes != "" {
 		list, _ := spec.ParseList(l.MemoryPolicy.Nodes)
-		mask := nodeMask(list)
+		mask := bitMask(list)
 		nodes, size = program.At(c.Bytes("nodemask", mask)), 8*len(mask)+1 // the kernel takes one bit less
 	}
 	c.Do(program.SetMempolicy, program.Imm(bits), nodes, program.Imm(size))
-}
-
-// nodeMask is a set of memory nodes as an array of unsigned long.
-func nodeMask(list []int) []byte {
-	const bits = 64
-	words := make([]uint64, list[len(list)-1]/bits+1)
-	for _, n := range list {
-		words[n/bits] |= 1 << (n % bits)
-	}
-	var mask []byte
-	for _, w := range words {
-		mask = binary.LittleEndian.AppendUint64(mask, w)
-	}
-	return mask
 }

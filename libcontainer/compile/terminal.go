@@ -6,9 +6,9 @@ import (
 )
 
 // terminal opens a pseudo terminal on the container's own devpts, hands its
-// master to the parent, makes the other end the standard streams, and binds it
-// to /dev/console.
-func (c *compiler) terminal() {
+// master to the parent, makes the other end the standard streams, and, for the
+// first process, binds it to /dev/console.
+func (c *compiler) terminal(console bool) {
 	if c.spec.Process == nil || !c.spec.Process.Terminal {
 		return
 	}
@@ -20,7 +20,9 @@ func (c *compiler) terminal() {
 	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCSPTLCK), program.At(c.Bytes("zero", make([]byte, 8))))
 	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).To(slave)
 	c.sendFile(master, RequestTerminal, 0, "send the terminal's master to the parent")
-	c.console(slave)
+	if console {
+		c.console(slave)
+	}
 	c.Source("process.terminal", "make the terminal the standard streams")
 	for fd := range 3 {
 		c.Do(program.Dup3, program.R(slave), program.Imm(fd), program.Imm(0))

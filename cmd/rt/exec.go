@@ -1,0 +1,204 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
+)
+
+func execCommand() command {
+	return command{
+		name:  "exec",
+		usage: "run a further process in a container",
+		args:  "<container-id> <command> [argument...] | --process FILE <container-id>",
+		rest:  true,
+		flags: []flag{
+			{name: "console-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives the master of the process's terminal"},
+			{name: "cwd", kind: stringFlag, usage: "working `DIR` in the container"},
+			{name: "env", alias: "e", kind: listFlag, usage: "set the environment variable `NAME=VALUE`"},
+			{name: "tty", alias: "t", usage: "give the process a terminal"},
+			{name: "user", alias: "u", kind: stringFlag, usage: "run as the user `UID[:GID]`"},
+			{name: "additional-gids", alias: "g", kind: listFlag, usage: "add the group `GID`"},
+			{name: "process", alias: "p", kind: stringFlag, usage: "read the process from `FILE`, an object as process in config.json"},
+			{name: "detach", alias: "d", usage: "do not wait for the process"},
+			{name: "pid-file", kind: stringFlag, usage: "write the process's pid to `FILE`"},
+			{name: "process-label", kind: stringFlag, usage: "SELinux `LABEL` of the process"},
+			{name: "apparmor", kind: stringFlag, usage: "AppArmor `PROFILE` of the process"},
+			{name: "no-new-privs", usage: "forbid the process new privileges"},
+			{name: "cap", alias: "c", kind: listFlag, usage: "add the capability `NAME`"},
+			{name: "preserve-fds", kind: intFlag, usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the process"},
+			{name: "cgroup", kind: listFlag, usage: "run in the cgroup `[CONTROLLER:]PATH` below the container's"},
+			{name: "ignore-paused", usage: "start the process in a paused container, too"},
+		},
+		run: func(in *input) error {
+			if err := execute(in); err != nil {
+				var exit exitStatus
+				if errors.As(err, &exit) {
+					return err
+				}
+				return failedExec{err}
+			}
+			return nil
+		},
+	}
+}
+
+// failedExec is an error that no process was started: its exit status cannot be
+// confused with most of those of processes.
+type failedExec struct{ error }
+
+func (failedExec) exitStatus() int { return 255 }
+
+func execute(in *input) error {
+	if len(in.args) == 0 {
+		return errors.New("exec: needs a container id")
+	}
+	return withContainer(in, in.args[0], func(c *libcontainer.Container) error {
+		o, err := execOptions(in, c)
+		if err != nil {
+			return err
+		}
+		detach := in.Bool("detach")
+		f, err := attach(in, o.Terminal, detach)
+		if err != nil {
+			return err
+		}
+		defer f.tty.restore()
+		o.Terminal = f.terminal
+		if !detach {
+			o.Keep = &libcontainer.KeepOptions{Ignored: notForwarded}
+		}
+		p, err := c.Exec(*o)
+		if err != nil {
+			return err
+		}
+		if detach {
+			p.Close()
+			return nil
+		}
+		if !f.tty.active() {
+			f.forwardPending(p)
+			logrus.Debug("no small program takes the place of rt: ", p.Keep())
+		}
+		status := wait(p, f.signals, f.tty)
+		f.tty.restore()
+		if code := exitCode(status); code != 0 {
+			return exitStatus(code)
+		}
+		return nil
+	})
+}
+
+func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOptions, error) {
+	process, err := execProcess(in, c)
+	if err != nil {
+		return nil, err
+	}
+	o := &libcontainer.ExecOptions{
+		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, PidFile: in.String("pid-file"),
+		IgnorePaused: in.Bool("ignore-paused"), Warn: func(m string) { logrus.Warn(m) },
+	}
+	if o.Preserve, err = preserved(in.Int("preserve-fds")); err != nil {
+		return nil, err
+	}
+	if o.Cgroup, err = libcontainer.SubCgroups(in.List("cgroup")); err != nil {
+		return nil, fmt.Errorf("--cgroup: %w", err)
+	}
+	o.Terminal, err = consoleSocket(in)
+	return o, err
+}
+
+// execProcess is the process of the file, or that of the container's
+// configuration with what the command line changes.
+func execProcess(in *input, c *libcontainer.Container) (*specs.Process, error) {
+	if name := in.String("process"); name != "" {
+		return readProcess(name)
+	}
+	if len(in.args) < 2 {
+		return nil, errors.New("exec: needs a command, or --process")
+	}
+	p, err := c.Process()
+	if err != nil {
+		return nil, err
+	}
+	p.Args, p.Terminal = in.args[1:], in.Bool("tty")
+	p.Env = append(p.Env, in.List("env")...)
+	if cwd := in.String("cwd"); cwd != "" {
+		p.Cwd = cwd
+	}
+	if label := in.String("process-label"); label != "" {
+		p.SelinuxLabel = label
+	}
+	if profile := in.String("apparmor"); profile != "" {
+		p.ApparmorProfile = profile
+	}
+	if in.Bool("no-new-privs") {
+		p.NoNewPrivileges = true
+	}
+	addCapabilities(p, in.List("cap"))
+	return p, changeUser(p, in.String("user"), in.List("additional-gids"))
+}
+
+func readProcess(name string) (*specs.Process, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("--process: %w", err)
+	}
+	p := new(specs.Process)
+	if err := json.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("--process: %s: %w", name, err)
+	}
+	return p, nil
+}
+
+// addCapabilities adds to the sets in which a process of root has them.
+func addCapabilities(p *specs.Process, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = new(specs.LinuxCapabilities)
+	}
+	c := p.Capabilities
+	for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted} {
+		*set = append(*set, names...)
+	}
+}
+
+// changeUser reads UID[:GID] and the additional groups.
+func changeUser(p *specs.Process, user string, groups []string) error {
+	number := func(field, s string, to *uint32) error {
+		n, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not a number", field, s)
+		}
+		*to = uint32(n)
+		return nil
+	}
+	if user != "" {
+		uid, gid, both := strings.Cut(user, ":")
+		if err := number("--user", uid, &p.User.UID); err != nil {
+			return err
+		}
+		if both {
+			if err := number("--user", gid, &p.User.GID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range groups {
+		var gid uint32
+		if err := number("--additional-gids", g, &gid); err != nil {
+			return err
+		}
+		p.User.AdditionalGids = append(p.User.AdditionalGids, gid)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package compile
+
+import (
+	"encoding/binary"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// ExecOptions is what the compiler has to know of a further process in a
+// container.
+type ExecOptions struct {
+	// ID is the container's name.
+	ID string
+	// Namespaces are those that the container has for itself, as flags of
+	// clone(2).
+	Namespaces uint64
+	// PreserveFDs is the number of descriptors after 2 that are passed on.
+	PreserveFDs int
+}
+
+// CompileExec makes the plan for a process in a container that exists. Of the
+// configuration it looks at process, and at what a process of the container has
+// to have: linux.seccomp, linux.personality and linux.memoryPolicy.
+func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
+	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs}}
+	if err := c.seccompFilter(); err != nil {
+		return nil, err
+	}
+	c.prologue()
+	if a := s.Process.ExecCPUAffinity; a != nil {
+		c.affinity("process.execCPUAffinity.initial", a.Initial)
+	}
+	c.joinContainer(opt.Namespaces)
+	c.session()
+	c.terminal(false)
+	c.labels()
+	c.credentials()
+	c.ready()
+	if a := s.Process.ExecCPUAffinity; a != nil {
+		c.affinity("process.execCPUAffinity.final", a.Final)
+	}
+	return c.finish()
+}
+
+// joinContainer enters the container by its first process.
+func (c *compiler) joinContainer(namespaces uint64) {
+	process := c.file(File{Kind: ContainerProcess})
+	root := c.file(File{Kind: ContainerRoot})
+	if namespaces != 0 {
+		c.Source("", "join the container's namespaces")
+		c.Do(program.Setns, process, program.Imm(namespaces))
+	}
+	if namespaces&unix.CLONE_NEWUSER != 0 {
+		c.becomeRoot()
+	}
+	c.Source("root.path", "enter the container's root file system")
+	c.Move(c.root, root)
+	c.Do(program.Fchdir, root)
+	c.Do(program.Chroot, c.Str("."))
+	if namespaces&unix.CLONE_NEWPID != 0 {
+		c.secondClone()
+	}
+}
+
+// affinity sets the CPUs that the process may run on: sched_setaffinity(2).
+func (c *compiler) affinity(field, list string) {
+	if list == "" {
+		return
+	}
+	c.Source(field, "run on the CPUs "+list)
+	cpus, _ := spec.ParseList(list)
+	mask := bitMask(cpus)
+	c.Do(program.SchedSetaffinity, program.Imm(0), program.Imm(len(mask)), program.At(c.Bytes("cpu mask", mask)))
+}
+
+// bitMask is a set of small numbers, of which there is one at least, as an array
+// of unsigned long.
+func bitMask(list []int) []byte {
+	const bits = 64
+	words := make([]uint64, list[len(list)-1]/bits+1)
+	for _, n := range list {
+		words[n/bits] |= 1 << (n % bits)
+	}
+	var mask []byte
+	for _, w := range words {
+		mask = binary.LittleEndian.AppendUint64(mask, w)
+	}
+	return mask
+}

@@ -1,0 +1,318 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// ExecOptions say how a further process is started in a container.
+type ExecOptions struct {
+	// Process is what to run. Container.Process returns what the container's
+	// first process was made from.
+	Process *specs.Process
+
+	// Stdin, Stdout and Stderr are the standard streams of a process without a
+	// terminal. Nil means /dev/null.
+	Stdin, Stdout, Stderr *os.File
+	// Preserve are further descriptors for the process, from 3 on.
+	Preserve []*os.File
+	// Terminal receives the master of the terminal when Process.Terminal is
+	// set. It must take the file over.
+	Terminal func(master *os.File) error
+
+	// PidFile receives the pid of the process.
+	PidFile string
+	// Cgroup is where below the container's cgroup the process belongs: by
+	// controller, or "" for all that are not named (cgroup v2: only that).
+	Cgroup map[string]string
+	// IgnorePaused allows a process in a paused container: it will wait there.
+	IgnorePaused bool
+	// Keep prepares Process.Keep. It may be nil.
+	Keep *KeepOptions
+	// Warn is told what the specification wants to be logged. It may be nil.
+	Warn func(message string)
+}
+
+// Process returns a copy of process of the container's configuration, to be
+// changed and given to Exec.
+func (c *Container) Process() (*specs.Process, error) {
+	s, err := c.spec()
+	if err != nil {
+		return nil, err
+	}
+	if s.Process == nil {
+		return nil, errors.New("process: the container's configuration has none")
+	}
+	return s.Process, nil
+}
+
+// spec reads the configuration as it was at create.
+func (c *Container) spec() (*specs.Spec, error) {
+	data, err := c.dir.Config()
+	if err != nil {
+		return nil, fmt.Errorf("container %q: %w", c.ID(), err)
+	}
+	return spec.Parse(data)
+}
+
+// Exec starts a process in the container, which must have been created. It is a
+// child of the caller.
+func (c *Container) Exec(o ExecOptions) (*Process, error) {
+	status := c.Status()
+	switch {
+	case status == Paused && !o.IgnorePaused:
+		return nil, fmt.Errorf("container %q: %w: cannot start a process in a paused container: resume it, or use --ignore-paused", c.ID(), ErrWrongState)
+	case status != Running && status != Created && status != Paused:
+		return nil, fmt.Errorf("container %q: %w: cannot start a process in a container that is %s", c.ID(), ErrWrongState, status)
+	}
+	e := &execution{container: c, o: &o}
+	defer e.close()
+	err := e.start()
+	if err != nil {
+		e.undo()
+		return nil, err
+	}
+	return &Process{e.proc, e.keeper}, nil
+}
+
+// execution is a process that is being started.
+type execution struct {
+	container *Container
+	o         *ExecOptions
+	spec      *specs.Spec
+	plan      *compile.Plan
+	proc      *launch.Process
+	keeper    *os.File
+	ready     bool
+	// first is the container's first process, root its root directory.
+	first, root *os.File
+}
+
+func (e *execution) close() { closeFiles([]*os.File{e.first, e.root}) }
+
+func (e *execution) start() error {
+	s, err := e.container.spec()
+	if err != nil {
+		return err
+	}
+	s.Process = e.o.Process
+	if err := spec.ValidateProcess(s); err != nil {
+		return err
+	}
+	if s.Process.Terminal && e.o.Terminal == nil {
+		return errors.New("process.terminal: there is nobody to take the terminal: give --console-socket, or do not detach")
+	}
+	if err := checkLabels(&specs.Spec{Process: s.Process}); err != nil {
+		return err
+	}
+	e.spec = s
+	if err := e.open(); err != nil {
+		return err
+	}
+	streams, closeNull, err := stdio(e.o.Stdin, e.o.Stdout, e.o.Stderr)
+	if err != nil {
+		return err
+	}
+	defer closeNull()
+	if err := e.launch(streams); err != nil {
+		return err
+	}
+	return e.converse()
+}
+
+// open takes hold of the container.
+func (e *execution) open() error {
+	first, err := e.container.process()
+	if err != nil {
+		return fmt.Errorf("container %q: %w: container not running", e.container.ID(), ErrWrongState)
+	}
+	e.first = first
+	e.root, err = openPath(fmt.Sprintf("/proc/%d/root", e.container.state.Pid))
+	return err
+}
+
+func openPath(name string) (*os.File, error) {
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// otherNamespaces are those that a process does not share with rt: setns(2)
+// refuses a user namespace that one is in already.
+func otherNamespaces(pid int) (uint64, error) {
+	var flags uint64
+	for _, n := range spec.Namespaces {
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, n.Proc))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // not in this kernel
+		}
+		if err != nil {
+			return 0, err
+		}
+		if own, _ := os.Readlink("/proc/self/ns/" + n.Proc); own != theirs {
+			flags |= n.Flag
+		}
+	}
+	return flags, nil
+}
+
+func (e *execution) launch(streams [3]*os.File) error {
+	namespaces, err := otherNamespaces(e.container.state.Pid)
+	if err != nil {
+		return err
+	}
+	host, err := hostFacts(e.spec, e.root.Name(), nil, streams)
+	if err != nil {
+		return err
+	}
+	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
+		ID: e.container.ID(), Namespaces: namespaces, PreserveFDs: len(e.o.Preserve),
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range e.plan.Warnings {
+		if e.o.Warn != nil {
+			e.o.Warn(w)
+		}
+	}
+	im, err := image.Link(e.plan.Program)
+	if err != nil {
+		return err
+	}
+	exe, err := im.File()
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
+	return e.clone(exe, streams)
+}
+
+// clone starts the program in the container's cgroup.
+func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
+	cg, err := e.container.cgroup()
+	if err != nil {
+		return err
+	}
+	place, err := cg.PlacementBelow(e.o.Cgroup)
+	if err != nil {
+		return err
+	}
+	cfg := &launch.Config{
+		Image: exe, CgroupFD: -1, Prepare: place.Prepare, Conversation: 3 + len(e.o.Preserve),
+		Files: append(append(streams[:], e.o.Preserve...), e.controlFiles()...),
+	}
+	if place.Dir != nil {
+		defer place.Dir.Close()
+		cfg.CgroupFD = int(place.Dir.Fd())
+	}
+	e.proc, err = launch.Start(cfg)
+	return err
+}
+
+// controlFiles are the plan's files. The conversation's place stays nil.
+func (e *execution) controlFiles() []*os.File {
+	files := make([]*os.File, len(e.plan.Files))
+	for i, f := range e.plan.Files {
+		switch f.Kind {
+		case compile.ContainerProcess:
+			files[i] = e.first
+		case compile.ContainerRoot:
+			files[i] = e.root
+		}
+	}
+	return files
+}
+
+func (e *execution) converse() error {
+	for {
+		m, err := e.proc.Receive()
+		if err != nil {
+			if e.ready && errors.Is(err, io.EOF) {
+				return nil
+			}
+			return died(e.proc)
+		}
+		switch m.Words[0] {
+		case compile.RequestChild:
+			err = e.proc.Adopt(int(m.Words[1]))
+		case compile.RequestTerminal:
+			err = takeTerminal(m.File, e.o.Process, e.o.Terminal)
+		case compile.RequestListener:
+			err = e.container.handListener(m, e.proc.PidFD, e.proc.Pid)
+		case compile.RequestReady:
+			err = e.created()
+		case compile.RequestFailure:
+			return failure(e.plan, m)
+		default:
+			err = fmt.Errorf("unknown request %d from the init program", m.Words[0])
+		}
+		if err == nil {
+			err = e.proc.Reply()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// created does what is left before the process runs.
+func (e *execution) created() error {
+	e.ready = true
+	if err := adjustOOM(e.o.Process, e.proc.Pid); err != nil {
+		return err
+	}
+	if e.o.PidFile != "" {
+		if err := writeFile(e.o.PidFile, strconv.Itoa(e.proc.Pid)); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+	}
+	if e.o.Keep == nil {
+		return nil
+	}
+	var err error
+	e.keeper, err = keeperFile(&compile.Keeper{Pid: e.proc.Pid, PidFD: e.proc.PidFD, Keep: true, Ignored: e.o.Keep.Ignored})
+	return err
+}
+
+func (e *execution) undo() {
+	if e.keeper != nil {
+		e.keeper.Close()
+	}
+	if e.proc != nil {
+		e.proc.Kill()
+		e.proc.Close()
+	}
+	removeFile(e.o.PidFile)
+}
+
+// adjustOOM sets process.oomScoreAdj.
+func adjustOOM(p *specs.Process, pid int) error {
+	if p == nil || p.OOMScoreAdj == nil {
+		return nil
+	}
+	adj := strconv.Itoa(*p.OOMScoreAdj)
+	if err := sysfile.Write(filepath.Join("/proc", strconv.Itoa(pid), "oom_score_adj"), []byte(adj)); err != nil {
+		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
+	}
+	return nil
+}
+
+// SubCgroups reads values of --cgroup: a path for all controllers, or
+// CONTROLLER[,CONTROLLER]:PATH.
+func SubCgroups(values []string) (map[string]string, error) { return cgroup.ParseBelow(values) }
