@@ -73,7 +73,7 @@ func fail(err error) {
 func commands() []command {
 	return []command{
 		createCommand(), startCommand(), runCommand(), execCommand(), stateCommand(), killCommand(), deleteCommand(),
-		listCommand(), specCommand(), featuresCommand(), explainCommand(),
+		pauseCommand(), resumeCommand(), psCommand(), eventsCommand(), updateCommand(), listCommand(), specCommand(), featuresCommand(), explainCommand(),
 	}
 }
 

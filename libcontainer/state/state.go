@@ -192,6 +192,9 @@ func (d *Dir) Save(s *State) error {
 // SaveConfig keeps the container's configuration as it was at create.
 func (d *Dir) SaveConfig(data []byte) error { return sysfile.CreateAt(int(d.Fd()), configName, data) }
 
+// ReplaceConfig keeps a changed configuration.
+func (d *Dir) ReplaceConfig(data []byte) error { return d.replace(configName, data) }
+
 // Config reads the kept configuration.
 func (d *Dir) Config() ([]byte, error) { return sysfile.ReadAt(int(d.Fd()), configName) }
 
@@ -230,7 +233,9 @@ func (d *Dir) replace(name string, data []byte) error {
 func (d *Dir) Path() string { return d.path }
 
 // Names are the files of the directory in the order in which to remove them.
-func (d *Dir) Names() []string { return []string{configName, "." + stateName, stateName} }
+func (d *Dir) Names() []string {
+	return []string{configName, "." + configName, "." + stateName, stateName}
+}
 
 // Remove deletes the directory. The state goes last, so that a crash in the
 // middle leaves a container that can still be deleted.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
+)
+
+func eventsCommand() command {
+	return command{
+		name:  "events",
+		usage: "print what a container uses, and when it runs out of memory, as JSON",
+		args:  "<container-id>",
+		flags: []flag{
+			{name: "interval", kind: stringFlag, value: "5s", usage: "print statistics every `DURATION`"},
+			{name: "stats", usage: "print the statistics once"},
+		},
+		run: func(in *input) error {
+			id, err := in.oneID()
+			if err != nil {
+				return err
+			}
+			interval, err := time.ParseDuration(in.String("interval"))
+			if err != nil || interval <= 0 {
+				return fmt.Errorf("--interval: %q is not a duration such as 5s", in.String("interval"))
+			}
+			return withContainer(in, id, func(c *libcontainer.Container) error {
+				p := &printer{out: json.NewEncoder(os.Stdout), id: id}
+				if s := c.Status(); s == libcontainer.Stopped {
+					return fmt.Errorf("container %q: %w: it is %s", id, libcontainer.ErrWrongState, s)
+				}
+				if in.Bool("stats") {
+					return p.stats(c)
+				}
+				return p.follow(c, interval)
+			})
+		},
+	}
+}
+
+// event is one line, as runc prints it.
+type event struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Data any    `json:"data,omitempty"`
+}
+
+type printer struct {
+	mu  sync.Mutex
+	out *json.Encoder
+	id  string
+}
+
+func (p *printer) print(kind string, data any) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Encode(event{kind, p.id, data})
+}
+
+func (p *printer) stats(c *libcontainer.Container) error {
+	s, err := c.Stats()
+	if err != nil {
+		return err
+	}
+	return p.print("stats", s)
+}
+
+// follow prints until the container has stopped.
+func (p *printer) follow(c *libcontainer.Container, interval time.Duration) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		if err := c.WatchOOM(ctx, func() { _ = p.print("oom", nil) }); err != nil && !errors.Is(err, os.ErrNotExist) {
+			logrus.Warn("no events of memory: ", err)
+		}
+	}()
+	stopped := make(chan error, 1)
+	go func() { stopped <- c.WaitStopped() }()
+	ticks := time.NewTicker(interval)
+	defer ticks.Stop()
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case <-ticks.C:
+			if err := p.stats(c); err != nil {
+				logrus.Warn(err)
+			}
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/rtcontainers/rt/libcontainer"
+)
+
+func pauseCommand() command {
+	return simple("pause", "freeze all processes of a container", (*libcontainer.Container).Pause)
+}
+
+func resumeCommand() command {
+	return simple("resume", "let the processes of a paused container go on", (*libcontainer.Container).Resume)
+}
+
+// simple is a command that does one thing to one container.
+func simple(name, usage string, do func(*libcontainer.Container) error) command {
+	return command{
+		name: name, usage: usage, args: "<container-id>",
+		run: func(in *input) error {
+			id, err := in.oneID()
+			if err != nil {
+				return err
+			}
+			return withContainer(in, id, do)
+		},
+	}
+}
+
+func psCommand() command {
+	return command{
+		name:  "ps",
+		usage: "list the processes of a container",
+		args:  "<container-id> [option of ps(1)...]",
+		rest:  true,
+		flags: []flag{{name: "format", alias: "f", kind: stringFlag, value: "table", usage: "`FORMAT` of the list: table or json"}},
+		run: func(in *input) error {
+			if len(in.args) == 0 {
+				return errors.New("ps: needs a container id")
+			}
+			return withContainer(in, in.args[0], func(c *libcontainer.Container) error {
+				pids, err := c.Pids()
+				if err != nil {
+					return err
+				}
+				switch format := in.String("format"); format {
+				case "json":
+					return json.NewEncoder(os.Stdout).Encode(append([]int{}, pids...))
+				case "table":
+					return printProcesses(pids, in.args[1:])
+				default:
+					return fmt.Errorf("--format: %q is not one of table, json", format)
+				}
+			})
+		},
+	}
+}
+
+// printProcesses shows the container's lines of what the host's ps(1) prints.
+func printProcesses(pids []int, options []string) error {
+	if len(options) == 0 {
+		options = []string{"-ef"}
+	}
+	out, err := exec.Command("ps", options...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ps %s: %w: %s", strings.Join(options, " "), err, bytes.TrimSpace(out))
+	}
+	lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+	column := -1
+	for i, name := range strings.Fields(lines[0]) {
+		if name == "PID" {
+			column = i
+		}
+	}
+	if column < 0 {
+		return fmt.Errorf("ps %s: prints no column PID", strings.Join(options, " "))
+	}
+	fmt.Println(lines[0])
+	wanted := map[string]bool{}
+	for _, pid := range pids {
+		wanted[strconv.Itoa(pid)] = true
+	}
+	for _, line := range lines[1:] {
+		if f := strings.Fields(line); len(f) > column && wanted[f[column]] {
+			fmt.Println(line)
+		}
+	}
+	return nil
+}

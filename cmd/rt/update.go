@@ -1,0 +1,162 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer"
+)
+
+// limit is a flag of update and the field that it sets.
+type limit struct {
+	flag, usage string
+	set         func(r *specs.LinuxResources, value string) error
+}
+
+var limits = []limit{
+	{"blkio-weight", "`WEIGHT` of block I/O, 10 to 1000", func(r *specs.LinuxResources, s string) error {
+		if r.BlockIO == nil {
+			r.BlockIO = new(specs.LinuxBlockIO)
+		}
+		return number(s, &r.BlockIO.Weight)
+	}},
+	{"cpu-period", "CPU period in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Period) }},
+	{"cpu-quota", "CPU time in a period in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Quota) }},
+	{"cpu-burst", "CPU time that may be saved up, in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Burst) }},
+	{"cpu-share", "`SHARES` of CPU time, relative to others", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Shares) }},
+	{"cpu-rt-period", "period of realtime scheduling in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).RealtimePeriod) }},
+	{"cpu-rt-runtime", "realtime CPU time in a period in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).RealtimeRuntime) }},
+	{"cpu-idle", "`1` to run only when nothing else does, 0 for not", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Idle) }},
+	{"cpuset-cpus", "`LIST` of CPUs", func(r *specs.LinuxResources, s string) error { cpu(r).Cpus = s; return nil }},
+	{"cpuset-mems", "`LIST` of memory nodes", func(r *specs.LinuxResources, s string) error { cpu(r).Mems = s; return nil }},
+	{"memory", "limit of memory in `BYTES` (or 64m, 1g), -1 for none", func(r *specs.LinuxResources, s string) error { return size(s, &memory(r).Limit) }},
+	{"memory-reservation", "soft limit of memory in `BYTES`", func(r *specs.LinuxResources, s string) error { return size(s, &memory(r).Reservation) }},
+	{"memory-swap", "limit of memory and swap in `BYTES`, -1 for none", func(r *specs.LinuxResources, s string) error { return size(s, &memory(r).Swap) }},
+	{"pids-limit", "limit of `PROCESSES` and threads, -1 for none", func(r *specs.LinuxResources, s string) error {
+		if r.Pids == nil {
+			r.Pids = new(specs.LinuxPids)
+		}
+		return number(s, &r.Pids.Limit)
+	}},
+}
+
+func cpu(r *specs.LinuxResources) *specs.LinuxCPU {
+	if r.CPU == nil {
+		r.CPU = new(specs.LinuxCPU)
+	}
+	return r.CPU
+}
+
+func memory(r *specs.LinuxResources) *specs.LinuxMemory {
+	if r.Memory == nil {
+		r.Memory = new(specs.LinuxMemory)
+	}
+	return r.Memory
+}
+
+// number reads a whole number of the field's type.
+func number[T int64 | uint64 | uint16](s string, to **T) error {
+	n, err := strconv.ParseInt(s, 10, 64)
+	v := T(n)
+	if u, uerr := strconv.ParseUint(s, 10, 64); err != nil && uerr == nil {
+		v, err = T(u), nil
+		n = int64(u)
+	}
+	if err != nil || int64(v) != n {
+		return fmt.Errorf("%q is not a number that fits", s)
+	}
+	*to = &v
+	return nil
+}
+
+// size reads a number of bytes with an optional unit: k, m, g, t, powers of
+// 1024.
+func size(s string, to **int64) error {
+	text := strings.TrimSuffix(strings.ToLower(s), "b")
+	shift := 0
+	for i, unit := range []string{"k", "m", "g", "t"} {
+		if t, ok := strings.CutSuffix(strings.TrimSuffix(text, "i"), unit); ok {
+			text, shift = t, 10*(i+1)
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < -1 || n > math.MaxInt64>>shift {
+		return fmt.Errorf("%q is not a size such as 512m, or -1", s)
+	}
+	if n > 0 {
+		n <<= shift
+	}
+	*to = &n
+	return nil
+}
+
+func updateCommand() command {
+	flags := []flag{{name: "resources", alias: "r", kind: stringFlag, usage: "read the changes from `FILE` (- is the standard input), an object as linux.resources; other flags are ignored"}}
+	for _, l := range limits {
+		flags = append(flags, flag{name: l.flag, kind: stringFlag, usage: l.usage})
+	}
+	return command{
+		name: "update", usage: "change the limits of a container", args: "<container-id>", flags: flags,
+		run: func(in *input) error {
+			id, err := in.oneID()
+			if err != nil {
+				return err
+			}
+			change, err := changes(in)
+			if err != nil {
+				return err
+			}
+			return withContainer(in, id, func(c *libcontainer.Container) error { return c.Update(change) })
+		},
+	}
+}
+
+// changes is what the command line wants to change.
+func changes(in *input) (func(*specs.LinuxResources) error, error) {
+	if name := in.String("resources"); name != "" {
+		return fromFile(name)
+	}
+	return func(r *specs.LinuxResources) error {
+		given := false
+		for _, l := range limits {
+			value := in.String(l.flag)
+			if value == "" {
+				continue
+			}
+			given = true
+			if err := l.set(r, value); err != nil {
+				return fmt.Errorf("--%s: %w", l.flag, err)
+			}
+		}
+		if !given {
+			return errors.New("update: nothing to change: give a limit, or --resources")
+		}
+		return nil
+	}, nil
+}
+
+func fromFile(name string) (func(*specs.LinuxResources) error, error) {
+	var data []byte
+	var err error
+	if name == "-" {
+		data, err = io.ReadAll(os.Stdin)
+	} else {
+		data, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--resources: %w", err)
+	}
+	return func(r *specs.LinuxResources) error {
+		if err := json.Unmarshal(data, r); err != nil {
+			return fmt.Errorf("--resources: %s: %w", name, err)
+		}
+		return nil
+	}, nil
+}

@@ -1,0 +1,133 @@
+package cgroup
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/rtcontainers/rt/internal/sysfile"
+	"golang.org/x/sys/unix"
+)
+
+// Stats reads what the cgroup uses.
+func (c *Cgroup) Stats() (*cgroups.Stats, error) { return c.manager.GetStats() }
+
+// Update sets new limits; device rules stay as they are.
+func (c *Cgroup) Update(r *cgroups.Resources) error {
+	r.SkipDevices = true
+	return c.set(r)
+}
+
+// WatchOOM calls killed whenever the kernel kills a process of the cgroup for
+// lack of memory, until the context is done or the cgroup is gone.
+func (c *Cgroup) WatchOOM(ctx context.Context, killed func()) error {
+	if dir := c.Unified(); dir != "" {
+		return watchEvents(ctx, filepath.Join(dir, "memory.events"), killed)
+	}
+	dir := c.Paths["memory"]
+	if dir == "" {
+		return errors.New("no memory controller")
+	}
+	return watchOOMControl(ctx, dir, killed)
+}
+
+// watchEvents follows the counter oom_kill of cgroup v2: the kernel announces
+// changes of memory.events.
+func watchEvents(ctx context.Context, name string, killed func()) error {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("inotify_init1", err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, name, unix.IN_MODIFY); err != nil {
+		return &os.PathError{Op: "inotify_add_watch", Path: name, Err: err}
+	}
+	last, err := oomKills(name)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 4096)
+	return poll(ctx, fd, func() error {
+		if _, err := unix.Read(fd, buf); err != nil {
+			return err
+		}
+		n, err := oomKills(name)
+		if err != nil {
+			return err // the cgroup is gone
+		}
+		for ; last < n; last++ {
+			killed()
+		}
+		return nil
+	})
+}
+
+func oomKills(name string) (uint64, error) {
+	data, err := sysfile.Read(name)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.SplitSeq(string(data), "\n") {
+		if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+			return strconv.ParseUint(n, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s: no counter oom_kill", name)
+}
+
+// watchOOMControl registers an eventfd(2) with cgroup v1. The kernel also signals
+// it when the cgroup is removed.
+func watchOOMControl(ctx context.Context, dir string, killed func()) error {
+	control, err := os.Open(filepath.Join(dir, "memory.oom_control"))
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(fd)
+	if err := sysfile.Write(filepath.Join(dir, "cgroup.event_control"), fmt.Appendf(nil, "%d %d", fd, control.Fd())); err != nil {
+		return err
+	}
+	return poll(ctx, fd, func() error {
+		buf := make([]byte, 8)
+		if _, err := unix.Read(fd, buf); err != nil {
+			return err
+		}
+		if _, err := os.Stat(dir); err != nil {
+			return err
+		}
+		for n := binary.NativeEndian.Uint64(buf); n > 0; n-- {
+			killed()
+		}
+		return nil
+	})
+}
+
+// poll calls event whenever there is something to read, until the context is
+// done or event fails.
+func poll(ctx context.Context, fd int, event func() error) error {
+	const interval = 200 // milliseconds, after which the context is looked at
+	for ctx.Err() == nil {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, interval)
+		if err == unix.EINTR || err == nil && n == 0 {
+			continue
+		}
+		if err != nil {
+			return os.NewSyscallError("poll", err)
+		}
+		if err := event(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

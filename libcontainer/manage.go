@@ -1,0 +1,117 @@
+package libcontainer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// Pids lists the processes of the container, by their pids on the host.
+func (c *Container) Pids() ([]int, error) {
+	cg, err := c.cgroup()
+	if err != nil {
+		return nil, err
+	}
+	return cg.Pids()
+}
+
+// Pause freezes all processes of a container that has been created.
+func (c *Container) Pause() error {
+	return c.freeze(true, "pause", Running, Created)
+}
+
+// Resume lets the processes of a paused container go on.
+func (c *Container) Resume() error {
+	return c.freeze(false, "resume", Paused)
+}
+
+func (c *Container) freeze(on bool, what string, allowed ...specs.ContainerState) error {
+	if err := c.dir.Lock(); err != nil {
+		return fmt.Errorf("container %q: %w", c.ID(), err)
+	}
+	defer c.dir.Unlock()
+	status := c.Status()
+	for _, s := range allowed {
+		if s == status {
+			cg, err := c.cgroup()
+			if err != nil {
+				return err
+			}
+			return cg.Freeze(on)
+		}
+	}
+	return fmt.Errorf("container %q: %w: cannot %s a container that is %s", c.ID(), ErrWrongState, what, status)
+}
+
+// Update changes the limits of a container: change gets linux.resources as it
+// is, to be altered. If the new limits cannot be set, the old ones are.
+func (c *Container) Update(change func(*specs.LinuxResources) error) error {
+	if err := c.dir.Lock(); err != nil {
+		return fmt.Errorf("container %q: %w", c.ID(), err)
+	}
+	defer c.dir.Unlock()
+	if status := c.Status(); status == Stopped {
+		return fmt.Errorf("container %q: %w: cannot update a container that is %s", c.ID(), ErrWrongState, status)
+	}
+	s, err := c.spec()
+	if err != nil {
+		return err
+	}
+	if s.Linux == nil {
+		s.Linux = new(specs.Linux)
+	}
+	if s.Linux.Resources == nil {
+		s.Linux.Resources = new(specs.LinuxResources)
+	}
+	before := cgroup.Resources(s)
+	if err := change(s.Linux.Resources); err != nil {
+		return err
+	}
+	if err := spec.Validate(s); err != nil {
+		return err
+	}
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	if err := cg.Update(cgroup.Resources(s)); err != nil {
+		return errors.Join(err, cg.Update(before))
+	}
+	return c.dir.ReplaceConfig(data)
+}
+
+// WatchOOM calls killed whenever the kernel kills a process of the container for
+// lack of memory, until the context is done or the container is gone.
+func (c *Container) WatchOOM(ctx context.Context, killed func()) error {
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	return cg.WatchOOM(ctx, killed)
+}
+
+// WaitStopped waits until the container's first process has ended.
+func (c *Container) WaitStopped() error {
+	p, err := c.process()
+	if err != nil {
+		return nil // it has
+	}
+	defer p.Close()
+	for {
+		fds := []unix.PollFd{{Fd: int32(p.Fd()), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err != unix.EINTR {
+			return os.NewSyscallError("poll", err)
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package integration
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestPauseAndResume(t *testing.T) {
+	b := newBundle(t, "i=0; while :; do i=$((i+1)); echo $i > /dev/shm/i; done")
+	b.create()
+	b.ok("start", b.id)
+	file := fmt.Sprintf("/proc/%d/root/dev/shm/i", b.state().Pid)
+	value := func() string {
+		data, _ := os.ReadFile(file)
+		return string(data)
+	}
+	eventually(t, "it counts", func() bool { return value() != "" })
+	b.ok("pause", b.id)
+	if s := b.state().Status; s != "paused" {
+		t.Errorf("status %s", s)
+	}
+	before := value()
+	time.Sleep(100 * time.Millisecond)
+	if after := value(); after != before {
+		t.Errorf("a paused container counts: %q, %q", before, after)
+	}
+	b.fails([]string{b.id, "paused"}, "pause", b.id)
+	if r := b.rt("exec", b.id, "true"); r.code != 255 || !strings.Contains(r.stderr, "paused") {
+		t.Error(r)
+	}
+	b.ok("resume", b.id)
+	eventually(t, "it counts again", func() bool { return value() != before })
+	b.fails([]string{b.id, "running"}, "resume", b.id)
+	b.ok("pause", b.id)
+	b.ok("delete", "--force", b.id)
+	b.noTrace()
+}
+
+func TestPs(t *testing.T) {
+	b := newBundle(t, "sleep 1000 & exec sleep 1001")
+	b.create()
+	b.ok("start", b.id)
+	eventually(t, "two processes", func() bool {
+		var pids []int
+		must(t, json.Unmarshal([]byte(b.ok("ps", "--format", "json", b.id)), &pids))
+		return len(pids) == 2
+	})
+	table := lines(b.ok("ps", b.id))
+	if len(table) != 3 || !strings.Contains(table[0], "PID") || !strings.Contains(table[1]+table[2], "sleep 1001") {
+		t.Errorf("%q", table)
+	}
+	if out := lines(b.ok("ps", b.id, "-o", "pid,comm")); len(out) != 3 || !strings.Contains(out[0], "COMMAND") {
+		t.Errorf("%q", out)
+	}
+	b.fails([]string{"PID"}, "ps", b.id, "-o", "comm")
+}
+
+func TestKillAll(t *testing.T) {
+	b := newBundle(t, "sleep 1000 & sleep 1000 & wait")
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.UTSNamespace}}
+	b.create()
+	b.ok("start", b.id)
+	eventually(t, "three processes", func() bool { return len(b.processes()) == 3 })
+	b.ok("kill", "--all", b.id, "KILL")
+	eventually(t, "none", func() bool { return len(b.processes()) == 0 })
+	b.ok("delete", b.id)
+}
+
+func TestEventsStats(t *testing.T) {
+	b := running(t)
+	var e struct {
+		Type, ID string
+		Data     struct {
+			CPU    struct{ Usage struct{ Total uint64 } }
+			Memory struct{ Usage struct{ Limit uint64 } }
+			Pids   struct{ Current uint64 }
+		}
+	}
+	must(t, json.Unmarshal([]byte(b.ok("events", "--stats", b.id)), &e))
+	if e.Type != "stats" || e.ID != b.id || (has("pids") && e.Data.Pids.Current != 1) || (has("cpuacct") && e.Data.CPU.Usage.Total == 0) {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestEventsUntilTheEnd(t *testing.T) {
+	b := running(t)
+	cmd := b.command("events", "--interval", "50ms", b.id)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	r := bufio.NewScanner(out)
+	r.Buffer(nil, 1<<20)
+	for range 2 {
+		if !r.Scan() || !strings.Contains(r.Text(), `"type":"stats"`) {
+			t.Errorf("%q %v", r.Text(), r.Err())
+		}
+	}
+	b.ok("kill", b.id, "KILL")
+	for r.Scan() {
+	}
+	must(t, cmd.Wait())
+}
+
+func TestOOMEvent(t *testing.T) {
+	if !has("memory") {
+		return // this view has no memory controller: the v1 and hybrid ones have
+	}
+	b := newBundle(t, "sleep 0.5; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 0.5")
+	b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(32 << 20)), Swap: ptr(int64(32 << 20))}
+	b.create()
+	cmd := b.command("events", b.id)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	time.Sleep(100 * time.Millisecond)
+	b.ok("start", b.id)
+	seen := false
+	for r := bufio.NewScanner(out); r.Scan(); {
+		seen = seen || strings.Contains(r.Text(), `"type":"oom"`)
+	}
+	must(t, cmd.Wait())
+	if !seen {
+		t.Error("no oom event")
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	if has("memory") {
+		b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}
+	}
+	b.create()
+	read := func(controller, v1, v2 string) string {
+		return cgroupFile(t, b.spec.Linux.CgroupsPath, controller, v1, v2)
+	}
+	if has("memory") {
+		b.ok("update", "--memory", "96m", "--memory-reservation", "33554432", b.id)
+		want(t, "memory", read("memory", "memory.limit_in_bytes", "memory.max"), strconv.Itoa(96<<20))
+		want(t, "reservation", read("memory", "memory.soft_limit_in_bytes", "memory.low"), "33554432")
+		b.fails([]string{"linux.resources.memory"}, "update", "--memory", "4096", "--memory-swap", "1", b.id)
+		want(t, "memory after a refused update", read("memory", "memory.limit_in_bytes", "memory.max"), strconv.Itoa(96<<20))
+	}
+	if has("pids") {
+		b.ok("update", "--pids-limit", "50", b.id)
+		want(t, "pids", read("pids", "pids.max", "pids.max"), "50")
+	}
+	if has("cpu") && !cgroups.IsCgroup2UnifiedMode() {
+		must(t, os.WriteFile(b.dir+"/update.json", []byte(`{"cpu": {"shares": 256, "quota": 20000, "period": 50000}}`), 0o644))
+		b.ok("update", "-r", b.dir+"/update.json", b.id)
+		want(t, "shares", read("cpu", "cpu.shares", ""), "256")
+		want(t, "quota", read("cpu", "cpu.cfs_quota_us", ""), "20000")
+		want(t, "memory is as it was", read("memory", "memory.limit_in_bytes", ""), strconv.Itoa(96<<20))
+		r := b.rtIn(`{"cpu": {"shares": 128}}`, "update", "--resources", "-", b.id)
+		if r.code != 0 {
+			t.Error(r)
+		}
+		want(t, "shares", read("cpu", "cpu.shares", ""), "128")
+	}
+	b.fails([]string{"--memory", "lots"}, "update", "--memory", "lots", b.id)
+	b.fails([]string{"nothing to change"}, "update", b.id)
+}
