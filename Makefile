@@ -81,7 +81,7 @@ conformance: build
 # The comparison with crun and runc that the documentation shows.
 RUNS ?= 100
 bench: build packages
-	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs $(RUNS) -markdown docs/benchmarks.md
+	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
 
 # The project's bars: a regression in speed fails here. It is no part of the
 # tests, since a busy machine would decide them.

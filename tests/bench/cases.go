@@ -46,9 +46,10 @@ var cases = []benchCase{
 	{
 		name: "lifecycle",
 		series: []string{
-			"lifecycle/create", "lifecycle/start", "lifecycle/state", "lifecycle/kill", "lifecycle/delete",
+			"lifecycle/create", "lifecycle/start", "lifecycle/state", "lifecycle/exec",
+			"lifecycle/kill", "lifecycle/delete",
 		},
-		units:  []string{"ms", "ms", "ms", "ms", "ms"},
+		units:  []string{"ms", "ms", "ms", "ms", "ms", "ms"},
 		config: defaultConfig, args: sleep, measure: measureLifecycle,
 	},
 	{

@@ -10,7 +10,7 @@
 //
 //	run-default  `RUNTIME run` of the bundle that `runc spec` writes, with /bin/true
 //	run-docker   `RUNTIME run` of the bundle in tests/testdata/docker, with /bin/true
-//	lifecycle    create, start, state, kill and delete of a sleeping container, each by itself
+//	lifecycle    create, start, state, exec, kill and delete of a sleeping container, each by itself
 //	memory       private memory of the process that waits for start, and the runtime's binary size
 //
 // The floor (floor.c) does nothing but the kernel's part of run-default: the same namespaces and

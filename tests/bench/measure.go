@@ -50,8 +50,8 @@ func measureLifecycle(w *worker, s *subject) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, command := range []string{"start", "state"} {
-		if err := step(command, id); err != nil {
+	for _, args := range [][]string{{"start", id}, {"state", id}, append([]string{"exec", id}, succeed...)} {
+		if err := step(args...); err != nil {
 			return nil, err
 		}
 	}

@@ -23,7 +23,7 @@ func TestParseOptions(t *testing.T) {
 		t.Errorf("%d bars, want 3", len(opts.bars))
 	}
 	want := []string{
-		runDefault, "lifecycle/create", "lifecycle/start", "lifecycle/state", "lifecycle/kill", "lifecycle/delete",
+		runDefault, "lifecycle/create", "lifecycle/start", "lifecycle/state", "lifecycle/exec", "lifecycle/kill", "lifecycle/delete",
 	}
 	if got := opts.seriesNames(); !slices.Equal(got, want) {
 		t.Errorf("series %v, want %v", got, want)

@@ -65,7 +65,7 @@ func (r *report) printConditions(w io.Writer) {
 	fmt.Fprintf(w, "- %d rounds after %d to warm up, seed %d\n", r.Runs, r.Warmup, r.Seed)
 	fmt.Fprintf(w, "- Linux %s, %d × %s\n", r.Kernel, r.CPUs, r.CPU)
 	for _, c := range r.Competitors {
-		fmt.Fprintf(w, "- %s: %s, %s, %d bytes\n", c.Name, c.Version, c.Path, c.Bytes)
+		fmt.Fprintf(w, "- %s: %s, %d bytes\n", c.Name, c.Version, c.Bytes)
 	}
 	seccomp := "without a seccomp profile"
 	if r.Seccomp {
