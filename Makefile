@@ -51,7 +51,7 @@ lint:
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
 
-test: packages lint build build-arm64 unit arm64 fuzz integration docs-test conformance bench-smoke
+test: packages lint build build-arm64 unit arm64 fuzz integration faults docs-test conformance bench-smoke
 
 unit:
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/...
@@ -72,6 +72,15 @@ integration: build
 		(cd tests/integration && RT=$(CURDIR)/bin/rt ../view $$view $(CURDIR)/bin/integration.test -test.timeout 15m) || exit 1; \
 	done
 
+# Bundles with one fault each. crun takes no hybrid layout.
+.PHONY: faults faults-table
+faults: build
+	$(GO) build -o bin/faults ./tests/faults
+	tests/view v1 bin/faults -rt bin/rt
+faults-table: build
+	$(GO) build -o bin/faults ./tests/faults
+	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
+
 docs-test: build
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
 
@@ -89,6 +98,11 @@ bench-bars: build packages
 	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs $(RUNS) -cases run-default \
 		-bar run-default:v2:crun:0.75 -bar run-default:v2:runc:0.30 \
 		-bar run-default:v1:crun:0.50 -bar run-default:v1:runc:0.20
+
+# Compile time and cost per call of the seccomp filter, beside libseccomp's.
+.PHONY: bench-seccomp
+bench-seccomp: packages
+	cd tests/seccomp && CGO_ENABLED=1 $(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
 # Proves in the tests that the comparison still runs.
 .PHONY: bench-smoke

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"math/bits"
+	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -47,7 +49,7 @@ func (v *validator) hugepages(limits []specs.LinuxHugepageLimit) {
 	for i, h := range limits {
 		field := entry(resourcesField+"hugepageLimits", i) + ".pageSize"
 		if !isPageSize(h.Pagesize) {
-			v.add(field, "%q is not a size such as 64KB, 2MB or 1GB", h.Pagesize)
+			v.add(field, "%q is not a power of two such as 64KB, 2MB or 1GB", h.Pagesize)
 		}
 		for _, other := range limits[:i] {
 			if other.Pagesize == h.Pagesize {
@@ -59,9 +61,12 @@ func (v *validator) hugepages(limits []specs.LinuxHugepageLimit) {
 }
 
 func isPageSize(s string) bool {
-	number := strings.TrimLeft(s, digits)
-	unit := number == "KB" || number == "MB" || number == "GB"
-	return unit && len(number) < len(s) && s[0] != '0'
+	unit := strings.TrimLeft(s, digits)
+	if unit != "KB" && unit != "MB" && unit != "GB" {
+		return false
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(s, unit), 10, 32)
+	return err == nil && s[0] != '0' && bits.OnesCount64(n) == 1
 }
 
 // network checks the names of the interfaces; the class and the priorities may

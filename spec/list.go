@@ -56,7 +56,7 @@ func (set *listed) add(item string) error {
 		n[i] = int(number)
 	}
 	if n[0] > n[1] || n[2] == 0 || n[2] > n[3] {
-		return fmt.Errorf("%q is empty", item)
+		return fmt.Errorf("%q contains no number", item)
 	}
 	for i := n[0]; i <= n[1]; i++ {
 		if (i-n[0])%n[3] < n[2] {

@@ -134,8 +134,11 @@ func (f *Failure) Error() string {
 	if f.Source != "" {
 		s = f.Source + ": " + s
 	}
-	if f.Log != "" {
+	switch {
+	case f.Log != "":
 		s += " (" + f.Log + ")"
+	case f.Call == MoveMount.String() && f.Errno == unix.EINVAL:
+		s += " (a directory can only be mounted on a directory, and a file on a file)"
 	}
 	return s
 }

@@ -110,7 +110,7 @@ func (c *tally) compare(t *testing.T, name string, p *specs.LinuxSeccomp, r *ran
 	return b
 }
 
-func dockerProfile(t *testing.T) *specs.LinuxSeccomp {
+func dockerProfile(t testing.TB) *specs.LinuxSeccomp {
 	t.Helper()
 	text, err := os.ReadFile("../testdata/docker/seccomp.json")
 	if err != nil {
