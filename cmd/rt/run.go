@@ -92,7 +92,10 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 	}
 	if f.terminal == nil {
 		f.tty = new(foreground)
-		f.terminal = f.tty.take
+		f.terminal = func(master *os.File) error {
+			signal.Notify(f.signals, unix.SIGWINCH) // no change of the size is missed
+			return f.tty.take(master)
+		}
 	}
 	if in.command == "run" && !in.Bool("no-subreaper") {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

@@ -49,7 +49,7 @@ func (t *foreground) take(master *os.File) error {
 	t.container, t.done = c, make(chan struct{})
 	if own, err := console.ConsoleFromFile(os.Stdin); err == nil {
 		t.own = own
-		if err := own.SetRaw(); err != nil {
+		if err := setRaw(own); err != nil {
 			return err
 		}
 		t.resize()
@@ -59,6 +59,23 @@ func (t *foreground) take(master *os.File) error {
 		_, _ = io.Copy(os.Stdout, master) // ends with EIO, when the last process closes it
 		close(t.done)
 	}()
+	return nil
+}
+
+// setRaw leaves everything to the container's terminal. The library would have
+// the output processed here as well, and every line end in two returns.
+func setRaw(c console.Console) error {
+	if err := c.SetRaw(); err != nil {
+		return fmt.Errorf("process.terminal: %w", err)
+	}
+	modes, err := unix.IoctlGetTermios(int(c.Fd()), unix.TCGETS)
+	if err != nil {
+		return fmt.Errorf("process.terminal: %w", err)
+	}
+	modes.Oflag &^= unix.OPOST
+	if err := unix.IoctlSetTermios(int(c.Fd()), unix.TCSETS, modes); err != nil {
+		return fmt.Errorf("process.terminal: %w", err)
+	}
 	return nil
 }
 

@@ -76,6 +76,99 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Limits of cgroup v1, where this kernel has most of its controllers.
+func TestLimitsOfV1(t *testing.T) {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return // TestLimits and TestUnified
+	}
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	disk := aDisk(t)
+	throttle := func(rate uint64) []specs.LinuxThrottleDevice {
+		d := specs.LinuxThrottleDevice{Rate: rate}
+		d.Major, d.Minor = disk[0], disk[1]
+		return []specs.LinuxThrottleDevice{d}
+	}
+	r := b.spec.Linux.Resources
+	r.Memory = &specs.LinuxMemory{
+		Limit: ptr(int64(64 << 20)), Reservation: ptr(int64(32 << 20)), Swap: ptr(int64(96 << 20)),
+		Swappiness: ptr(uint64(30)), DisableOOMKiller: ptr(true),
+	}
+	r.CPU = &specs.LinuxCPU{
+		Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Burst: ptr(uint64(20000)), Cpus: "0", Mems: "0",
+	}
+	r.BlockIO = &specs.LinuxBlockIO{
+		ThrottleReadBpsDevice: throttle(1 << 20), ThrottleWriteBpsDevice: throttle(2 << 20),
+		ThrottleReadIOPSDevice: throttle(300), ThrottleWriteIOPSDevice: throttle(400),
+	}
+	b.create()
+	device := fmt.Sprintf("%d:%d ", disk[0], disk[1])
+	for _, c := range [][3]string{
+		{"memory", "memory.soft_limit_in_bytes", "33554432"},
+		{"memory", "memory.memsw.limit_in_bytes", "100663296"},
+		{"memory", "memory.swappiness", "30"},
+		{"cpu", "cpu.cfs_burst_us", "20000"},
+		{"cpuset", "cpuset.cpus", "0"},
+		{"cpuset", "cpuset.mems", "0"},
+		{"blkio", "blkio.throttle.read_bps_device", device + "1048576"},
+		{"blkio", "blkio.throttle.write_bps_device", device + "2097152"},
+		{"blkio", "blkio.throttle.read_iops_device", device + "300"},
+		{"blkio", "blkio.throttle.write_iops_device", device + "400"},
+	} {
+		want(t, c[1], cgroupFile(t, b.spec.Linux.CgroupsPath, c[0], c[1], ""), c[2])
+	}
+	if got := cgroupFile(t, b.spec.Linux.CgroupsPath, "memory", "memory.oom_control", ""); !strings.Contains(got, "oom_kill_disable 1") {
+		t.Errorf("memory.oom_control: %s", got)
+	}
+}
+
+// An idle group: no shares then.
+func TestCPUIdle(t *testing.T) {
+	if !has("cpu") {
+		return
+	}
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.spec.Linux.Resources.CPU = &specs.LinuxCPU{Idle: ptr(int64(1))}
+	b.create()
+	want(t, "cpu.idle", cgroupFile(t, b.spec.Linux.CgroupsPath, "cpu", "cpu.idle", "cpu.idle"), "1")
+}
+
+func TestUnified(t *testing.T) {
+	if !cgroups.IsCgroup2UnifiedMode() {
+		return
+	}
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.spec.Linux.Resources.Unified = map[string]string{"cgroup.max.descendants": "5"}
+	b.create()
+	want(t, "cgroup.max.descendants", cgroupFile(t, b.spec.Linux.CgroupsPath, "", "", "cgroup.max.descendants"), "5")
+	wrong := newBundle(t, "true")
+	wrong.spec.Linux.Resources.Unified = map[string]string{"no.such": "5"}
+	wrong.write()
+	wrong.fails([]string{"linux.resources", "no.such"}, "create", wrong.id)
+}
+
+// aDisk is the number of some block device.
+func aDisk(t *testing.T) [2]int64 {
+	t.Helper()
+	names, err := filepath.Glob("/sys/block/*/dev")
+	must(t, err)
+	for _, name := range names {
+		if strings.Contains(name, "/loop") || strings.Contains(name, "/zram") || strings.Contains(name, "/ram") {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		must(t, err)
+		var n [2]int64
+		_, err = fmt.Sscanf(string(text), "%d:%d", &n[0], &n[1])
+		must(t, err)
+		return n
+	}
+	t.Fatal("this machine has no disk, which the test needs")
+	return [2]int64{}
+}
+
 func TestCgroupMount(t *testing.T) {
 	b := newBundle(t, `cat /proc/self/cgroup; ls /sys/fs/cgroup; ls -d /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/pids/cgroup.procs 2>/dev/null || true`)
 	out := b.run()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -119,6 +120,34 @@ func TestScheduling(t *testing.T) {
 	b.spec.Linux.Personality = &specs.LinuxPersonality{Domain: "LINUX32"}
 	if os.Getenv("RT_ARCH") == "" {
 		want(t, "scheduling", b.run(), "policy:3\nprio:127\ni686")
+	}
+}
+
+// attributes are sched_getattr(2)'s: size, policy, flags, nice, priority,
+// runtime, deadline, period.
+func attributes(t *testing.T, pid int) unix.SchedAttr {
+	t.Helper()
+	a, err := unix.SchedGetAttr(pid, 0)
+	must(t, err)
+	return *a
+}
+
+func TestRealTimeScheduling(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_RR", Priority: 7, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
+	if !cgroups.IsCgroup2UnifiedMode() {
+		// A new group has no real time to give, where the kernel accounts for it.
+		b.spec.Linux.Resources.CPU = &specs.LinuxCPU{RealtimeRuntime: ptr(int64(10000)), RealtimePeriod: ptr(uint64(1000000))}
+	}
+	b.create()
+	if a := attributes(t, b.state().Pid); a.Policy != unix.SCHED_RR || a.Priority != 7 || a.Flags&unix.SCHED_FLAG_RESET_ON_FORK == 0 {
+		t.Errorf("%+v", a)
+	}
+	d := newBundle(t, "sleep 1000")
+	d.spec.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_DEADLINE", Runtime: 1000000, Deadline: 20000000, Period: 30000000}
+	d.create()
+	if a := attributes(t, d.state().Pid); a.Policy != unix.SCHED_DEADLINE || a.Runtime != 1000000 || a.Deadline != 20000000 || a.Period != 30000000 {
+		t.Errorf("%+v", a)
 	}
 }
 

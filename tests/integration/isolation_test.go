@@ -178,12 +178,18 @@ func TestUserNamespaceMapping(t *testing.T) {
 }
 
 func TestTimeOffsets(t *testing.T) {
-	b := newBundle(t, `cut -d. -f1 /proc/uptime`)
+	b := newBundle(t, `cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets | tr -s ' '`)
 	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
-	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000000}}
+	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1000000, Nanosecs: 5}, "monotonic": {Secs: 7}}
 	var seconds int
-	if _, err := fmt.Sscan(b.run(), &seconds); err != nil || seconds < 1000000 {
+	out := b.run()
+	if _, err := fmt.Sscan(out, &seconds); err != nil || seconds < 1000000 {
 		t.Errorf("uptime is %d s (%v)", seconds, err)
+	}
+	for _, line := range []string{"monotonic 7 0\n", "boottime 1000000 5\n"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("no %q in %q", line, out)
+		}
 	}
 }
 

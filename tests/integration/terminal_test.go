@@ -1,0 +1,237 @@
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// terminal is a pseudo terminal: the test holds the master, as a terminal
+// emulator does.
+type terminal struct {
+	master, slave *os.File
+}
+
+func newTerminal(t *testing.T) *terminal {
+	t.Helper()
+	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	must(t, err)
+	must(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	must(t, err)
+	master := os.NewFile(uintptr(fd), "master")
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	t.Cleanup(func() { master.Close(); slave.Close() })
+	return &terminal{master, slave}
+}
+
+func (term *terminal) resize(t *testing.T, rows, cols uint16) {
+	t.Helper()
+	conn, err := term.master.SyscallConn()
+	must(t, err)
+	must(t, conn.Control(func(fd uintptr) {
+		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
+	}))
+	must(t, err)
+}
+
+func (term *terminal) modes(t *testing.T) unix.Termios {
+	t.Helper()
+	modes, err := unix.IoctlGetTermios(int(term.slave.Fd()), unix.TCGETS)
+	must(t, err)
+	return *modes
+}
+
+// expect reads until the text has come.
+func (term *terminal) expect(t *testing.T, text string) string {
+	t.Helper()
+	must(t, term.master.SetReadDeadline(time.Now().Add(20*time.Second)))
+	var got strings.Builder
+	buffer := make([]byte, 4096)
+	for !strings.Contains(got.String(), text) {
+		n, err := term.master.Read(buffer)
+		if err != nil {
+			t.Fatalf("no %q on the terminal but %q: %v", text, got.String(), err)
+		}
+		got.Write(buffer[:n])
+	}
+	return got.String()
+}
+
+func (term *terminal) send(t *testing.T, text string) {
+	t.Helper()
+	_, err := io.WriteString(term.master, text)
+	must(t, err)
+}
+
+// A person at a terminal: size, changes of the size, control characters; and
+// the terminal is as before when the container has ended.
+func TestForegroundTerminal(t *testing.T) {
+	for _, command := range []string{"run", "exec"} {
+		t.Run(command, func(t *testing.T) {
+			script := `tty; test -c /dev/console && echo console; stty size
+trap 'echo interrupted' INT
+trap 'stty size' WINCH
+echo ready
+while :; do
+	read line || continue # a signal ends it, too
+	echo "got $line"; test "$line" = end && exit 7
+done`
+			b := newBundle(t, script)
+			args := []string{"run", b.id}
+			b.spec.Process.Terminal = true
+			if command == "exec" {
+				b.spec.Process.Terminal = false
+				b.spec.Process.Args = []string{"sleep", "1000"}
+				b.create()
+				b.ok("start", b.id)
+				args = []string{"exec", "--tty", b.id, "sh", "-c", script}
+			}
+			b.write()
+			term := newTerminal(t)
+			term.resize(t, 33, 111)
+			before := term.modes(t)
+			cmd := b.command(args...)
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
+			cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+			must(t, cmd.Start())
+			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			out := term.expect(t, "ready")
+			for _, w := range []string{"/dev/pts/", "33 111"} {
+				if !strings.Contains(out, w) {
+					t.Errorf("no %q in %q", w, out)
+				}
+			}
+			if strings.Contains(out, "\r\r") {
+				t.Errorf("the output was processed twice: %q", out)
+			}
+			if command == "run" && !strings.Contains(out, "\nconsole") {
+				t.Errorf("no /dev/console: %q", out)
+			}
+			term.send(t, "hello\n")
+			term.expect(t, "got hello")
+			term.send(t, "\x03") // ctrl-C reaches the container's program, not rt
+			term.expect(t, "interrupted")
+			term.resize(t, 44, 99)
+			term.send(t, "\n") // the shell runs its trap when read returns
+			term.expect(t, "44 99")
+			term.send(t, "end\n")
+			term.expect(t, "got end")
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != 7 {
+				t.Errorf("exit status %d", code)
+			}
+			if after := term.modes(t); after != before {
+				t.Errorf("the terminal's modes were %+v and are %+v", before, after)
+			}
+		})
+	}
+}
+
+// receive takes the master that a runtime sends.
+func receive(t *testing.T, listener *net.UnixListener) *os.File {
+	t.Helper()
+	must(t, listener.SetDeadline(time.Now().Add(20*time.Second)))
+	conn, err := listener.AcceptUnix()
+	must(t, err)
+	defer conn.Close()
+	data, control := make([]byte, 256), make([]byte, unix.CmsgSpace(4))
+	_, n, _, _, err := conn.ReadMsgUnix(data, control)
+	must(t, err)
+	messages, err := unix.ParseSocketControlMessage(control[:n])
+	must(t, err)
+	if len(messages) != 1 {
+		t.Fatalf("%d control messages", len(messages))
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	must(t, err)
+	must(t, unix.SetNonblock(fds[0], true))
+	master := os.NewFile(uintptr(fds[0]), "master")
+	t.Cleanup(func() { master.Close() })
+	return master
+}
+
+// An engine: it gets the terminal over a socket.
+func TestConsoleSocket(t *testing.T) {
+	b := newBundle(t, `stty size; tty; stat -c %u:%g $(tty); read line; echo "got $line"; sleep 1000`)
+	b.spec.Process.Terminal = true
+	b.spec.Process.ConsoleSize = &specs.Box{Height: 55, Width: 77}
+	b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
+	path := filepath.Join(t.TempDir(), "console")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	must(t, err)
+	defer listener.Close()
+	b.write()
+	b.ok("create", "--console-socket", path, b.id)
+	master := receive(t, listener)
+	term := &terminal{master: master}
+	b.ok("start", b.id)
+	term.expect(t, "55 77")
+	term.expect(t, "1000:")
+	term.send(t, "hello\n")
+	term.expect(t, "got hello")
+
+	b.ok("exec", "--detach", "--tty", "--console-socket", path, b.id, "sh", "-c", "tty; read line; echo again $line; sleep 100")
+	second := &terminal{master: receive(t, listener)}
+	second.send(t, "hello\n")
+	second.expect(t, "again hello")
+}
+
+// What a container prints arrives, however much it is, and rt holds none of it.
+func TestFlood(t *testing.T) {
+	const bytes = 1 << 30
+	b := newBundle(t, "dd if=/dev/zero bs=1M count=1024 2>/dev/null")
+	b.write()
+	cmd := b.command("run", b.id)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	n, err := io.Copy(io.Discard, bufio.NewReaderSize(out, 1<<20))
+	must(t, err)
+	must(t, cmd.Wait())
+	if n != bytes {
+		t.Errorf("%d bytes of %d", n, bytes)
+	}
+	// Its peak, in KiB: what it is without any output.
+	if peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; peak > 64<<10 {
+		t.Errorf("rt held up to %d KiB", peak)
+	}
+}
+
+func TestTerminalIsRestoredAfterAnError(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Process.Terminal = true
+	b.spec.Process.Args = []string{"/no/such"}
+	b.write()
+	term := newTerminal(t)
+	before := term.modes(t)
+	cmd := b.command("run", b.id)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	must(t, cmd.Start())
+	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("exit status %d", code)
+	}
+	// The message begins at the left again.
+	if out := term.expect(t, "no such file"); !strings.Contains(out, "/no/such") {
+		t.Errorf("%q", out)
+	}
+	if after := term.modes(t); after != before {
+		t.Errorf("the terminal's modes were %+v and are %+v", before, after)
+	}
+	b.noTrace()
+}
