@@ -40,6 +40,8 @@ type Cgroup struct {
 	Config
 	manager   cgroups.Manager
 	resources *cgroups.Resources
+	// owner is the uid that may divide the cgroup, or nil for rt's own.
+	owner *int
 	// existed is true when a directory was there before the container.
 	existed bool
 }
@@ -70,7 +72,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 		}
 	}
-	c, err := cfg.open(Resources(s))
+	c, err := cfg.open(Resources(s), owner(s))
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
@@ -104,17 +106,17 @@ func (cfg *Config) systemdPath(path, id string) error {
 }
 
 // Load returns the cgroup that was remembered.
-func Load(cfg Config) (*Cgroup, error) { return cfg.open(&cgroups.Resources{}) }
+func Load(cfg Config) (*Cgroup, error) { return cfg.open(&cgroups.Resources{}, nil) }
 
-func (cfg Config) open(r *cgroups.Resources) (*Cgroup, error) {
+func (cfg Config) open(r *cgroups.Resources, owner *int) (*Cgroup, error) {
 	m, err := manager.NewWithPaths(&cgroups.Cgroup{
 		Path: cfg.Path, Parent: cfg.Parent, Name: cfg.Name, ScopePrefix: cfg.Prefix,
-		Systemd: cfg.Systemd, Rootless: cfg.Rootless, Resources: r,
+		Systemd: cfg.Systemd, Rootless: cfg.Rootless, Resources: r, OwnerUID: owner,
 	}, cfg.Paths)
 	if err != nil {
 		return nil, err
 	}
-	return &Cgroup{Config: cfg, manager: m, resources: r}, nil
+	return &Cgroup{Config: cfg, manager: m, resources: r, owner: owner}, nil
 }
 
 // Unified is the container's directory when the machine has only cgroup v2.
@@ -137,7 +139,10 @@ func (c *Cgroup) Create() error {
 	if c.Unified() == "" {
 		return c.createAndLimitV1()
 	}
-	return c.createByLibrary()
+	if err := c.createByLibrary(); err != nil {
+		return err
+	}
+	return c.giveAway()
 }
 
 // createAndLimitV1 makes the directories with their device rules.

@@ -1,14 +1,18 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // cgroupFile reads a file of the container's cgroup: from v1's controller, or
@@ -147,6 +151,46 @@ func TestUnified(t *testing.T) {
 	wrong.spec.Linux.Resources.Unified = map[string]string{"no.such": "5"}
 	wrong.write()
 	wrong.fails([]string{"linux.resources", "no.such"}, "create", wrong.id)
+}
+
+// In v2 a container with a writable cgroup mount owns its cgroup, and no limit.
+func TestCgroupOwner(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 1000}}
+	b.spec.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 1000}}
+	for i := range b.spec.Mounts {
+		if m := &b.spec.Mounts[i]; m.Destination == "/sys/fs/cgroup" {
+			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "ro" })
+		}
+	}
+	must(t, filepath.WalkDir(b.path(""), func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, 100000, 100000))
+	}))
+	must(t, os.Chmod(b.dir, 0o755))
+	must(t, os.Chmod(filepath.Dir(b.dir), 0o755))
+	b.create()
+	owners := map[string]uint32{}
+	for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "cgroup.max.descendants", "cgroup.freeze"} {
+		var st unix.Stat_t
+		path := filepath.Join("/sys/fs/cgroup", b.spec.Linux.CgroupsPath, name)
+		if !cgroups.IsCgroup2UnifiedMode() {
+			if path = filepath.Join("/sys/fs/cgroup/pids", b.spec.Linux.CgroupsPath); name != "" {
+				continue
+			}
+		}
+		must(t, unix.Stat(path, &st))
+		owners[name] = st.Uid
+	}
+	want := map[string]uint32{"": 0}
+	if cgroups.IsCgroup2UnifiedMode() {
+		want = map[string]uint32{"": 100000, "cgroup.procs": 100000, "cgroup.subtree_control": 100000, "cgroup.threads": 100000,
+			"cgroup.max.descendants": 0, "cgroup.freeze": 0}
+	}
+	if !maps.Equal(owners, want) {
+		t.Errorf("owners %v, want %v", owners, want)
+	}
 }
 
 // aDisk is the number of some block device.
