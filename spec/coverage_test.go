@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -44,7 +45,45 @@ func jsonFields(t reflect.Type, prefix string) []string {
 	return list
 }
 
-// coverageRows reads the first column of the table.
+// testName finds what the last column names.
+var testName = regexp.MustCompile("`(?:(\\w+)\\.)?(Test\\w+)`")
+
+// checkProof fails the test when the file or the tests of a row do not exist.
+func checkProof(t *testing.T, row, files, tests string) {
+	t.Helper()
+	for _, file := range strings.Split(files, ", ") {
+		file = strings.Trim(file, " `")
+		if !strings.HasPrefix(file, "spec/") {
+			file = "libcontainer/" + file
+		}
+		if _, err := os.Stat(filepath.Join("..", file)); err != nil && strings.TrimSpace(files) != "ignored" {
+			t.Errorf("%s: %v", row, err)
+		}
+	}
+	names := testName.FindAllStringSubmatch(tests, -1)
+	if len(names) == 0 {
+		t.Errorf("%s: no test", row)
+	}
+	for _, n := range names {
+		directories := []string{filepath.Join("..", "tests", "integration")}
+		if n[1] != "" {
+			directories = []string{filepath.Join("..", n[1]), filepath.Join("..", "libcontainer", n[1])}
+		}
+		found := false
+		for _, directory := range directories {
+			files, _ := filepath.Glob(filepath.Join(directory, "*_test.go"))
+			for _, file := range files {
+				text, err := os.ReadFile(file)
+				found = found || err == nil && strings.Contains(string(text), "func "+n[2]+"(")
+			}
+		}
+		if !found {
+			t.Errorf("%s: there is no test %s", row, n[0])
+		}
+	}
+}
+
+// coverageRows reads the first column of the table of fields.
 func coverageRows(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "docs", "spec-coverage.md"))
@@ -54,6 +93,9 @@ func coverageRows(t *testing.T) []string {
 	var rows []string
 	for line := range strings.Lines(string(text)) {
 		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) == 6 && strings.Contains(cells[1], "md, ") {
+			checkProof(t, cells[1]+cells[2], cells[3], cells[4])
+		}
 		if len(cells) < 2 || !strings.HasPrefix(cells[1], " `") {
 			continue
 		}
@@ -61,7 +103,9 @@ func coverageRows(t *testing.T) []string {
 		rows = append(rows, field)
 		if len(cells) != 6 || slices.ContainsFunc(cells[1:5], func(c string) bool { return strings.TrimSpace(c) == "" }) {
 			t.Errorf("the row of %s has not got four filled columns", field)
+			continue
 		}
+		checkProof(t, field, cells[3], cells[4])
 	}
 	return rows
 }

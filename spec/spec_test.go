@@ -127,6 +127,28 @@ func TestMountOptionTables(t *testing.T) {
 	}
 }
 
+// config.md, "Linux mount options": every MUST and SHOULD.
+func TestEveryOptionOfTheSpecification(t *testing.T) {
+	const table = `async atime bind defaults dev diratime dirsync exec iversion lazytime loud noatime nodev nodiratime noexec
+		noiversion nolazytime norelatime nostrictatime nosuid nosymfollow private ratime rbind rdev rdiratime relatime remount
+		rexec rnoatime rnodiratime rnoexec rnorelatime rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared
+		rslave rstrictatime rsuid rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync unbindable idmap ridmap`
+	names := MountOptionNames()
+	for _, name := range strings.Fields(table) {
+		if !slices.Contains(names, name) {
+			t.Errorf("no option %s", name)
+		}
+	}
+}
+
+// config.md, "Extensibility".
+func TestUnknownMembersAreIgnored(t *testing.T) {
+	s, err := Parse([]byte(`{"x-future": {"a": [1, {}]}, "ociVersion": "1.3.0", "process": {"cwd": "/", "x-new": null, "args": ["a"]}}`))
+	if err != nil || s.Version != "1.3.0" || s.Process.Cwd != "/" || len(s.Process.Args) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, name := range []string{"bench/default.json", "testdata/docker/config.json"} {
 		data, err := os.ReadFile(filepath.Join("..", "tests", name))
