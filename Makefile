@@ -26,8 +26,20 @@ build:
 build-arm64:
 	GOARCH=arm64 $(BUILD) -o bin/rt-arm64 ./cmd/rt
 
-install: build
+install: build man
 	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 bin/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -D -m 644 bin/completion/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt
+	install -D -m 644 bin/completion/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rt
+	install -D -m 644 bin/completion/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rt.fish
+
+# Manual pages and the completion of shells, from the definitions of the commands.
+.PHONY: man
+man: build
+	mkdir -p bin/man bin/completion
+	$(GO) run -tags man -ldflags '$(LDFLAGS)' ./cmd/rt bin/man
+	for shell in bash zsh fish; do bin/rt completion $$shell > bin/completion/$$shell || exit 1; done
 
 clean:
 	rm -rf bin mybundle
@@ -44,7 +56,7 @@ demo: build
 
 lint:
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
-	$(GO) vet ./...
+	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt
 	cd tests/conformance && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
 	# A runtime reads deprecated fields, too.
@@ -82,6 +94,7 @@ faults-table: build
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
 
 docs-test: build
+	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
 
 conformance: build

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -73,9 +74,16 @@ func find(flags []flag, name string) *flag {
 	return nil
 }
 
+// completionFlag is how the completion of the shells asks urfave/cli what may
+// follow.
+const completionFlag = "--generate-shell-completion"
+
 // parse reads a command line without help: ok is false when it is not the
 // plain form, or wrong.
 func parse(argv []string) (c *command, in *input, ok bool) {
+	if len(argv) > 0 && argv[len(argv)-1] == completionFlag {
+		return nil, nil, false
+	}
 	in = &input{values: map[string]string{}, lists: map[string][]string{}}
 	rest, ok := in.take(globalFlags(), argv)
 	if !ok || len(rest) == 0 {
@@ -139,7 +147,7 @@ func (in *input) take(flags []flag, argv []string) (rest []string, ok bool) {
 func (c *command) cli() *cli.Command {
 	cmd := &cli.Command{
 		Name: c.name, Usage: c.usage, ArgsUsage: c.args, Flags: cliFlags(c.flags), OnUsageError: usageError,
-		DisableSliceFlagSeparator: true,
+		DisableSliceFlagSeparator: true, ShellComplete: c.complete,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			in := &input{command: c.name, values: map[string]string{}, lists: map[string][]string{}, args: cmd.Args().Slice()}
 			for _, f := range append(globalFlags(), c.flags...) {
@@ -162,6 +170,19 @@ func (c *command) cli() *cli.Command {
 		cmd.StopOnNthArg = &one
 	}
 	return cmd
+}
+
+// complete prints what may follow: the ids of containers, where one is wanted,
+// and flags.
+func (c *command) complete(ctx context.Context, cmd *cli.Command) {
+	last := os.Args[max(0, len(os.Args)-2)]
+	if strings.HasPrefix(c.args, "<container-id") && cmd.NArg() == 0 && !strings.HasPrefix(last, "-") {
+		entries, _ := os.ReadDir(cmd.String("root"))
+		for _, e := range entries {
+			fmt.Fprintln(cmd.Root().Writer, e.Name())
+		}
+	}
+	cli.DefaultCompleteWithFlags(ctx, cmd)
 }
 
 func cliFlags(flags []flag) []cli.Flag {

@@ -88,24 +88,28 @@ func globalFlags() []flag {
 	}
 }
 
+const (
+	summary     = "run OCI containers"
+	description = `rt makes containers from bundles: directories with a config.json and a root
+file system, as the OCI runtime specification describes them.`
+)
+
 // app is rt in urfave/cli's terms: what parse does not read.
 func app() *cli.Command {
 	cli.VersionPrinter = printVersion
 	root := &cli.Command{
-		Name:    "rt",
-		Usage:   "run OCI containers",
-		Version: version,
-		Description: `rt makes containers from bundles: directories with a config.json and a root
-file system, as the OCI runtime specification describes them.
-
-To run a container from the bundle in ./mybundle:
-
-    rt run mybundle`,
+		Name:            "rt",
+		Usage:           summary,
+		Version:         version,
+		Description:     description + "\n\nTo run a container from the bundle in ./mybundle:\n\n    rt run mybundle",
 		Flags:           cliFlags(globalFlags()),
 		Action:          noCommand,
 		HideHelpCommand: true,
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
 		OnUsageError:    usageError,
+
+		EnableShellCompletion:           true,
+		ConfigureShellCompletionCommand: func(c *cli.Command) { c.Hidden = false },
 	}
 	for _, c := range commands() {
 		root.Commands = append(root.Commands, c.cli())

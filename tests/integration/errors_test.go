@@ -145,6 +145,30 @@ func TestFeatures(t *testing.T) {
 	}
 }
 
+// What the completion of the shells asks for.
+func TestCompletion(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"sta"}, "state"},
+		{[]string{"state"}, b.id},
+		{[]string{"exec"}, b.id},
+		{[]string{"kill", "-"}, "--all"},
+	} {
+		if out := b.ok(append(c.args, "--generate-shell-completion")...); !strings.Contains(out, c.want) {
+			t.Errorf("%q: %s", c.args, out)
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if out := b.ok("completion", shell); !strings.Contains(out, "rt") {
+			t.Errorf("%s: %s", shell, out)
+		}
+	}
+}
+
 func TestExplain(t *testing.T) {
 	b := newBundle(t, "true")
 	b.write()
