@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +41,9 @@ type Options struct {
 
 	// PidFile receives the pid of the container's first process.
 	PidFile string
+	// PIDFD receives a pidfd of the container's first process, pidfd_open(2). It
+	// must take the file over. It may be nil.
+	PIDFD func(pidfd *os.File) error
 	// NoPivot, NoNewKeyring: as the flags of `rt create`.
 	NoPivot, NoNewKeyring bool
 	// SystemdCgroup lets systemd manage the container's cgroup.
@@ -475,10 +477,8 @@ func (b *creation) created() error {
 	if err := b.writeHookState(); err != nil {
 		return err
 	}
-	if b.o.PidFile != "" {
-		if err := writeFile(b.o.PidFile, strconv.Itoa(b.proc.Pid)); err != nil {
-			return fmt.Errorf("--pid-file: %w", err)
-		}
+	if err := announce(b.proc, b.o.PidFile, b.o.PIDFD); err != nil {
+		return err
 	}
 	b.ready = true
 	if b.gate {

@@ -35,6 +35,9 @@ type ExecOptions struct {
 
 	// PidFile receives the pid of the process.
 	PidFile string
+	// PIDFD receives a pidfd of the process, pidfd_open(2). It must take the
+	// file over. It may be nil.
+	PIDFD func(pidfd *os.File) error
 	// Cgroup is where below the container's cgroup the process belongs: by
 	// controller, or "" for all that are not named (cgroup v2: only that).
 	Cgroup map[string]string
@@ -277,10 +280,8 @@ func (e *execution) created() error {
 	if err := adjustOOM(e.o.Process, e.proc.Pid); err != nil {
 		return err
 	}
-	if e.o.PidFile != "" {
-		if err := writeFile(e.o.PidFile, strconv.Itoa(e.proc.Pid)); err != nil {
-			return fmt.Errorf("--pid-file: %w", err)
-		}
+	if err := announce(e.proc, e.o.PidFile, e.o.PIDFD); err != nil {
+		return err
 	}
 	if e.o.Keep == nil {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -187,4 +188,21 @@ func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
 	uid, okUID := find(s.Linux.UIDMappings)
 	gid, okGID := find(s.Linux.GIDMappings)
 	return uid, gid, okUID && okGID
+}
+
+// announce tells the caller which process it is.
+func announce(p *launch.Process, pidFile string, pidfd func(*os.File) error) error {
+	if pidFile != "" {
+		if err := writeFile(pidFile, strconv.Itoa(p.Pid)); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+	}
+	if pidfd == nil {
+		return nil
+	}
+	fd, err := unix.FcntlInt(uintptr(p.PidFD), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return os.NewSyscallError("dup", err)
+	}
+	return pidfd(os.NewFile(uintptr(fd), "pidfd"))
 }

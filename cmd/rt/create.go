@@ -42,6 +42,7 @@ func creationFlags() []flag {
 		{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
 		{name: "console-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
 		{name: "pid-file", kind: stringFlag, usage: "write the pid of the container's process to `FILE`"},
+		{name: "pidfd-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives a pidfd of the container's process"},
 		{name: "no-pivot", usage: "enter the root file system with chroot, not pivot_root: for one on a ramdisk"},
 		{name: "no-new-keyring", usage: "leave the container in the caller's session keyring"},
 		{name: "preserve-fds", kind: intFlag, usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the container"},
@@ -64,6 +65,9 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 		o.Debug = func(step string) { logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step) }
 	}
 	if o.Preserve, err = preserved(in.Int("preserve-fds")); err != nil {
+		return nil, err
+	}
+	if o.PIDFD, err = socket(in, "pidfd-socket", "standard"); err != nil {
 		return nil, err
 	}
 	if o.Bundle == "" {

@@ -29,6 +29,7 @@ func execCommand() command {
 			{name: "process", alias: "p", kind: stringFlag, usage: "read the process from `FILE`, an object as process in config.json"},
 			{name: "detach", alias: "d", usage: "do not wait for the process"},
 			{name: "pid-file", kind: stringFlag, usage: "write the process's pid to `FILE`"},
+			{name: "pidfd-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives a pidfd of the process"},
 			{name: "process-label", kind: stringFlag, usage: "SELinux `LABEL` of the process"},
 			{name: "apparmor", kind: stringFlag, usage: "AppArmor `PROFILE` of the process"},
 			{name: "no-new-privs", usage: "forbid the process new privileges"},
@@ -110,6 +111,9 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 	}
 	if o.Cgroup, err = libcontainer.SubCgroups(in.List("cgroup")); err != nil {
 		return nil, fmt.Errorf("--cgroup: %w", err)
+	}
+	if o.PIDFD, err = socket(in, "pidfd-socket", "setns"); err != nil {
+		return nil, err
 	}
 	o.Terminal, err = consoleSocket(in)
 	return o, err

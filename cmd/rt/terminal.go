@@ -13,21 +13,26 @@ import (
 // consoleSocket returns what hands a terminal to the listener of
 // --console-socket, or nil without one.
 func consoleSocket(in *input) (func(*os.File) error, error) {
-	path := in.String("console-socket")
+	return socket(in, "console-socket", "/dev/ptmx")
+}
+
+// socket returns what hands a file to the listener of a flag, or nil without
+// one. The name is for the receiver's information only.
+func socket(in *input, flag, name string) (func(*os.File) error, error) {
+	path := in.String(flag)
 	if path == "" {
 		return nil, nil
 	}
 	conn, err := net.Dial("unix", path)
 	if err != nil {
-		return nil, fmt.Errorf("--console-socket: %w", err)
+		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}
-	return func(master *os.File) error {
+	return func(f *os.File) error {
 		defer conn.Close()
-		defer master.Close()
-		// The name is for the receiver's information only.
-		_, _, err := conn.(*net.UnixConn).WriteMsgUnix([]byte("/dev/ptmx"), unix.UnixRights(int(master.Fd())), nil)
+		defer f.Close()
+		_, _, err := conn.(*net.UnixConn).WriteMsgUnix([]byte(name), unix.UnixRights(int(f.Fd())), nil)
 		if err != nil {
-			return fmt.Errorf("--console-socket: %w", err)
+			return fmt.Errorf("--%s: %w", flag, err)
 		}
 		return nil
 	}, nil

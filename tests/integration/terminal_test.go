@@ -139,16 +139,17 @@ done`
 	}
 }
 
-// receive takes the master that a runtime sends.
-func receive(t *testing.T, listener *net.UnixListener) *os.File {
+// receive takes the file that a runtime sends, with its name.
+func receive(t *testing.T, listener *net.UnixListener, name string) *os.File {
 	t.Helper()
 	must(t, listener.SetDeadline(time.Now().Add(20*time.Second)))
 	conn, err := listener.AcceptUnix()
 	must(t, err)
 	defer conn.Close()
 	data, control := make([]byte, 256), make([]byte, unix.CmsgSpace(4))
-	_, n, _, _, err := conn.ReadMsgUnix(data, control)
+	size, n, _, _, err := conn.ReadMsgUnix(data, control)
 	must(t, err)
+	want(t, "name", string(data[:size]), name)
 	messages, err := unix.ParseSocketControlMessage(control[:n])
 	must(t, err)
 	if len(messages) != 1 {
@@ -174,7 +175,7 @@ func TestConsoleSocket(t *testing.T) {
 	defer listener.Close()
 	b.write()
 	b.ok("create", "--console-socket", path, b.id)
-	master := receive(t, listener)
+	master := receive(t, listener, "/dev/ptmx")
 	term := &terminal{master: master}
 	b.ok("start", b.id)
 	term.expect(t, "55 77")
@@ -183,9 +184,31 @@ func TestConsoleSocket(t *testing.T) {
 	term.expect(t, "got hello")
 
 	b.ok("exec", "--detach", "--tty", "--console-socket", path, b.id, "sh", "-c", "tty; read line; echo again $line; sleep 100")
-	second := &terminal{master: receive(t, listener)}
+	second := &terminal{master: receive(t, listener, "/dev/ptmx")}
 	second.send(t, "hello\n")
 	second.expect(t, "again hello")
+}
+
+func TestPidfdSocket(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	path := filepath.Join(t.TempDir(), "pidfd")
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	must(t, err)
+	defer listener.Close()
+	pidOf := func(f *os.File) string {
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", f.Fd()))
+		must(t, err)
+		_, pid, _ := strings.Cut(string(info), "Pid:")
+		return strings.Fields(pid)[0]
+	}
+	b.write()
+	b.ok("create", "--pidfd-socket", path, b.id)
+	want(t, "pid", pidOf(receive(t, listener, "standard")), fmt.Sprint(b.state().Pid))
+	b.ok("start", b.id)
+	b.ok("exec", "--detach", "--pidfd-socket", path, "--pid-file", b.dir+"/pid", b.id, "sleep", "1000")
+	pid, err := os.ReadFile(b.dir + "/pid")
+	must(t, err)
+	want(t, "pid", pidOf(receive(t, listener, "setns")), string(pid))
 }
 
 // What a container prints arrives, however much it is, and rt holds none of it.
