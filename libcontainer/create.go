@@ -44,6 +44,10 @@ type Options struct {
 	// PIDFD receives a pidfd of the container's first process, pidfd_open(2). It
 	// must take the file over. It may be nil.
 	PIDFD func(pidfd *os.File) error
+	// Notify receives the path of the socket that the container's process finds
+	// as $NOTIFY_SOCKET, sd_notify(3), before the process starts. Nil means that
+	// there is none.
+	Notify func(path string) error
 	// NoPivot, NoNewKeyring: as the flags of `rt create`.
 	NoPivot, NoNewKeyring bool
 	// SystemdCgroup lets systemd manage the container's cgroup.
@@ -222,6 +226,9 @@ func (b *creation) reserve() error {
 // build does everything that leaves traces outside of the state directory. The
 // cgroup and the program are made at the same time.
 func (b *creation) build() error {
+	if err := b.addNotify(); err != nil {
+		return err
+	}
 	stdio, closeNull, err := stdio(b.o.Stdin, b.o.Stdout, b.o.Stderr)
 	if err != nil {
 		return err

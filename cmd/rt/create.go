@@ -24,6 +24,9 @@ func createCommand() command {
 			if err != nil {
 				return err
 			}
+			if newNotifier() != nil {
+				o.Notify = func(string) error { return nil } // rt start makes the socket
+			}
 			if o.Terminal, err = consoleSocket(in); err != nil {
 				return err
 			}

@@ -31,9 +31,24 @@ func startCommand() command {
 			if err != nil {
 				return err
 			}
-			return withContainer(in, id, (*libcontainer.Container).Start)
+			return withContainer(in, id, start)
 		},
 	}
+}
+
+func start(c *libcontainer.Container) error {
+	n := newNotifier()
+	path := c.NotifySocket()
+	if n == nil || path == "" {
+		return c.Start()
+	}
+	if err := n.bind(path); err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return n.awaitReady(c)
 }
 
 func killCommand() command {

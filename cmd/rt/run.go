@@ -42,6 +42,10 @@ func run(in *input) error {
 	}
 	defer f.tty.restore()
 	o.Terminal = f.terminal
+	n := newNotifier()
+	if n != nil {
+		o.Notify = n.bind
+	}
 	if !detach {
 		if o.Keep, err = keepOptions(in, o.ID); err != nil {
 			return err
@@ -54,9 +58,14 @@ func run(in *input) error {
 	defer c.Close()
 	if detach {
 		p.Close()
+		if n != nil {
+			return n.awaitReady(c)
+		}
 		return nil
 	}
-	if !f.tty.active() {
+	if n != nil {
+		go n.forward(0, nil)
+	} else if !f.tty.active() {
 		// A small program takes rt's place while the container runs. If it
 		// cannot, rt goes on.
 		f.forwardPending(p)

@@ -1,0 +1,145 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// notify is sd_notify(3).
+func notify(message string) error {
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET")})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte(strings.ReplaceAll(message, " ", "\n")))
+	return err
+}
+
+// manager is a service manager's side of sd_notify(3).
+type manager struct {
+	t    *testing.T
+	conn *net.UnixConn
+	path string
+}
+
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path})
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	return &manager{t, conn, path}
+}
+
+// next is the next message that is no barrier.
+func (m *manager) next() string {
+	m.t.Helper()
+	must(m.t, m.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	for {
+		message, err := m.read()
+		must(m.t, err)
+		if message != "BARRIER=1" {
+			return message
+		}
+	}
+}
+
+// read takes a message and lets a barrier through.
+func (m *manager) read() (string, error) {
+	data, control := make([]byte, 4096), make([]byte, unix.CmsgSpace(4))
+	n, size, _, _, err := m.conn.ReadMsgUnix(data, control)
+	if err != nil {
+		return "", err
+	}
+	if size == 0 {
+		return string(data[:n]), nil
+	}
+	messages, err := unix.ParseSocketControlMessage(control[:size])
+	if err != nil {
+		return "", err
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	return string(data[:n]), err
+}
+
+// newNotifyingBundle has this test as the program sd_notify.
+func newNotifyingBundle(t *testing.T, script string) *bundle {
+	t.Helper()
+	b := newBundle(t, script)
+	self, err := os.Executable()
+	must(t, err)
+	copyFile(t, self, b.path("bin/sd_notify"))
+	return b
+}
+
+func TestNotifySocket(t *testing.T) {
+	const script = `sd_notify 'STATUS=begins MAINPID=1'; sd_notify READY=1; exec sleep 1000`
+	for name, start := range map[string]func(*bundle){
+		"start": func(b *bundle) {
+			b.ok("create", b.id)
+			b.ok("start", b.id)
+		},
+		"run --detach": func(b *bundle) { b.ok("run", "--detach", b.id) },
+		"in a user namespace": func(b *bundle) {
+			b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+			b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 0, Size: 1000}}
+			b.spec.Linux.GIDMappings = b.spec.Linux.UIDMappings
+			b.write()
+			b.ok("run", "--detach", b.id)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newNotifyingBundle(t, script)
+			b.write()
+			m := newManager(t)
+			t.Setenv("NOTIFY_SOCKET", m.path)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				start(b)
+			}()
+			want(t, "first message", m.next(), "STATUS=begins") // and not who the main process is
+			second := m.next()
+			go func() { _, _ = m.read() }() // the last barrier
+			<-done
+			want(t, "second message", second, fmt.Sprintf("READY=1\nMAINPID=%d", b.state().Pid))
+		})
+	}
+}
+
+func TestNotifySocketInTheForeground(t *testing.T) {
+	b := newNotifyingBundle(t, `sd_notify READY=1; sleep 0.1; sd_notify STOPPING=1; exit 3`)
+	b.write()
+	m := newManager(t)
+	cmd := b.command("run", b.id)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.path)
+	must(t, cmd.Start())
+	want(t, "first message", m.next(), "READY=1")
+	want(t, "second message", m.next(), "STOPPING=1")
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 3 {
+		t.Errorf("exit status %d", code)
+	}
+	b.noTrace()
+}
+
+func TestNotifySocketOfAServiceThatFails(t *testing.T) {
+	b := newNotifyingBundle(t, "exit 1")
+	b.write()
+	m := newManager(t)
+	t.Setenv("NOTIFY_SOCKET", m.path)
+	b.ok("create", b.id)
+	b.fails([]string{"NOTIFY_SOCKET", "ended without being ready"}, "start", b.id)
+}
