@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/resctrl"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -50,9 +52,9 @@ func (c *Container) freeze(on bool, what string, allowed ...specs.ContainerState
 	return fmt.Errorf("container %q: %w: cannot %s a container that is %s", c.ID(), ErrWrongState, what, status)
 }
 
-// Update changes the limits of a container: change gets linux.resources as it
-// is, to be altered. If the new limits cannot be set, the old ones are.
-func (c *Container) Update(change func(*specs.LinuxResources) error) error {
+// Update changes the limits of a container: change gets the linux object of
+// its configuration as it is, to alter resources and intelRdt. If the new limits cannot be set, the old ones are.
+func (c *Container) Update(change func(*specs.Linux) error) error {
 	if err := c.dir.Lock(); err != nil {
 		return fmt.Errorf("container %q: %w", c.ID(), err)
 	}
@@ -71,8 +73,16 @@ func (c *Container) Update(change func(*specs.LinuxResources) error) error {
 		s.Linux.Resources = new(specs.LinuxResources)
 	}
 	before := cgroup.Resources(s)
-	if err := change(s.Linux.Resources); err != nil {
+	var schemata []string
+	if s.Linux.IntelRdt != nil {
+		schemata = resctrl.Schemata(s.Linux.IntelRdt)
+	}
+	hadRdt := s.Linux.IntelRdt != nil
+	if err := change(s.Linux); err != nil {
 		return err
+	}
+	if s.Linux.IntelRdt != nil && !hadRdt {
+		return errors.New("linux.intelRdt: the container was created without it: it has no class of service to change")
 	}
 	if err := spec.Validate(s); err != nil {
 		return err
@@ -87,6 +97,15 @@ func (c *Container) Update(change func(*specs.LinuxResources) error) error {
 	}
 	if err := cg.Update(cgroup.Resources(s)); err != nil {
 		return errors.Join(err, cg.Update(before))
+	}
+	if hadRdt && !slices.Equal(schemata, resctrl.Schemata(s.Linux.IntelRdt)) {
+		root, err := resctrl.Mountpoint()
+		if err == nil {
+			err = resctrl.Update(root, c.ID(), s.Linux.IntelRdt, schemata)
+		}
+		if err != nil {
+			return errors.Join(err, cg.Update(before))
+		}
 	}
 	return c.dir.ReplaceConfig(data)
 }

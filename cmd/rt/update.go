@@ -102,6 +102,9 @@ func updateCommand() command {
 	for _, l := range limits {
 		flags = append(flags, flag{name: l.flag, kind: stringFlag, usage: l.usage})
 	}
+	flags = append(flags,
+		flag{name: "l3-cache-schema", kind: stringFlag, usage: "`SCHEMA` of the Intel RDT class: L3 cache"},
+		flag{name: "mem-bw-schema", kind: stringFlag, usage: "`SCHEMA` of the Intel RDT class: memory bandwidth"})
 	return command{
 		name: "update", usage: "change the limits of a container", args: "<container-id>", flags: flags,
 		run: func(in *input) error {
@@ -119,20 +122,34 @@ func updateCommand() command {
 }
 
 // changes is what the command line wants to change.
-func changes(in *input) (func(*specs.LinuxResources) error, error) {
+func changes(in *input) (func(*specs.Linux) error, error) {
 	if name := in.String("resources"); name != "" {
 		return fromFile(name)
 	}
-	return func(r *specs.LinuxResources) error {
+	return func(l *specs.Linux) error {
 		given := false
-		for _, l := range limits {
-			value := in.String(l.flag)
+		for flag, to := range map[string]func(*specs.LinuxIntelRdt) *string{
+			"l3-cache-schema": func(r *specs.LinuxIntelRdt) *string { return &r.L3CacheSchema },
+			"mem-bw-schema":   func(r *specs.LinuxIntelRdt) *string { return &r.MemBwSchema },
+		} {
+			value := in.String(flag)
 			if value == "" {
 				continue
 			}
 			given = true
-			if err := l.set(r, value); err != nil {
-				return fmt.Errorf("--%s: %w", l.flag, err)
+			if l.IntelRdt == nil {
+				l.IntelRdt = new(specs.LinuxIntelRdt)
+			}
+			*to(l.IntelRdt) = value
+		}
+		for _, limit := range limits {
+			value := in.String(limit.flag)
+			if value == "" {
+				continue
+			}
+			given = true
+			if err := limit.set(l.Resources, value); err != nil {
+				return fmt.Errorf("--%s: %w", limit.flag, err)
 			}
 		}
 		if !given {
@@ -142,7 +159,7 @@ func changes(in *input) (func(*specs.LinuxResources) error, error) {
 	}, nil
 }
 
-func fromFile(name string) (func(*specs.LinuxResources) error, error) {
+func fromFile(name string) (func(*specs.Linux) error, error) {
 	var data []byte
 	var err error
 	if name == "-" {
@@ -153,8 +170,8 @@ func fromFile(name string) (func(*specs.LinuxResources) error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--resources: %w", err)
 	}
-	return func(r *specs.LinuxResources) error {
-		if err := json.Unmarshal(data, r); err != nil {
+	return func(l *specs.Linux) error {
+		if err := json.Unmarshal(data, l.Resources); err != nil {
 			return fmt.Errorf("--resources: %s: %w", name, err)
 		}
 		return nil

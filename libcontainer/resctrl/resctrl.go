@@ -63,16 +63,14 @@ func class(root, id string, r *specs.LinuxIntelRdt) string {
 // Apply makes the group and moves the process there.
 func Apply(root, id string, r *specs.LinuxIntelRdt, pid int) error {
 	dir := class(root, id, r)
-	lines := schemata(r)
+	lines := Schemata(r)
 	made, err := makeClass(dir, r, lines)
 	if err != nil {
 		return fmt.Errorf("linux.intelRdt.closID: %w", err)
 	}
 	if made || r.ClosID == "" || r.ClosID == "/" {
-		for _, line := range lines {
-			if err := write(filepath.Join(dir, "schemata"), line+"\n"); err != nil {
-				return fmt.Errorf("linux.intelRdt.schemata: write %q: %w", line, err)
-			}
+		if err := allow(dir, lines); err != nil {
+			return err
 		}
 	} else if err := compare(filepath.Join(dir, "schemata"), lines); err != nil {
 		return fmt.Errorf("linux.intelRdt.schemata: %w", err)
@@ -86,8 +84,28 @@ func Apply(root, id string, r *specs.LinuxIntelRdt, pid int) error {
 	return nil
 }
 
-// schemata are the lines to write, in the order of the specification.
-func schemata(r *specs.LinuxIntelRdt) []string {
+// Update changes what the container's class allows; before is what it goes back
+// to when that fails.
+func Update(root, id string, r *specs.LinuxIntelRdt, before []string) error {
+	dir := class(root, id, r)
+	if err := allow(dir, Schemata(r)); err != nil {
+		return errors.Join(err, allow(dir, before))
+	}
+	return nil
+}
+
+// allow writes the lines into a class.
+func allow(dir string, lines []string) error {
+	for _, line := range lines {
+		if err := write(filepath.Join(dir, "schemata"), line+"\n"); err != nil {
+			return fmt.Errorf("linux.intelRdt.schemata: write %q: %w", line, err)
+		}
+	}
+	return nil
+}
+
+// Schemata are the lines to write, in the order of the specification.
+func Schemata(r *specs.LinuxIntelRdt) []string {
 	var lines []string
 	for _, s := range []string{r.L3CacheSchema, r.MemBwSchema} {
 		if s != "" {

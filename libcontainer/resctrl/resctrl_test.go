@@ -90,7 +90,7 @@ func TestDefaultClass(t *testing.T) {
 }
 
 func TestOrderOfSchemata(t *testing.T) {
-	got := schemata(&specs.LinuxIntelRdt{L3CacheSchema: "L3:0=1", MemBwSchema: "MB:0=2", Schemata: []string{"L2:0=3"}})
+	got := Schemata(&specs.LinuxIntelRdt{L3CacheSchema: "L3:0=1", MemBwSchema: "MB:0=2", Schemata: []string{"L2:0=3"}})
 	if strings.Join(got, " ") != "L3:0=1 MB:0=2 L2:0=3" {
 		t.Error(got)
 	}
@@ -112,5 +112,19 @@ func TestMonitoringAndRemoval(t *testing.T) {
 	}
 	if err := g.Remove(); err != nil {
 		t.Errorf("the second removal: %v", err)
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	root := tree(t, "box")
+	r := &specs.LinuxIntelRdt{L3CacheSchema: "L3:0=3"}
+	if err := Update(root, "box", r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, filepath.Join(root, "box", "schemata")); !strings.Contains(got, "L3:0=3\n") {
+		t.Errorf("%q", got)
+	}
+	if err := Update(root, "none", r, []string{"L3:0=1"}); err == nil || !strings.Contains(err.Error(), "linux.intelRdt.schemata") {
+		t.Errorf("%v", err)
 	}
 }

@@ -167,5 +167,6 @@ func TestUpdate(t *testing.T) {
 		want(t, "shares", read("cpu", "cpu.shares", ""), "128")
 	}
 	b.fails([]string{"--memory", "lots"}, "update", "--memory", "lots", b.id)
+	b.fails([]string{"linux.intelRdt", "created without it"}, "update", "--l3-cache-schema", "L3:0=f", b.id)
 	b.fails([]string{"nothing to change"}, "update", b.id)
 }
