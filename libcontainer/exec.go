@@ -13,7 +13,6 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/program/image"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -189,16 +188,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range e.plan.Warnings {
-		if e.o.Warn != nil {
-			e.o.Warn(w)
-		}
-	}
-	im, err := image.Link(e.plan.Program)
-	if err != nil {
-		return err
-	}
-	exe, err := im.File()
+	exe, err := executable(e.plan, e.o.Warn)
 	if err != nil {
 		return err
 	}

@@ -177,17 +177,9 @@ func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
 	if s.Linux == nil {
 		return 0, 0, false
 	}
-	find := func(list []specs.LinuxIDMapping) (int, bool) {
-		for _, m := range list {
-			if m.ContainerID == 0 && m.Size > 0 {
-				return int(m.HostID), true
-			}
-		}
-		return 0, false
-	}
-	uid, okUID := find(s.Linux.UIDMappings)
-	gid, okGID := find(s.Linux.GIDMappings)
-	return uid, gid, okUID && okGID
+	u, okUID := spec.HostID(s.Linux.UIDMappings, 0)
+	g, okGID := spec.HostID(s.Linux.GIDMappings, 0)
+	return int(u), int(g), okUID && okGID
 }
 
 // announce tells the caller which process it is.

@@ -56,3 +56,14 @@ func meet(a, sizeA, b, sizeB uint32) bool {
 }
 
 func last(first, size uint32) uint64 { return uint64(first) + uint64(size) - 1 }
+
+// HostID is who an id of a user namespace is outside of it; ok is false when the
+// mappings do not have it: user_namespaces(7).
+func HostID(mappings []specs.LinuxIDMapping, id uint32) (host uint32, ok bool) {
+	for _, m := range mappings {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID), true
+		}
+	}
+	return 0, false
+}

@@ -90,10 +90,7 @@ func execute(in *input) error {
 		}
 		status := wait(p, f.signals, f.tty)
 		f.tty.restore()
-		if code := exitCode(status); code != 0 {
-			return exitStatus(code)
-		}
-		return nil
+		return exitError(status)
 	})
 }
 

@@ -46,7 +46,7 @@ func run(in *input) error {
 	if n != nil {
 		o.Notify = n.bind
 	}
-	if !detach {
+	if !detach && n == nil {
 		if o.Keep, err = keepOptions(in, o.ID); err != nil {
 			return err
 		}
@@ -78,10 +78,7 @@ func run(in *input) error {
 		}
 	}
 	f.tty.restore()
-	if code := exitCode(status); code != 0 {
-		return exitStatus(code)
-	}
-	return nil
+	return exitError(status)
 }
 
 // front is what stays with rt while it waits for a process: the caller's
@@ -176,11 +173,15 @@ func wait(p *libcontainer.Process, signals chan os.Signal, tty *foreground) unix
 	}
 }
 
-// exitCode is the status that shells give: 128 and the signal's number when a
-// signal ended the process.
-func exitCode(ws unix.WaitStatus) int {
+// exitError makes rt end like the process, as shells have it: 128 and the
+// signal's number when a signal ended it.
+func exitError(ws unix.WaitStatus) error {
+	code := ws.ExitStatus()
 	if ws.Signaled() {
-		return 128 + int(ws.Signal())
+		code = 128 + int(ws.Signal())
 	}
-	return ws.ExitStatus()
+	if code == 0 {
+		return nil
+	}
+	return exitStatus(code)
 }

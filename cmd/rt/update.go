@@ -17,44 +17,57 @@ import (
 // limit is a flag of update and the field that it sets.
 type limit struct {
 	flag, usage string
-	set         func(r *specs.LinuxResources, value string) error
+	set         func(l *specs.Linux, value string) error
 }
 
 var limits = []limit{
-	{"blkio-weight", "`WEIGHT` of block I/O, 10 to 1000", func(r *specs.LinuxResources, s string) error {
+	{"blkio-weight", "`WEIGHT` of block I/O, 10 to 1000", func(l *specs.Linux, s string) error {
+		r := l.Resources
 		if r.BlockIO == nil {
 			r.BlockIO = new(specs.LinuxBlockIO)
 		}
 		return number(s, &r.BlockIO.Weight)
 	}},
-	{"cpu-period", "CPU period in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Period) }},
-	{"cpu-quota", "CPU time in a period in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Quota) }},
-	{"cpu-burst", "CPU time that may be saved up, in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Burst) }},
-	{"cpu-share", "`SHARES` of CPU time, relative to others", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Shares) }},
-	{"cpu-rt-period", "period of realtime scheduling in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).RealtimePeriod) }},
-	{"cpu-rt-runtime", "realtime CPU time in a period in `MICROSECONDS`", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).RealtimeRuntime) }},
-	{"cpu-idle", "`1` to run only when nothing else does, 0 for not", func(r *specs.LinuxResources, s string) error { return number(s, &cpu(r).Idle) }},
-	{"cpuset-cpus", "`LIST` of CPUs", func(r *specs.LinuxResources, s string) error { cpu(r).Cpus = s; return nil }},
-	{"cpuset-mems", "`LIST` of memory nodes", func(r *specs.LinuxResources, s string) error { cpu(r).Mems = s; return nil }},
-	{"memory", "limit of memory in `BYTES` (or 64m, 1g), -1 for none", func(r *specs.LinuxResources, s string) error { return size(s, &memory(r).Limit) }},
-	{"memory-reservation", "soft limit of memory in `BYTES`", func(r *specs.LinuxResources, s string) error { return size(s, &memory(r).Reservation) }},
-	{"memory-swap", "limit of memory and swap in `BYTES`, -1 for none", func(r *specs.LinuxResources, s string) error { return size(s, &memory(r).Swap) }},
-	{"pids-limit", "limit of `PROCESSES` and threads, -1 for none", func(r *specs.LinuxResources, s string) error {
+	{"cpu-period", "CPU period in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Period) }},
+	{"cpu-quota", "CPU time in a period in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Quota) }},
+	{"cpu-burst", "CPU time that may be saved up, in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Burst) }},
+	{"cpu-share", "`SHARES` of CPU time, relative to others", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Shares) }},
+	{"cpu-rt-period", "period of realtime scheduling in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).RealtimePeriod) }},
+	{"cpu-rt-runtime", "realtime CPU time in a period in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).RealtimeRuntime) }},
+	{"cpu-idle", "`1` to run only when nothing else does, 0 for not", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Idle) }},
+	{"cpuset-cpus", "`LIST` of CPUs", func(l *specs.Linux, s string) error { cpu(l).Cpus = s; return nil }},
+	{"cpuset-mems", "`LIST` of memory nodes", func(l *specs.Linux, s string) error { cpu(l).Mems = s; return nil }},
+	{"memory", "limit of memory in `BYTES` (or 64m, 1g), -1 for none", func(l *specs.Linux, s string) error { return size(s, &memory(l).Limit) }},
+	{"memory-reservation", "soft limit of memory in `BYTES`", func(l *specs.Linux, s string) error { return size(s, &memory(l).Reservation) }},
+	{"memory-swap", "limit of memory and swap in `BYTES`, -1 for none", func(l *specs.Linux, s string) error { return size(s, &memory(l).Swap) }},
+	{"pids-limit", "limit of `PROCESSES` and threads, -1 for none", func(l *specs.Linux, s string) error {
+		r := l.Resources
 		if r.Pids == nil {
 			r.Pids = new(specs.LinuxPids)
 		}
 		return number(s, &r.Pids.Limit)
 	}},
+	{"l3-cache-schema", "`SCHEMA` of the Intel RDT class: L3 cache", func(l *specs.Linux, s string) error { rdt(l).L3CacheSchema = s; return nil }},
+	{"mem-bw-schema", "`SCHEMA` of the Intel RDT class: memory bandwidth", func(l *specs.Linux, s string) error { rdt(l).MemBwSchema = s; return nil }},
 }
 
-func cpu(r *specs.LinuxResources) *specs.LinuxCPU {
+func rdt(l *specs.Linux) *specs.LinuxIntelRdt {
+	if l.IntelRdt == nil {
+		l.IntelRdt = new(specs.LinuxIntelRdt)
+	}
+	return l.IntelRdt
+}
+
+func cpu(l *specs.Linux) *specs.LinuxCPU {
+	r := l.Resources
 	if r.CPU == nil {
 		r.CPU = new(specs.LinuxCPU)
 	}
 	return r.CPU
 }
 
-func memory(r *specs.LinuxResources) *specs.LinuxMemory {
+func memory(l *specs.Linux) *specs.LinuxMemory {
+	r := l.Resources
 	if r.Memory == nil {
 		r.Memory = new(specs.LinuxMemory)
 	}
@@ -102,9 +115,6 @@ func updateCommand() command {
 	for _, l := range limits {
 		flags = append(flags, flag{name: l.flag, kind: stringFlag, usage: l.usage})
 	}
-	flags = append(flags,
-		flag{name: "l3-cache-schema", kind: stringFlag, usage: "`SCHEMA` of the Intel RDT class: L3 cache"},
-		flag{name: "mem-bw-schema", kind: stringFlag, usage: "`SCHEMA` of the Intel RDT class: memory bandwidth"})
 	return command{
 		name: "update", usage: "change the limits of a container", args: "<container-id>", flags: flags,
 		run: func(in *input) error {
@@ -128,27 +138,13 @@ func changes(in *input) (func(*specs.Linux) error, error) {
 	}
 	return func(l *specs.Linux) error {
 		given := false
-		for flag, to := range map[string]func(*specs.LinuxIntelRdt) *string{
-			"l3-cache-schema": func(r *specs.LinuxIntelRdt) *string { return &r.L3CacheSchema },
-			"mem-bw-schema":   func(r *specs.LinuxIntelRdt) *string { return &r.MemBwSchema },
-		} {
-			value := in.String(flag)
-			if value == "" {
-				continue
-			}
-			given = true
-			if l.IntelRdt == nil {
-				l.IntelRdt = new(specs.LinuxIntelRdt)
-			}
-			*to(l.IntelRdt) = value
-		}
 		for _, limit := range limits {
 			value := in.String(limit.flag)
 			if value == "" {
 				continue
 			}
 			given = true
-			if err := limit.set(l.Resources, value); err != nil {
+			if err := limit.set(l, value); err != nil {
 				return fmt.Errorf("--%s: %w", limit.flag, err)
 			}
 		}

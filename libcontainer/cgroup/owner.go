@@ -24,14 +24,10 @@ func owner(s *specs.Spec) *int {
 	if ns := spec.FindNamespace(s, specs.UserNamespace); ns != nil && ns.Path != "" {
 		return nil // whose maps are not known here
 	} else if ns != nil {
-		i := slices.IndexFunc(s.Linux.UIDMappings, func(m specs.LinuxIDMapping) bool {
-			return uid >= m.ContainerID && uid-m.ContainerID < m.Size
-		})
-		if i < 0 {
+		var mapped bool
+		if uid, mapped = spec.HostID(s.Linux.UIDMappings, uid); !mapped {
 			return nil
 		}
-		m := s.Linux.UIDMappings[i]
-		uid = m.HostID + uid - m.ContainerID
 	}
 	id := int(uid)
 	return &id

@@ -1,0 +1,215 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/netdev"
+	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"github.com/rtcontainers/rt/libcontainer/resctrl"
+	"github.com/rtcontainers/rt/libcontainer/state"
+	"golang.org/x/sys/unix"
+)
+
+// enterCgroup moves the program to its cgroup, where it could not be born.
+func (b *creation) enterCgroup() error {
+	if err := b.place.Move(b.proc.Pid); err != nil {
+		return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
+	}
+	return b.cgroup.Limit()
+}
+
+// adopt goes on with a child of the program.
+func (b *creation) adopt(pid int) error {
+	if b.keeper != nil { // it waits for the other one
+		b.keeper.Close()
+		b.keeper = nil
+	}
+	return b.proc.Adopt(pid)
+}
+
+// converse serves the program's requests until the container is created, or
+// is running when there is no gate.
+func (b *creation) converse() error {
+	watch := &hookWatch{hooks: b.spec.Hooks, output: b.hookOutput}
+	for {
+		m, err := b.proc.Receive()
+		if err != nil && b.ready {
+			// The socket closes when the user's program is executed.
+			b.done("executed the container's process")
+			return b.started()
+		}
+		if err != nil {
+			return died(b.proc)
+		}
+		switch m.Words[0] {
+		case compile.RequestCgroup:
+			err = b.enterCgroup()
+		case compile.RequestMaps:
+			err = b.writeMaps()
+		case compile.RequestChild:
+			err = b.adopt(int(m.Words[1]))
+		case compile.RequestTerminal:
+			err = takeTerminal(m.File, b.spec.Process, b.o.Terminal)
+		case compile.RequestPath:
+			err = b.makePath(m)
+		case compile.RequestCopyFrom, compile.RequestCopyTo:
+			err = b.copyUp(m, m.Words[0] == compile.RequestCopyTo)
+		case compile.RequestNetDevices:
+			err = b.moveNetDevices(m)
+		case compile.RequestListener:
+			err = b.container().handListener(m, b.proc.PidFD, b.proc.Pid)
+		case compile.RequestHooks:
+			err = b.runHooks()
+		case compile.RequestHook, compile.RequestHookDone:
+			b.hooksBegan = true
+			if err = b.writeHookState(); err == nil {
+				err = watch.handle(m)
+			}
+		case compile.RequestReady:
+			if err = b.created(); err != nil || b.gate {
+				return err
+			}
+		case compile.RequestFailure:
+			return failure(b.plan, m)
+		default:
+			err = fmt.Errorf("unknown request %d from the init program", m.Words[0])
+		}
+		if err == nil {
+			err = b.proc.Reply()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// started runs the hooks that follow the start.
+func (b *creation) started() error {
+	if b.spec.Hooks == nil {
+		return nil
+	}
+	return b.container().poststart(b.spec.Hooks.Poststart)
+}
+
+// failure puts a failed call into words.
+func failure(plan *compile.Plan, m *launch.Message) error {
+	return plan.Program.Failure(image.Index(m.Words[1]), unix.Errno(m.Words[2]), kernelLog(m.Text))
+}
+
+// kernelLog is a message of a file system context: fsopen(2) puts a letter for
+// its kind before it and ends it with a new line.
+func kernelLog(b []byte) string {
+	s := strings.TrimSpace(unix.ByteSliceToString(b))
+	if len(s) > 2 && s[1] == ' ' {
+		s = s[2:]
+	}
+	return s
+}
+
+// died says how the program ended without a word.
+func died(p *launch.Process) error {
+	ws := p.Kill()
+	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
+		return errors.New("the init program was killed while it set the container up: is linux.resources.memory.limit too low?")
+	}
+	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
+}
+
+// created completes the state. With a gate the program is left to it.
+func (b *creation) created() error {
+	b.done("the program made the container")
+	if err := b.adjustOOM(); err != nil {
+		return err
+	}
+	if err := b.enterResctrl(); err != nil {
+		return err
+	}
+	if err := b.saveState(); err != nil {
+		return err
+	}
+	if err := b.writeHookState(); err != nil {
+		return err
+	}
+	if err := announce(b.proc, b.o.PidFile, b.o.PIDFD); err != nil {
+		return err
+	}
+	b.ready = true
+	if b.gate {
+		return b.proc.Reply()
+	}
+	return nil
+}
+
+// saveState remembers the container's process: from now on it is created.
+func (b *creation) saveState() error {
+	if b.state.Pid == b.proc.Pid {
+		return nil
+	}
+	stat, err := readStat(b.proc.Pid)
+	if err != nil {
+		return err
+	}
+	b.state.Pid, b.state.StartTime = b.proc.Pid, stat.start
+	if b.gate {
+		b.state.Steps = steps(b.plan)
+	}
+	return b.dir.Save(b.state)
+}
+
+// steps describes what still runs at the start, for the errors of `rt start`.
+func steps(plan *compile.Plan) []state.Step {
+	var list []state.Step
+	for i := plan.Ready; i < len(plan.Program.Instructions); i++ {
+		if ins := &plan.Program.Instructions[i]; ins.Op == program.OpSyscall {
+			list = append(list, state.Step{Index: i, Call: ins.Call.String(), Source: ins.Source, Purpose: ins.Purpose})
+		}
+	}
+	return list
+}
+
+func (b *creation) moveNetDevices(m *launch.Message) error {
+	if m.File == nil {
+		return errors.New("linux.netDevices: the init program sent no socket")
+	}
+	defer m.File.Close()
+	return netdev.Move(b.spec.Linux.NetDevices, b.proc.Pid, m.File)
+}
+
+// enterResctrl puts the program into its resctrl group.
+func (b *creation) enterResctrl() error {
+	if b.resctrl == "" {
+		return nil
+	}
+	return resctrl.Apply(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt, b.proc.Pid)
+}
+
+// adjustOOM: only root may lower the value, which a rootless container lives
+// without.
+func (b *creation) adjustOOM() error {
+	err := adjustOOM(b.spec.Process, b.proc.Pid)
+	if errors.Is(err, unix.EACCES) && b.o.Rootless {
+		return nil
+	}
+	return err
+}
+
+// takeTerminal hands the master of a terminal to who asked for it.
+func takeTerminal(master *os.File, p *specs.Process, take func(*os.File) error) error {
+	if master == nil {
+		return errors.New("process.terminal: the init program sent no terminal")
+	}
+	if box := p.ConsoleSize; box != nil {
+		size := unix.Winsize{Row: uint16(box.Height), Col: uint16(box.Width)}
+		if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
+			return fmt.Errorf("process.consoleSize: %w", err)
+		}
+	}
+	return take(master)
+}
