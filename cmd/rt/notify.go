@@ -19,6 +19,7 @@ import (
 type notifier struct {
 	host      string
 	container *net.UnixConn
+	done      chan struct{} // closed when forward has returned
 }
 
 // newNotifier returns nil when no service manager wants to be notified.
@@ -29,7 +30,7 @@ func newNotifier() *notifier {
 	}
 	// Hooks and the like are not the service.
 	os.Unsetenv("NOTIFY_SOCKET")
-	return &notifier{host: host}
+	return &notifier{host: host, done: make(chan struct{})}
 }
 
 // bind makes the container's socket.
@@ -44,13 +45,14 @@ func (n *notifier) bind(path string) (err error) {
 // MAINPID and FDSTORE, would let a container speak for the host.
 var passedOn = []string{"READY", "STATUS", "RELOADING", "STOPPING", "ERRNO", "WATCHDOG", "EXTEND_TIMEOUT_USEC", "MONOTONIC_USEC"}
 
-// forward passes messages on until the socket is closed. mainPID is who the
+// forward passes messages on until finish is called. mainPID is who the
 // service manager shall look after from then on, or 0 for rt itself. ready is
 // closed when the service is.
 func (n *notifier) forward(mainPID int, ready chan<- struct{}) {
+	defer close(n.done)
 	buffer := make([]byte, 4096)
 	for {
-		size, err := n.container.Read(buffer)
+		size, err := n.read(buffer)
 		if err != nil {
 			return
 		}
@@ -75,6 +77,30 @@ func (n *notifier) forward(mainPID int, ready chan<- struct{}) {
 			ready = nil
 		}
 	}
+}
+
+// read returns an error when finish was called and the queue is empty.
+func (n *notifier) read(buffer []byte) (int, error) {
+	size, err := n.container.Read(buffer)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return size, err
+	}
+	conn, err := n.container.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if e := conn.Control(func(fd uintptr) { size, err = unix.Read(int(fd), buffer) }); e != nil {
+		return 0, e
+	}
+	return size, err
+}
+
+// finish ends forward when it has passed on what the container's process had
+// sent before it ended.
+func (n *notifier) finish() {
+	_ = n.container.SetReadDeadline(time.Now())
+	<-n.done
+	n.container.Close()
 }
 
 // send waits until the service manager has read the message: it looks at who
@@ -107,13 +133,20 @@ func (n *notifier) send(message []byte) error {
 func (n *notifier) awaitReady(c *libcontainer.Container) error {
 	ready := make(chan struct{})
 	go n.forward(c.State().Pid, ready)
-	defer n.container.Close()
 	for {
 		select {
 		case <-ready:
+			n.finish()
 			return nil
 		case <-time.After(100 * time.Millisecond):
-			if c.Status() == specs.StateStopped {
+			if c.Status() != specs.StateStopped {
+				continue
+			}
+			n.finish()
+			select {
+			case <-ready:
+				return nil
+			default:
 				return errors.New("NOTIFY_SOCKET: the container has ended without being ready")
 			}
 		}

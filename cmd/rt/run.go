@@ -72,6 +72,9 @@ func run(in *input) error {
 		logrus.Debug("no small program takes the place of rt: ", c.Keep(p))
 	}
 	status := wait(p, f.signals, f.tty)
+	if n != nil {
+		n.finish()
+	}
 	if !in.Bool("keep") {
 		if err := c.Delete(true, o.Warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 			return err

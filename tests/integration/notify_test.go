@@ -127,12 +127,30 @@ func TestNotifySocketInTheForeground(t *testing.T) {
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.path)
 	must(t, cmd.Start())
 	want(t, "first message", m.next(), "READY=1")
-	want(t, "second message", m.next(), "STOPPING=1")
+	want(t, "second message", m.next(), "STOPPING=1") // sent as its last act
+	go func() { _, _ = m.read() }()                   // the last barrier
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 3 {
 		t.Errorf("exit status %d", code)
 	}
 	b.noTrace()
+}
+
+// A service that was ready, however soon it ended.
+func TestNotifySocketOfAShortService(t *testing.T) {
+	b := newNotifyingBundle(t, "sd_notify READY=1")
+	b.write()
+	m := newManager(t)
+	t.Setenv("NOTIFY_SOCKET", m.path)
+	b.ok("create", b.id)
+	go func() {
+		for {
+			if _, err := m.read(); err != nil {
+				return
+			}
+		}
+	}()
+	b.ok("start", b.id)
 }
 
 func TestNotifySocketOfAServiceThatFails(t *testing.T) {

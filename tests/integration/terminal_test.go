@@ -20,6 +20,7 @@ import (
 // emulator does.
 type terminal struct {
 	master, slave *os.File
+	unread        string // came with a text that was expected, after it
 }
 
 func newTerminal(t *testing.T) *terminal {
@@ -33,7 +34,7 @@ func newTerminal(t *testing.T) *terminal {
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	must(t, err)
 	t.Cleanup(func() { master.Close(); slave.Close() })
-	return &terminal{master, slave}
+	return &terminal{master: master, slave: slave}
 }
 
 func (term *terminal) resize(t *testing.T, rows, cols uint16) {
@@ -53,20 +54,22 @@ func (term *terminal) modes(t *testing.T) unix.Termios {
 	return *modes
 }
 
-// expect reads until the text has come.
+// expect reads until the text has come; what came behind it is for the next.
 func (term *terminal) expect(t *testing.T, text string) string {
 	t.Helper()
 	must(t, term.master.SetReadDeadline(time.Now().Add(20*time.Second)))
-	var got strings.Builder
 	buffer := make([]byte, 4096)
-	for !strings.Contains(got.String(), text) {
+	for {
+		if before, after, found := strings.Cut(term.unread, text); found {
+			term.unread = after
+			return before + text
+		}
 		n, err := term.master.Read(buffer)
 		if err != nil {
-			t.Fatalf("no %q on the terminal but %q: %v", text, got.String(), err)
+			t.Fatalf("no %q on the terminal but %q: %v", text, term.unread, err)
 		}
-		got.Write(buffer[:n])
+		term.unread += string(buffer[:n])
 	}
-	return got.String()
 }
 
 func (term *terminal) send(t *testing.T, text string) {
