@@ -223,6 +223,9 @@ type compiler struct {
 	filter    *seccomp.Filter
 	// late sets the capabilities after the filter is loaded, if it is not nil.
 	late func()
+	// executable holds the path of the program to execute once it is located.
+	executable program.Reg
+	located    bool
 	// profile and label are the opened files of labels.
 	profile, label program.Reg
 }
@@ -238,6 +241,9 @@ func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 	c.namespaces()
 	c.rootfs()
 	c.credentials()
+	if opt.Gate {
+		c.locate()
+	}
 	c.ready()
 	c.containerHooks("hooks.startContainer", StartContainer, c.hooks().StartContainer)
 	return c.finish()

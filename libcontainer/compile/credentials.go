@@ -2,6 +2,7 @@ package compile
 
 import (
 	"fmt"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/program"
@@ -83,6 +84,7 @@ func (c *compiler) capSets() (s capSets, ok bool) {
 	if caps == nil {
 		return s, false
 	}
+	var low []string
 	for _, set := range []struct {
 		name string
 		list []string
@@ -106,11 +108,14 @@ func (c *compiler) capSets() (s capSets, ok bool) {
 			}
 			if set.name == "ambient" && s.permitted&s.inheritable&(1<<n) == 0 {
 				// capabilities(7): the kernel would refuse to raise it.
-				c.warn("process.capabilities.ambient[%d]: %s is not in both permitted and inheritable and cannot be ambient, ignored", i, name)
+				low = append(low, name)
 				continue
 			}
 			*set.mask |= 1 << n
 		}
+	}
+	if low != nil {
+		c.warn("process.capabilities.ambient: not in both permitted and inheritable, ignored: %s", strings.Join(low, ", "))
 	}
 	return s, true
 }

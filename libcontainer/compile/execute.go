@@ -25,39 +25,44 @@ func (c *compiler) execute() {
 		env = append(env[:len(env):len(env)], "HOME="+c.host.Home)
 	}
 	argv, envp := program.At(c.Strings("argv", p.Args)), program.At(c.Strings("envp", env))
-	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
-	switch {
-	case c.filter == nil && strings.Contains(name, "/"):
-		c.setLabels()
-		c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
-		c.Do(program.Execve, c.Str(name), argv, envp)
-	case c.filter == nil:
-		c.setLabels()
-		c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
-		c.search(name, env, argv, envp)
-	default:
-		c.executeFiltered(name, env, argv, envp)
-	}
-}
-
-// executeFiltered looks for the program first: behind the filter rt may not be
-// able to say what is wrong.
-func (c *compiler) executeFiltered(name string, env []string, argv, envp program.Arg) {
-	file := c.Reg()
-	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
-	if strings.Contains(name, "/") {
-		c.Do(program.Faccessat2, program.AtFdcwd, c.Str(name), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
-		c.Move(file, c.Str(name))
-	} else {
-		c.find(name, env, file)
+	if c.filter != nil {
+		// Behind the filter rt may not be able to say what is wrong.
+		c.locate()
 	}
 	c.setLabels()
-	c.loadFilter()
+	if c.filter != nil {
+		c.loadFilter()
+	}
 	if c.late != nil {
 		c.late()
 	}
 	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
-	c.Do(program.Execve, program.R(file), argv, envp)
+	switch {
+	case c.located:
+		c.Do(program.Execve, program.R(c.executable), argv, envp)
+	case strings.Contains(name, "/"):
+		c.Do(program.Execve, c.Str(name), argv, envp)
+	default:
+		c.search(name, env, argv, envp)
+	}
+}
+
+// locate looks for the program to execute. Who creates a container hears then
+// that there is none, not when it is started.
+func (c *compiler) locate() {
+	p := c.spec.Process
+	if c.located || p == nil {
+		return
+	}
+	c.located, c.executable = true, c.Reg()
+	name := p.Args[0]
+	c.Source("process.args[0]", fmt.Sprintf("exec %q", name))
+	if strings.Contains(name, "/") {
+		c.Do(program.Faccessat2, program.AtFdcwd, c.Str(name), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS))
+		c.Move(c.executable, c.Str(name))
+		return
+	}
+	c.find(name, p.Env, c.executable)
 }
 
 // find looks a program up in the directories of PATH: the first that can be

@@ -181,12 +181,9 @@ func TestStartReportsAFailedExecve(t *testing.T) {
 	must(t, os.WriteFile(b.path("garbage"), []byte("garbage"), 0o755))
 	must(t, os.WriteFile(b.path("script"), []byte("#!/no/such/interpreter\n"), 0o755))
 	for program, words := range map[string][]string{
-		"/no/such":     {"process.args[0]", `"/no/such"`, "no such file"},
-		"no-such-name": {"process.args[0]", "no-such-name", "not found in $PATH"},
-		"/plain":       {"process.args[0]", "permission denied"},
-		"/garbage":     {"process.args[0]", "exec format error"},
-		"/script":      {"process.args[0]", "no such file"},
-		"/bin":         {"process.args[0]", "permission denied"},
+		"/garbage": {"process.args[0]", "exec format error"},
+		"/script":  {"process.args[0]", "no such file"},
+		"/bin":     {"process.args[0]", "permission denied"},
 	} {
 		b.spec.Process.Args = []string{program}
 		b.create()
@@ -197,6 +194,24 @@ func TestStartReportsAFailedExecve(t *testing.T) {
 		b.ok("delete", b.id)
 		b.fails(words, "run", b.id)
 		b.noTrace()
+	}
+}
+
+// Engines want to hear from create that there is no such program.
+func TestCreateReportsAMissingProgram(t *testing.T) {
+	b := newBundle(t, "")
+	must(t, os.WriteFile(b.path("plain"), []byte("text"), 0o644))
+	for program, words := range map[string][]string{
+		"/no/such":     {"process.args[0]", `"/no/such"`, "no such file"},
+		"no-such-name": {"process.args[0]", "no-such-name", "executable file not found in $PATH"},
+		"/plain":       {"process.args[0]", "permission denied"},
+	} {
+		b.spec.Process.Args = []string{program}
+		b.write()
+		for _, command := range []string{"create", "run"} {
+			b.fails(words, command, b.id)
+			b.noTrace()
+		}
 	}
 }
 
