@@ -40,9 +40,25 @@ func (b *creation) asContainerRoot(f func() error) error {
 		runtime.LockOSThread() // not unlocked: the thread ends with its identity
 		_ = unix.Setfsgid(gid)
 		_ = unix.Setfsuid(uid)
+		raiseCapabilities()
 		done <- f()
 	}()
 	return <-done
+}
+
+// raiseCapabilities undoes what setfsuid(2) takes from the effective
+// capabilities: the container's root may write to directories of its own
+// whatever their modes.
+func raiseCapabilities() {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&header, &data[0]) != nil {
+		return
+	}
+	for i := range data {
+		data[i].Effective = data[i].Permitted
+	}
+	_ = unix.Capset(&header, &data[0])
 }
 
 // maxSymlinks is the kernel's own limit, path_resolution(7).

@@ -318,3 +318,18 @@ func TestRootfsPropagation(t *testing.T) {
 		}
 	}
 }
+
+// The root of a container's user namespace may write to its directories
+// whatever their modes: those of images of Podman are read-only.
+func TestMountPointInAReadOnlyDirectory(t *testing.T) {
+	b := newBundle(t, "cat /made/here/file")
+	source := filepath.Join(b.dir, "file")
+	must(t, os.WriteFile(source, []byte("text"), 0o644))
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{
+		Destination: "/made/here/file", Source: source, Options: []string{"bind"},
+	})
+	must(t, os.Chmod(b.path("."), 0o555))
+	want(t, "content", b.run(), "text")
+}
