@@ -23,11 +23,19 @@ all: build
 build:
 	$(BUILD) -o bin/rt ./cmd/rt
 
+# The shim for containerd is a module of its own: its dependencies stay out of rt.
+SHIM := cmd/containerd-shim-rt-v2
+.PHONY: shim
+shim:
+	cd $(SHIM) && $(BUILD) -o $(CURDIR)/bin/containerd-shim-rt-v2 .
+
 build-arm64:
 	GOARCH=arm64 $(BUILD) -o bin/rt-arm64 ./cmd/rt
 
-install: build man
+install: build shim man
 	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt
+	install -D -m 755 bin/containerd-shim-rt-v2 $(DESTDIR)$(PREFIX)/bin/containerd-shim-rt-v2
+	install -D -m 644 docs/engines.md $(DESTDIR)$(PREFIX)/share/doc/rt/engines.md
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 bin/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -D -m 644 bin/completion/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt
@@ -59,16 +67,18 @@ lint:
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt
 	cd tests/conformance && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
+	cd $(SHIM) && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 	# A runtime reads deprecated fields, too.
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
 
-test: packages lint build build-arm64 unit arm64 fuzz integration faults docs-test conformance bench-smoke
+test: packages lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance engines-test bench-smoke
 
 unit:
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/...
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
+	cd $(SHIM) && $(GO) test ./...
 
 # The interpreter of the other architecture, in user-mode emulation, which does
 # not know the calls by which image files are made; those are no part of it.
@@ -92,6 +102,20 @@ faults: build
 faults-table: build
 	$(GO) build -o bin/faults ./tests/faults
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
+
+# The engines from Debian's packages, on rt and on runc.
+ENGINES := buildah catatonit conmon containerd docker.io podman tini
+.PHONY: engines engines-test engines-table bench-engines
+engines: build shim
+	@tests/packages $(ENGINES) busybox-static crun runc
+	$(GO) test -c -o bin/engines.test ./tests/engines
+engines-test: engines
+	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m
+engines-table: engines
+	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m -markdown docs/engines.md
+# The comparison of shims in docs/engines.md. crun takes no hybrid layout.
+bench-engines: engines
+	tests/view v1 bin/engines.test -binaries bin -test.run TestBench -bench 50 -markdown docs/engines.md -test.timeout 25m
 
 docs-test: build
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr

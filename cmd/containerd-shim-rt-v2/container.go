@@ -1,0 +1,295 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	"github.com/containerd/containerd/mount"
+	"github.com/containerd/errdefs"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer"
+	"golang.org/x/sys/unix"
+)
+
+// container is a container and its processes.
+type container struct {
+	id, bundle string
+	c          *libcontainer.Container
+	options    *taskOptions
+	first      *process
+	// ownPids is true when its processes end with the first one, as the kernel
+	// sees to it.
+	ownPids   bool
+	stopWatch context.CancelFunc // of lack of memory
+
+	// life is held by what changes the container, and shared by what uses it.
+	life sync.RWMutex
+
+	mu    sync.Mutex
+	execs map[string]*process
+}
+
+// createContainer mounts the root file system and makes the container. The
+// function that it returns waits for the first process.
+func createContainer(ctx, life context.Context, namespace string, r *taskapi.CreateTaskRequest) (_ *container, wait func() (unix.WaitStatus, error), err error) {
+	if r.Checkpoint != "" {
+		return nil, nil, fmt.Errorf("checkpoint: restoring a container is not supported by this runtime: %w", errdefs.ErrNotImplemented)
+	}
+	o, err := parseOptions(r.Options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
+	}
+	if err := o.save(r.Bundle); err != nil {
+		return nil, nil, err
+	}
+	ownPids, err := hasOwnPids(r.Bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := mountRootfs(r); err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, unmountRootfs(r.Bundle))
+		}
+	}()
+	p := newProcess("", stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
+	if p.streams, err = openStreams(ctx, life, namespace, r.ID, p.stdio, o); err != nil {
+		return nil, nil, err
+	}
+	var pidfd *os.File
+	c, err := libcontainer.Create(libcontainer.Options{
+		Root: o.root(namespace), ID: r.ID, Bundle: r.Bundle,
+		Stdin: p.streams.stdin, Stdout: p.streams.stdout, Stderr: p.streams.stderr, Terminal: p.streams.takeTerminal,
+		NoPivot: o.NoPivotRoot, NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup,
+		PIDFD: func(f *os.File) (err error) {
+			pidfd, err = pollable(f)
+			return err
+		},
+		Warn: warn(life, r.ID),
+	})
+	if err != nil {
+		if pidfd != nil {
+			pidfd.Close()
+		}
+		p.streams.close()
+		return nil, nil, fmt.Errorf("OCI runtime create failed: %w", err)
+	}
+	p.streams.started()
+	wait = p.begin(c.State().Pid, pidfd)
+	return &container{
+		id: r.ID, bundle: r.Bundle, c: c, options: o, first: p, ownPids: ownPids,
+		stopWatch: func() {}, execs: map[string]*process{},
+	}, wait, nil
+}
+
+// hasOwnPids tells whether a bundle's container has a new pid namespace.
+func hasOwnPids(bundle string) (bool, error) {
+	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
+	if err != nil {
+		return false, err
+	}
+	var config struct {
+		Linux struct {
+			Namespaces []specs.LinuxNamespace `json:"namespaces"`
+		} `json:"linux"`
+	}
+	if err := json.Unmarshal(data, &config); err != nil {
+		return false, fmt.Errorf("config.json: %w", err)
+	}
+	for _, n := range config.Linux.Namespaces {
+		if n.Type == specs.PIDNamespace && n.Path == "" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func rootfsOf(bundle string) string { return filepath.Join(bundle, "rootfs") }
+
+func mountRootfs(r *taskapi.CreateTaskRequest) error {
+	if len(r.Rootfs) == 0 {
+		return nil
+	}
+	if err := os.Mkdir(rootfsOf(r.Bundle), 0o711); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	var mounts []mount.Mount
+	for _, m := range r.Rootfs {
+		mounts = append(mounts, mount.Mount{Type: m.Type, Source: m.Source, Target: m.Target, Options: m.Options})
+	}
+	if err := mount.All(mounts, rootfsOf(r.Bundle)); err != nil {
+		return errors.Join(fmt.Errorf("mount the root file system: %w", err), unmountRootfs(r.Bundle))
+	}
+	return nil
+}
+
+func unmountRootfs(bundle string) error { return mount.UnmountRecursive(rootfsOf(bundle), 0) }
+
+// process finds a process by the id of its exec, "" for the first one.
+func (c *container) process(execID string) (*process, error) {
+	if execID == "" {
+		return c.first, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.execs[execID]
+	if p == nil {
+		return nil, fmt.Errorf("exec %q of container %q: %w", execID, c.id, errdefs.ErrNotFound)
+	}
+	return p, nil
+}
+
+// processes are all that were executed.
+func (c *container) processes() []*process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list []*process
+	for _, p := range c.execs {
+		list = append(list, p)
+	}
+	return list
+}
+
+// addExec prepares a process that is to be executed.
+func (c *container) addExec(r *taskapi.ExecProcessRequest) error {
+	var s specs.Process
+	if err := json.Unmarshal(r.Spec.GetValue(), &s); err != nil {
+		return fmt.Errorf("process: %w: %w", err, errdefs.ErrInvalidArgument)
+	}
+	s.Terminal = r.Terminal
+	p := newProcess(r.ExecID, stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
+	p.spec = &s
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.execs[r.ExecID] != nil {
+		return fmt.Errorf("exec %q of container %q: %w", r.ExecID, c.id, errdefs.ErrAlreadyExists)
+	}
+	c.execs[r.ExecID] = p
+	return nil
+}
+
+// start starts the container's own process.
+func (c *container) start() error {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if err := c.c.Start(); err != nil {
+		return fmt.Errorf("OCI runtime start failed: %w", err)
+	}
+	c.first.mu.Lock()
+	defer c.first.mu.Unlock()
+	c.first.started = true
+	return nil
+}
+
+// startExec executes a process.
+func (c *container) startExec(ctx, life context.Context, namespace string, p *process) (wait func() (unix.WaitStatus, error), err error) {
+	if !p.ask() {
+		return nil, fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
+	}
+	st, err := openStreams(ctx, life, namespace, c.id, p.stdio, c.options)
+	if err != nil {
+		return nil, err
+	}
+	c.life.RLock()
+	defer c.life.RUnlock()
+	var pidfd *os.File
+	started, err := c.c.Exec(libcontainer.ExecOptions{
+		Process: p.spec,
+		Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
+		PIDFD: func(f *os.File) (err error) {
+			pidfd, err = pollable(f)
+			return err
+		},
+		Warn: warn(life, c.id),
+	})
+	if err != nil {
+		if pidfd != nil {
+			pidfd.Close()
+		}
+		st.close()
+		return nil, fmt.Errorf("OCI runtime exec failed: exec failed: %w", err)
+	}
+	st.started()
+	p.mu.Lock()
+	p.streams = st
+	p.mu.Unlock()
+	pid := started.Pid()
+	started.Close()
+	return p.begin(pid, pidfd), nil
+}
+
+// deleteExec forgets a process that was executed.
+func (c *container) deleteExec(p *process) error {
+	if p.runs() {
+		return fmt.Errorf("exec %q runs: %w", p.id, errdefs.ErrFailedPrecondition)
+	}
+	p.closeStreams()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.execs, p.id)
+	return nil
+}
+
+// delete removes the container.
+func (c *container) delete(warn func(string)) error {
+	c.life.Lock()
+	defer c.life.Unlock()
+	if err := c.c.Delete(false, warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+		return err
+	}
+	c.stopWatch()
+	for _, p := range c.processes() {
+		p.closeStreams()
+	}
+	c.first.closeStreams()
+	c.c.Close()
+	return unmountRootfs(c.bundle)
+}
+
+// kill sends a signal to a process, or to all of the container.
+func (c *container) kill(execID string, sig unix.Signal, all bool) error {
+	p, err := c.process(execID)
+	if err != nil {
+		return err
+	}
+	if execID == "" && all {
+		c.life.RLock()
+		defer c.life.RUnlock()
+		return c.c.SignalAll(sig)
+	}
+	return p.signal(sig)
+}
+
+// update changes limits: the fields that there are in the JSON of
+// linux.resources.
+func (c *container) update(resources []byte) error {
+	c.life.Lock()
+	defer c.life.Unlock()
+	return c.c.Update(func(l *specs.Linux) error {
+		if err := json.Unmarshal(resources, l.Resources); err != nil {
+			return fmt.Errorf("resources: %w: %w", err, errdefs.ErrInvalidArgument)
+		}
+		return nil
+	})
+}
+
+// exclusively does what changes the container.
+func (c *container) exclusively(change func(*libcontainer.Container) error) error {
+	c.life.Lock()
+	defer c.life.Unlock()
+	return change(c.c)
+}
+
+func (c *container) paused() bool {
+	c.life.RLock()
+	defer c.life.RUnlock()
+	return c.c.Status() == libcontainer.Paused
+}

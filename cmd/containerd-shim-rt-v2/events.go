@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	eventstypes "github.com/containerd/containerd/api/events"
+	"github.com/containerd/containerd/runtime"
+	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/containerd/log"
+)
+
+// events publishes what happens, in the order in which it happened.
+type events struct {
+	queue chan any
+	done  chan struct{}
+}
+
+func publish(ctx context.Context, publisher shim.Publisher) *events {
+	e := &events{queue: make(chan any, 128), done: make(chan struct{})}
+	go func() {
+		defer close(e.done)
+		for event := range e.queue {
+			// The publisher tries again by itself.
+			if err := publisher.Publish(context.WithoutCancel(ctx), topic(event), event); err != nil {
+				log.G(ctx).WithError(err).Error("publish an event")
+			}
+		}
+	}()
+	return e
+}
+
+func (e *events) send(event any) { e.queue <- event }
+
+// close publishes what is left.
+func (e *events) close() {
+	close(e.queue)
+	<-e.done
+}
+
+func topic(event any) string {
+	switch event.(type) {
+	case *eventstypes.TaskCreate:
+		return runtime.TaskCreateEventTopic
+	case *eventstypes.TaskStart:
+		return runtime.TaskStartEventTopic
+	case *eventstypes.TaskOOM:
+		return runtime.TaskOOMEventTopic
+	case *eventstypes.TaskExit:
+		return runtime.TaskExitEventTopic
+	case *eventstypes.TaskDelete:
+		return runtime.TaskDeleteEventTopic
+	case *eventstypes.TaskExecAdded:
+		return runtime.TaskExecAddedEventTopic
+	case *eventstypes.TaskExecStarted:
+		return runtime.TaskExecStartedEventTopic
+	case *eventstypes.TaskPaused:
+		return runtime.TaskPausedEventTopic
+	case *eventstypes.TaskResumed:
+		return runtime.TaskResumedEventTopic
+	}
+	panic(fmt.Sprintf("an event of type %T", event))
+}

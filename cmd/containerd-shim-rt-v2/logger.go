@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// logger is a program that gets the output of a process: containerd's
+// binary:// scheme.
+type logger struct{ cmd *exec.Cmd }
+
+// startLogger starts the program, with the reading ends of stdout and stderr as
+// descriptors 3 and 4, and waits until it closes descriptor 5. It returns the
+// writing ends.
+func startLogger(ctx context.Context, uri *url.URL, namespace, id string) (_ *logger, writers [2]*os.File, err error) {
+	var theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+		for _, f := range writers {
+			if err != nil && f != nil {
+				f.Close()
+			}
+		}
+	}()
+	cmd := exec.Command(uri.Path)
+	query := uri.Query()
+	for _, key := range slices.Sorted(maps.Keys(query)) {
+		cmd.Args = append(cmd.Args, key)
+		if value := query.Get(key); value != "" {
+			cmd.Args = append(cmd.Args, value)
+		}
+	}
+	cmd.Env = []string{"CONTAINER_ID=" + id, "CONTAINER_NAMESPACE=" + namespace}
+	for i := range writers {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, writers, err
+		}
+		theirs, writers[i] = append(theirs, r), w
+	}
+	ready, w, err := os.Pipe()
+	if err != nil {
+		return nil, writers, err
+	}
+	defer ready.Close()
+	theirs = append(theirs, w)
+	cmd.ExtraFiles = theirs
+	if err := cmd.Start(); err != nil {
+		return nil, writers, err
+	}
+	w.Close()
+	defer context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Now()) })()
+	if _, err := ready.Read(make([]byte, 1)); err != nil && err != io.EOF {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return nil, writers, fmt.Errorf("the logger does not get ready: %w", err)
+	}
+	return &logger{cmd}, writers, nil
+}
+
+// How long a logger may take to end: after its input has, and after SIGTERM.
+const (
+	loggerPatience = 2 * time.Second
+	loggerTimeout  = 10 * time.Second
+)
+
+// end waits for the logger, which sees the end of its input when no process has
+// the other ends any more.
+func (l *logger) end() {
+	term := time.AfterFunc(loggerPatience, func() { _ = l.cmd.Process.Signal(unix.SIGTERM) })
+	defer term.Stop()
+	kill := time.AfterFunc(loggerPatience+loggerTimeout, func() { _ = l.cmd.Process.Kill() })
+	defer kill.Stop()
+	_ = l.cmd.Wait()
+}

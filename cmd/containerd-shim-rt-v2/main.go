@@ -1,0 +1,40 @@
+// Command containerd-shim-rt-v2 is rt's shim for containerd, the runtime type
+// io.containerd.rt.v2. It makes containers itself, through libcontainer: no
+// runtime is executed for any operation.
+package main
+
+import (
+	"context"
+
+	"github.com/containerd/containerd/pkg/shutdown"
+	"github.com/containerd/containerd/plugin"
+	"github.com/containerd/containerd/runtime/v2/shim"
+)
+
+const runtimeName = "io.containerd.rt.v2"
+
+func main() {
+	plugin.Register(&plugin.Registration{
+		Type:     plugin.TTRPCPlugin,
+		ID:       "task",
+		Requires: []plugin.Type{plugin.EventPlugin, plugin.InternalPlugin},
+		InitFn:   initTaskService,
+	})
+	shim.RunManager(context.Background(), manager{}, func(c *shim.Config) {
+		// It would take the exit statuses of hooks and loggers away from who
+		// waits for them.
+		c.NoReaper = true
+	})
+}
+
+func initTaskService(ic *plugin.InitContext) (any, error) {
+	publisher, err := ic.GetByID(plugin.EventPlugin, "publisher")
+	if err != nil {
+		return nil, err
+	}
+	end, err := ic.GetByID(plugin.InternalPlugin, "shutdown")
+	if err != nil {
+		return nil, err
+	}
+	return newService(ic.Context, publisher.(shim.Publisher), end.(shutdown.Service)), nil
+}

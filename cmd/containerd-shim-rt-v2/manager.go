@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/containerd/cgroups/v3"
+	"github.com/containerd/cgroups/v3/cgroup1"
+	"github.com/containerd/cgroups/v3/cgroup2"
+	"github.com/containerd/containerd/mount"
+	"github.com/containerd/containerd/namespaces"
+	"github.com/containerd/containerd/pkg/schedcore"
+	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/rtcontainers/rt/libcontainer"
+	"golang.org/x/sys/unix"
+)
+
+// manager starts shims, and cleans up after one that died.
+type manager struct{}
+
+func (manager) Name() string { return runtimeName }
+
+// groupAnnotations name the group of a container: one shim serves all of a
+// group, such as a pod.
+var groupAnnotations = []string{"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"}
+
+// group is the group of the container in the working directory, or its id.
+func group(id string) (string, error) {
+	data, err := os.ReadFile("config.json")
+	if err != nil {
+		return "", err
+	}
+	var config struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(data, &config); err != nil {
+		return "", fmt.Errorf("config.json: %w", err)
+	}
+	for _, name := range groupAnnotations {
+		if g := config.Annotations[name]; g != "" {
+			return g, nil
+		}
+	}
+	return id, nil
+}
+
+// Start returns the address of the container's shim, which it starts unless the
+// group has one.
+func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (address string, err error) {
+	group, err := group(id)
+	if err != nil {
+		return "", err
+	}
+	if address, err = shim.SocketAddress(ctx, opts.Address, group); err != nil {
+		return "", err
+	}
+	socket, err := shim.NewSocket(address)
+	if shim.SocketEaddrinuse(err) {
+		if shim.CanConnect(address) {
+			return address, shim.WriteAddress("address", address)
+		}
+		// Its shim was killed.
+		if err := shim.RemoveSocket(address); err != nil {
+			return "", fmt.Errorf("remove the socket of a dead shim: %w", err)
+		}
+		socket, err = shim.NewSocket(address)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make the shim's socket: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			socket.Close()
+			_ = shim.RemoveSocket(address)
+		}
+	}()
+	if err := shim.WriteAddress("address", address); err != nil {
+		return "", err
+	}
+	listener, err := socket.File()
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	o, err := readOptions(os.Stdin)
+	if err != nil {
+		return "", err
+	}
+	cmd, err := shimCommand(ctx, id, opts, listener)
+	if err != nil {
+		return "", err
+	}
+	if err := startShim(cmd); err != nil {
+		return "", err
+	}
+	if err := placeShim(cmd.Process.Pid, o.ShimCgroup); err != nil {
+		_ = cmd.Process.Kill()
+		return "", err
+	}
+	return address, nil
+}
+
+func shimCommand(ctx context.Context, id string, opts shim.StartOpts, listener *os.File) (*exec.Cmd, error) {
+	ns, err := namespaces.NamespaceRequired(ctx)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, "-namespace", ns, "-id", id, "-address", opts.Address)
+	if opts.Debug {
+		cmd.Args = append(cmd.Args, "-debug")
+	}
+	cmd.ExtraFiles = []*os.File{listener}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd, nil
+}
+
+func startShim(cmd *exec.Cmd) error {
+	if os.Getenv("SCHED_CORE") == "" {
+		return cmd.Start()
+	}
+	runtime.LockOSThread() // the cookie is the thread's
+	defer runtime.UnlockOSThread()
+	if err := schedcore.Create(schedcore.ProcessGroup); err != nil {
+		return fmt.Errorf("SCHED_CORE: %w", err)
+	}
+	return cmd.Start()
+}
+
+// placeShim moves a shim to its cgroup, and keeps it from being killed before
+// its containers are.
+func placeShim(pid int, cgroup string) error {
+	if cgroup != "" {
+		if err := joinCgroup(pid, cgroup); err != nil {
+			return fmt.Errorf("ShimCgroup: %s: %w", cgroup, err)
+		}
+	}
+	return shim.AdjustOOMScore(pid)
+}
+
+func joinCgroup(pid int, path string) error {
+	if cgroups.Mode() == cgroups.Unified {
+		cg, err := cgroup2.Load(path)
+		if err != nil {
+			return err
+		}
+		return cg.AddProc(uint64(pid))
+	}
+	cg, err := cgroup1.Load(cgroup1.StaticPath(path))
+	if err != nil {
+		return err
+	}
+	return cg.AddProc(uint64(pid))
+}
+
+// Stop removes what a dead shim has left of a container.
+func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
+	status := shim.StopStatus{ExitedAt: time.Now(), ExitStatus: 128 + int(unix.SIGKILL)}
+	cwd, err := os.Getwd()
+	if err != nil {
+		return status, err
+	}
+	// The working directory is the bundle of any container of the group.
+	bundle := filepath.Join(filepath.Dir(cwd), id)
+	ns, err := namespaces.NamespaceRequired(ctx)
+	if err != nil {
+		return status, err
+	}
+	o, err := loadOptions(bundle)
+	if err != nil {
+		return status, err
+	}
+	c, err := libcontainer.Load(o.root(ns), id)
+	if err == nil {
+		status.Pid = c.State().Pid
+		err = c.Delete(true, nil)
+		c.Close()
+	}
+	if errors.Is(err, libcontainer.ErrNotExist) {
+		err = nil
+	}
+	return status, errors.Join(err, mount.UnmountRecursive(filepath.Join(bundle, "rootfs"), 0))
+}

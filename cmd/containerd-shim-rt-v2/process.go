@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	tasktypes "github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/errdefs"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// process is the first process of a container, or one that was executed in it.
+type process struct {
+	id    string // of the exec, "" for the first one
+	stdio stdio
+	spec  *specs.Process // of an exec
+
+	mu      sync.Mutex
+	streams *streams
+	pid     int
+	pidfd   *os.File
+	asked   bool // to start
+	started bool
+	status  uint32
+	endedAt time.Time
+
+	// ended is closed when the process has ended and its status is known.
+	ended chan struct{}
+	// announced is closed when its start has been published, or failed: the
+	// news of its end come after that.
+	announced chan struct{}
+	once      sync.Once // closes announced
+}
+
+func newProcess(id string, s stdio) *process {
+	return &process{id: id, stdio: s, ended: make(chan struct{}), announced: make(chan struct{})}
+}
+
+// hasEnded tells whether the process has run and ended.
+func (p *process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// runs tells whether there is a process to signal.
+func (p *process) runs() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid != 0 && !p.hasEnded()
+}
+
+// begin is told that there is a process, and returns a function that waits for
+// its end.
+func (p *process) begin(pid int, pidfd *os.File) (wait func() (unix.WaitStatus, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pid, p.pidfd, p.started = pid, pidfd, p.id != ""
+	return func() (unix.WaitStatus, error) { return follow(pid, pidfd) }
+}
+
+// follow waits for a child to end, without an OS thread that sits on it.
+func follow(pid int, pidfd *os.File) (unix.WaitStatus, error) {
+	conn, err := pidfd.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var status unix.WaitStatus
+	var waitErr error
+	err = conn.Read(func(uintptr) bool {
+		for {
+			got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+			if err != unix.EINTR {
+				waitErr = err
+				return err != nil || got == pid
+			}
+		}
+	})
+	if err == nil {
+		err = os.NewSyscallError("wait4", waitErr)
+	}
+	return status, err
+}
+
+// pollable is a descriptor of its own of a pidfd, to be waited for.
+func pollable(pidfd *os.File) (*os.File, error) {
+	defer pidfd.Close()
+	fd, err := unix.FcntlInt(pidfd.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl(F_SETFL)", err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
+}
+
+// exitCode is the status in the form of shells.
+func exitCode(s unix.WaitStatus) uint32 {
+	if s.Signaled() {
+		return 128 + uint32(s.Signal())
+	}
+	return uint32(s.ExitStatus())
+}
+
+// finish records the end.
+func (p *process) finish(code uint32) {
+	p.mu.Lock()
+	p.status, p.endedAt = code, time.Now()
+	st := p.streams
+	p.pidfd.Close()
+	close(p.ended)
+	p.mu.Unlock()
+	if st != nil {
+		st.ended()
+	}
+}
+
+// wait waits for the end.
+func (p *process) wait(ctx context.Context) error {
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// exit is the process's pid, status and time of its end.
+func (p *process) exit() (pid, status uint32, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return uint32(p.pid), p.status, p.endedAt
+}
+
+// state is the process's status for containerd, paused aside.
+func (p *process) state() tasktypes.Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.hasEnded():
+		return tasktypes.Status_STOPPED
+	case p.started:
+		return tasktypes.Status_RUNNING
+	}
+	return tasktypes.Status_CREATED
+}
+
+// signal sends a signal to the process.
+func (p *process) signal(sig unix.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.hasEnded():
+		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
+	case p.pid == 0:
+		return fmt.Errorf("process %q has not been started: %w", p.id, errdefs.ErrFailedPrecondition)
+	}
+	conn, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var killErr error
+	if err := conn.Control(func(fd uintptr) { killErr = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
+		return err
+	}
+	if killErr == unix.ESRCH {
+		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
+	}
+	return os.NewSyscallError("pidfd_send_signal", killErr)
+}
+
+func (p *process) closeStreams() {
+	p.mu.Lock()
+	st := p.streams
+	p.streams = nil
+	p.mu.Unlock()
+	if st != nil {
+		st.close()
+	}
+}
+
+// ask notes that the process is being started. It is false the second time.
+func (p *process) ask() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := !p.asked
+	p.asked = true
+	return first
+}
+
+// awaitAnnounced waits until the start is known, if there is one.
+func (p *process) awaitAnnounced() {
+	p.mu.Lock()
+	asked := p.asked
+	p.mu.Unlock()
+	if asked {
+		<-p.announced
+	}
+}
+
+// announce lets the news of the process's end follow those of its start.
+func (p *process) announce() { p.once.Do(func() { close(p.announced) }) }
+
+func (p *process) resize(width, height uint32) error {
+	p.mu.Lock()
+	st := p.streams
+	p.mu.Unlock()
+	if st == nil {
+		return fmt.Errorf("process %q has no streams: %w", p.id, errdefs.ErrFailedPrecondition)
+	}
+	return st.resize(width, height)
+}
+
+func (p *process) closeInput() {
+	p.mu.Lock()
+	st := p.streams
+	p.mu.Unlock()
+	if st != nil {
+		st.closeInput()
+	}
+}

@@ -1,0 +1,457 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	eventstypes "github.com/containerd/containerd/api/events"
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	"github.com/containerd/containerd/api/types/runc/options"
+	tasktypes "github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/containerd/namespaces"
+	"github.com/containerd/containerd/pkg/shutdown"
+	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
+	"github.com/containerd/log"
+	"github.com/containerd/ttrpc"
+	"github.com/rtcontainers/rt/libcontainer"
+	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// service is containerd's task service for the containers of one group.
+type service struct {
+	ctx       context.Context
+	namespace string
+	events    *events
+	end       shutdown.Service
+
+	mu         sync.Mutex
+	containers map[string]*container
+}
+
+func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Service) *service {
+	ns, _ := namespaces.Namespace(ctx)
+	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end, containers: map[string]*container{}}
+	go reapOrphans(ctx, s.isOurs)
+	end.RegisterCallback(func(context.Context) error {
+		s.events.close()
+		return publisher.Close()
+	})
+	return s
+}
+
+// RegisterTTRPC offers the service to containerd.
+func (s *service) RegisterTTRPC(server *ttrpc.Server) error {
+	taskapi.RegisterTaskService(server, s)
+	return nil
+}
+
+var empty = new(emptypb.Empty)
+
+// toGRPC is an error in the form that containerd's clients tell apart.
+func toGRPC(err error) error {
+	for ours, theirs := range map[error]error{
+		libcontainer.ErrNotExist:   errdefs.ErrNotFound,
+		libcontainer.ErrExist:      errdefs.ErrAlreadyExists,
+		libcontainer.ErrInvalidID:  errdefs.ErrInvalidArgument,
+		libcontainer.ErrWrongState: errdefs.ErrFailedPrecondition,
+	} {
+		if errors.Is(err, ours) {
+			err = fmt.Errorf("%w: %w", err, theirs)
+			break
+		}
+	}
+	return errgrpc.ToGRPC(err)
+}
+
+// warn logs what the specification wants to be logged of a container.
+func warn(ctx context.Context, id string) func(string) {
+	return func(message string) { log.G(ctx).WithField("container", id).Warn(message) }
+}
+
+func (s *service) container(id string) (*container, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.containers[id]
+	if c == nil {
+		return nil, errgrpc.ToGRPC(fmt.Errorf("container %q: %w", id, errdefs.ErrNotFound))
+	}
+	return c, nil
+}
+
+// find returns a container and one of its processes.
+func (s *service) find(id, execID string) (*container, *process, error) {
+	c, err := s.container(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := c.process(execID)
+	if err != nil {
+		return nil, nil, errgrpc.ToGRPC(err)
+	}
+	return c, p, nil
+}
+
+// isOurs tells whether somebody waits for a process.
+func (s *service) isOurs(pid int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.containers {
+		for _, p := range append(c.processes(), c.first) {
+			p.mu.Lock()
+			ours := p.pid == pid
+			p.mu.Unlock()
+			if ours {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Create makes a container; its process waits for Start.
+func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
+	s.mu.Lock()
+	_, taken := s.containers[r.ID]
+	s.mu.Unlock()
+	if taken {
+		return nil, errgrpc.ToGRPC(fmt.Errorf("container %q: %w", r.ID, errdefs.ErrAlreadyExists))
+	}
+	c, wait, err := createContainer(ctx, s.ctx, s.namespace, r)
+	if err != nil {
+		return nil, toGRPC(err)
+	}
+	s.mu.Lock()
+	s.containers[r.ID] = c
+	s.mu.Unlock()
+	pid, _, _ := c.first.exit()
+	s.events.send(&eventstypes.TaskCreate{
+		ContainerID: r.ID, Bundle: r.Bundle, Rootfs: r.Rootfs, Checkpoint: r.Checkpoint, Pid: pid,
+		IO: &eventstypes.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
+	})
+	go s.follow(c, c.first, wait)
+	return &taskapi.CreateTaskResponse{Pid: pid}, nil
+}
+
+// follow waits for a process and tells of its end.
+func (s *service) follow(c *container, p *process, wait func() (unix.WaitStatus, error)) {
+	status, err := wait()
+	code := exitCode(status)
+	if err != nil {
+		log.G(s.ctx).WithError(err).WithField("container", c.id).Error("wait for a process")
+		code = 255
+	}
+	if p == c.first {
+		s.endOthers(c)
+	}
+	p.finish(code)
+	p.awaitAnnounced()
+	id := p.id
+	if p == c.first {
+		id = c.id
+	}
+	pid, status32, at := p.exit()
+	s.events.send(&eventstypes.TaskExit{
+		ContainerID: c.id, ID: id, Pid: pid, ExitStatus: status32, ExitedAt: timestamppb.New(at),
+	})
+}
+
+// endOthers sees to it that the container's other processes end with the first
+// one, and that the news of their end come first.
+func (s *service) endOthers(c *container) {
+	if !c.ownPids {
+		c.life.RLock()
+		err := c.c.SignalAll(unix.SIGKILL)
+		c.life.RUnlock()
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("kill the processes that are left")
+		}
+	}
+	for _, p := range c.processes() {
+		if p.runs() {
+			<-p.ended
+		}
+	}
+}
+
+// Start starts a created container's process, or an exec.
+func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.StartResponse, error) {
+	c, p, err := s.find(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if r.ExecID != "" {
+		return s.startExec(ctx, c, p)
+	}
+	p.ask()
+	defer p.announce()
+	if err := c.start(); err != nil {
+		return nil, toGRPC(err)
+	}
+	s.watchMemory(c)
+	pid, _, _ := p.exit()
+	s.events.send(&eventstypes.TaskStart{ContainerID: c.id, Pid: pid})
+	return &taskapi.StartResponse{Pid: pid}, nil
+}
+
+func (s *service) startExec(ctx context.Context, c *container, p *process) (*taskapi.StartResponse, error) {
+	wait, err := c.startExec(ctx, s.ctx, s.namespace, p)
+	if err != nil {
+		return nil, toGRPC(err)
+	}
+	defer p.announce()
+	pid, _, _ := p.exit()
+	s.events.send(&eventstypes.TaskExecStarted{ContainerID: c.id, ExecID: p.id, Pid: pid})
+	go s.follow(c, p, wait)
+	return &taskapi.StartResponse{Pid: pid}, nil
+}
+
+// watchMemory tells of processes that the kernel kills for lack of memory.
+func (s *service) watchMemory(c *container) {
+	ctx, cancel := context.WithCancel(s.ctx)
+	c.stopWatch = cancel
+	go func() {
+		err := c.c.WatchOOM(ctx, func() { s.events.send(&eventstypes.TaskOOM{ContainerID: c.id}) })
+		if err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) {
+			log.G(ctx).WithError(err).WithField("container", c.id).Debug("no news of lack of memory")
+		}
+	}()
+}
+
+// Delete removes an exec, or a container that has ended.
+func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
+	c, p, err := s.find(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if r.ExecID != "" {
+		err = c.deleteExec(p)
+	} else {
+		err = c.delete(warn(s.ctx, c.id))
+	}
+	if err != nil {
+		return nil, toGRPC(err)
+	}
+	if r.ExecID == "" {
+		p.announce() // it may never have been started
+		if p.runs() {
+			_ = p.wait(ctx)
+		}
+	}
+	pid, status, at := p.exit()
+	exitedAt := timestamppb.New(at)
+	if r.ExecID == "" {
+		s.mu.Lock()
+		delete(s.containers, r.ID)
+		s.mu.Unlock()
+		s.events.send(&eventstypes.TaskDelete{ContainerID: c.id, Pid: pid, ExitStatus: status, ExitedAt: exitedAt})
+	}
+	return &taskapi.DeleteResponse{Pid: pid, ExitStatus: status, ExitedAt: exitedAt}, nil
+}
+
+// Exec prepares a process that Start executes.
+func (s *service) Exec(ctx context.Context, r *taskapi.ExecProcessRequest) (*emptypb.Empty, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.addExec(r); err != nil {
+		return nil, toGRPC(err)
+	}
+	s.events.send(&eventstypes.TaskExecAdded{ContainerID: c.id, ExecID: r.ExecID})
+	return empty, nil
+}
+
+// ResizePty sets the size of a process's terminal.
+func (s *service) ResizePty(ctx context.Context, r *taskapi.ResizePtyRequest) (*emptypb.Empty, error) {
+	_, p, err := s.find(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.resize(r.Width, r.Height); err != nil {
+		return nil, toGRPC(err)
+	}
+	return empty, nil
+}
+
+// CloseIO ends a process's input.
+func (s *service) CloseIO(ctx context.Context, r *taskapi.CloseIORequest) (*emptypb.Empty, error) {
+	_, p, err := s.find(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if r.Stdin {
+		p.closeInput()
+	}
+	return empty, nil
+}
+
+// State describes a process.
+func (s *service) State(ctx context.Context, r *taskapi.StateRequest) (*taskapi.StateResponse, error) {
+	c, p, err := s.find(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	pid, exitStatus, at := p.exit()
+	status := p.state()
+	if status == tasktypes.Status_RUNNING && c.paused() {
+		status = tasktypes.Status_PAUSED
+	}
+	response := &taskapi.StateResponse{
+		ID: p.id, Bundle: c.bundle, Pid: pid, Status: status, ExitStatus: exitStatus, ExecID: p.id,
+		Stdin: p.stdio.stdin, Stdout: p.stdio.stdout, Stderr: p.stdio.stderr, Terminal: p.stdio.terminal,
+	}
+	if p == c.first {
+		response.ID = c.id
+	}
+	if p.hasEnded() {
+		response.ExitedAt = timestamppb.New(at)
+	}
+	return response, nil
+}
+
+// Pids lists the container's processes.
+func (s *service) Pids(ctx context.Context, r *taskapi.PidsRequest) (*taskapi.PidsResponse, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	c.life.RLock()
+	pids, err := c.c.Pids()
+	c.life.RUnlock()
+	if err != nil {
+		return nil, toGRPC(err)
+	}
+	execs := map[int]string{}
+	for _, p := range c.processes() {
+		pid, _, _ := p.exit()
+		execs[int(pid)] = p.id
+	}
+	var list []*tasktypes.ProcessInfo
+	for _, pid := range pids {
+		info := &tasktypes.ProcessInfo{Pid: uint32(pid)}
+		if id, ok := execs[pid]; ok {
+			if info.Info, err = details(id); err != nil {
+				return nil, toGRPC(err)
+			}
+		}
+		list = append(list, info)
+	}
+	return &taskapi.PidsResponse{Processes: list}, nil
+}
+
+// details are what the runc shim tells of a process, too.
+func details(execID string) (*anypb.Any, error) {
+	m, err := anypb.New(&options.ProcessDetails{ExecID: execID})
+	if err == nil {
+		m.TypeUrl = string(m.MessageName()) // as containerd registers it
+	}
+	return m, err
+}
+
+// Pause freezes a container.
+func (s *service) Pause(ctx context.Context, r *taskapi.PauseRequest) (*emptypb.Empty, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.exclusively((*libcontainer.Container).Pause); err != nil {
+		return nil, toGRPC(err)
+	}
+	s.events.send(&eventstypes.TaskPaused{ContainerID: c.id})
+	return empty, nil
+}
+
+// Resume lets a paused container go on.
+func (s *service) Resume(ctx context.Context, r *taskapi.ResumeRequest) (*emptypb.Empty, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.exclusively((*libcontainer.Container).Resume); err != nil {
+		return nil, toGRPC(err)
+	}
+	s.events.send(&eventstypes.TaskResumed{ContainerID: c.id})
+	return empty, nil
+}
+
+// Checkpoint is not what rt can do.
+func (s *service) Checkpoint(ctx context.Context, r *taskapi.CheckpointTaskRequest) (*emptypb.Empty, error) {
+	return nil, errgrpc.ToGRPC(fmt.Errorf("checkpoint is not supported by this runtime: %w", errdefs.ErrNotImplemented))
+}
+
+// Kill sends a signal.
+func (s *service) Kill(ctx context.Context, r *taskapi.KillRequest) (*emptypb.Empty, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.kill(r.ExecID, unix.Signal(r.Signal), r.All); err != nil {
+		return nil, toGRPC(err)
+	}
+	return empty, nil
+}
+
+// Update changes a container's limits.
+func (s *service) Update(ctx context.Context, r *taskapi.UpdateTaskRequest) (*emptypb.Empty, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.update(r.Resources.GetValue()); err != nil {
+		return nil, toGRPC(err)
+	}
+	return empty, nil
+}
+
+// Wait waits until a process has ended.
+func (s *service) Wait(ctx context.Context, r *taskapi.WaitRequest) (*taskapi.WaitResponse, error) {
+	_, p, err := s.find(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.wait(ctx); err != nil {
+		return nil, toGRPC(err)
+	}
+	_, status, at := p.exit()
+	return &taskapi.WaitResponse{ExitStatus: status, ExitedAt: timestamppb.New(at)}, nil
+}
+
+// Stats tells what a container uses.
+func (s *service) Stats(ctx context.Context, r *taskapi.StatsRequest) (*taskapi.StatsResponse, error) {
+	c, err := s.container(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := c.metrics()
+	if err != nil {
+		return nil, toGRPC(err)
+	}
+	return &taskapi.StatsResponse{Stats: stats}, nil
+}
+
+// Connect tells the pids of the shim and of a container.
+func (s *service) Connect(ctx context.Context, r *taskapi.ConnectRequest) (*taskapi.ConnectResponse, error) {
+	var pid uint32
+	if c, err := s.container(r.ID); err == nil {
+		pid, _, _ = c.first.exit()
+	}
+	return &taskapi.ConnectResponse{ShimPid: uint32(os.Getpid()), TaskPid: pid}, nil
+}
+
+// Shutdown ends the shim when it has no container any more.
+func (s *service) Shutdown(ctx context.Context, r *taskapi.ShutdownRequest) (*emptypb.Empty, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.containers) == 0 {
+		s.end.Shutdown()
+	}
+	return empty, nil
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/containerd/fifo"
+	"golang.org/x/sys/unix"
+)
+
+// stdio says where the standard streams of a process come from and go to.
+type stdio struct {
+	stdin, stdout, stderr string // paths of fifos, or URIs
+	terminal              bool
+}
+
+// streams are the standard streams of a process. What can be is given to the
+// process as it is, without a copy in between: fifos and files.
+type streams struct {
+	// stdin, stdout and stderr are the process's; nil is /dev/null.
+	stdin, stdout, stderr *os.File
+
+	life     context.Context
+	uid, gid int           // who shall own what the process gets
+	client   io.ReadCloser // the client's end of stdin
+	input    *os.File      // the writing end of the pipe to stdin
+	held     []io.Closer   // until the process is deleted
+	copies   sync.WaitGroup
+	logger   *logger
+
+	mu           sync.Mutex
+	master, peer *os.File // of a terminal
+}
+
+// openStreams opens the streams of a process of the named container, for which
+// it waits as long as ctx allows. They live as long as life.
+func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *taskOptions) (_ *streams, err error) {
+	st := &streams{life: life, uid: int(o.IoUID), gid: int(o.IoGID)}
+	defer func() {
+		if err != nil {
+			st.close()
+		}
+	}()
+	if s.stdin != "" {
+		if err := st.openInput(s.stdin, s.terminal); err != nil {
+			return nil, fmt.Errorf("stdin: %w", err)
+		}
+	}
+	if uri, err := url.Parse(s.stdout); err == nil && uri.Scheme == "binary" {
+		l, writers, err := startLogger(ctx, uri, namespace, id)
+		if err != nil {
+			return nil, fmt.Errorf("stdout: %s: %w", s.stdout, err)
+		}
+		st.logger, st.stdout, st.stderr = l, writers[0], writers[1]
+		return st, nil
+	}
+	if st.stdout, err = st.openOutput(ctx, s.stdout); err != nil {
+		return nil, fmt.Errorf("stdout: %w", err)
+	}
+	if s.terminal {
+		return st, nil // it has one output only
+	}
+	if st.stderr, err = st.openOutput(ctx, s.stderr); err != nil {
+		return nil, fmt.Errorf("stderr: %w", err)
+	}
+	return st, nil
+}
+
+// openInput opens the client's fifo. The process gets a pipe: it would see the
+// end of a fifo that the client has not opened yet.
+func (st *streams) openInput(path string, terminal bool) (err error) {
+	if st.client, err = fifo.OpenFifo(st.life, path, unix.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+		return err
+	}
+	if terminal {
+		return nil
+	}
+	if st.stdin, st.input, err = os.Pipe(); err != nil {
+		return err
+	}
+	if err := st.own(st.stdin); err != nil {
+		return err
+	}
+	go func() {
+		_, _ = io.Copy(st.input, st.client)
+		st.input.Close()
+	}()
+	return nil
+}
+
+func (st *streams) own(f *os.File) error {
+	if st.uid == 0 && st.gid == 0 {
+		return nil
+	}
+	return f.Chown(st.uid, st.gid)
+}
+
+// openOutput opens a fifo or a file for a process to write to.
+func (st *streams) openOutput(ctx context.Context, address string) (*os.File, error) {
+	if address == "" {
+		return nil, nil
+	}
+	uri, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	flags := os.O_WRONLY | os.O_APPEND
+	switch uri.Scheme {
+	case "", "fifo":
+		// This waits for the client: one that comes too late would find nothing.
+		client, err := fifo.OpenFifo(ctx, uri.Path, unix.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
+		defer client.Close()
+		// A process that writes when the client is away, such as a containerd
+		// that restarts, must not be killed by SIGPIPE.
+		reader, err := os.OpenFile(uri.Path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return nil, err
+		}
+		st.held = append(st.held, reader)
+	case "file":
+		flags |= os.O_CREATE
+		if err := os.MkdirAll(filepath.Dir(uri.Path), 0o755); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("%s: unknown scheme %q: use a fifo, file:// or binary://", address, uri.Scheme)
+	}
+	f, err := os.OpenFile(uri.Path, flags, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return f, st.own(f)
+}
+
+// takeTerminal connects the master of the process's terminal.
+func (st *streams) takeTerminal(master *os.File) error {
+	defer master.Close()
+	// A descriptor of its own, that does not block: a read must end when it is
+	// closed.
+	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return os.NewSyscallError("fcntl(F_SETFL)", err)
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.master = os.NewFile(uintptr(fd), master.Name())
+	// With one slave open a read does not fail when the process closes its own
+	// for a while.
+	peer, err := unix.IoctlRetInt(fd, unix.TIOCGPTPEER)
+	if err != nil {
+		return os.NewSyscallError("ioctl(TIOCGPTPEER)", err)
+	}
+	st.peer = os.NewFile(uintptr(peer), "terminal")
+	st.copyTerminal(st.master, st.stdout)
+	st.stdout = nil
+	return nil
+}
+
+func (st *streams) copyTerminal(master, out *os.File) {
+	if st.client != nil {
+		go func() { _, _ = io.Copy(master, st.client) }()
+	}
+	if out == nil {
+		out, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	}
+	st.held = append(st.held, out)
+	st.copies.Go(func() {
+		_, _ = io.Copy(out, master) // EIO is its end
+		out.Close()
+	})
+}
+
+// started gives back what the process has now.
+func (st *streams) started() {
+	for _, f := range []*os.File{st.stdin, st.stdout, st.stderr} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// ended lets the copy of a terminal come to its end.
+func (st *streams) ended() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.peer != nil {
+		st.peer.Close()
+	}
+}
+
+// resize sets the size of the terminal, in characters.
+func (st *streams) resize(width, height uint32) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.master == nil {
+		return errors.New("the process has no terminal")
+	}
+	conn, err := st.master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	size := unix.Winsize{Row: uint16(height), Col: uint16(width)}
+	var ioctlErr error
+	err = conn.Control(func(fd uintptr) { ioctlErr = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &size) })
+	return errors.Join(err, ioctlErr)
+}
+
+// closeInput is the end of the process's input.
+func (st *streams) closeInput() {
+	if st.client != nil {
+		st.client.Close()
+	}
+	if st.input != nil {
+		st.input.Close()
+	}
+}
+
+// close ends everything. What a terminal still has to show gets some time.
+func (st *streams) close() {
+	st.ended()
+	drained := make(chan struct{})
+	go func() {
+		st.copies.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-time.After(2 * time.Second):
+	}
+	st.closeInput()
+	st.started()
+	st.mu.Lock()
+	if st.master != nil {
+		st.master.Close()
+	}
+	st.mu.Unlock()
+	for _, c := range st.held {
+		c.Close()
+	}
+	if st.logger != nil {
+		st.logger.end()
+	}
+}
