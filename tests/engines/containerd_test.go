@@ -1,0 +1,425 @@
+package engines
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// newContainerd starts a containerd of the test's own and loads the image.
+func newContainerd(t *testing.T) *engine {
+	t.Helper()
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "containerd.sock")
+	config := filepath.Join(dir, "config.toml")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, `version = 2
+root = %q
+state = %q
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = %q
+`, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644))
+	e := &engine{kind: "containerd", dir: dir, cgroup: name()}
+	e.client = []string{"ctr", "-a", socket, "-n", e.cgroup}
+	env := []string{"PATH=" + *binaries + ":" + os.Getenv("PATH")}
+	start := func(t *testing.T) func() {
+		return daemon(t, filepath.Join(dir, "log"), env, func() bool {
+			return exec.Command("ctr", "-a", socket, "version").Run() == nil
+		}, "containerd", "-c", config)
+	}
+	stop := start(t)
+	e.restart = func(t *testing.T) {
+		stop()
+		stop = start(t)
+	}
+	t.Cleanup(func() {
+		stop()
+		unmountBelow(t, dir)
+		removeCgroups(e.cgroup)
+	})
+	tar := filepath.Join(dir, "image.tar")
+	writeImage(t, tar)
+	e.ok(t, "image", "import", tar)
+	return e
+}
+
+func TestContainerd(t *testing.T) {
+	for _, runtime := range []struct{ title, name, binary string }{
+		{"containerd with rt's shim", "io.containerd.rt.v2", ""},
+		{"containerd with runc's shim and rt", "io.containerd.runc.v2", "rt"},
+		{"containerd with runc", "io.containerd.runc.v2", "runc"},
+	} {
+		t.Run(runtime.title, func(t *testing.T) {
+			e := newContainerd(t)
+			e.title, e.runtime = runtime.title, runtime.name
+			e.slowInput = runtime.name == "io.containerd.runc.v2"
+			args := []string{"--runtime", runtime.name}
+			if runtime.binary == "rt" {
+				args = append(args, "--runc-binary", binary(t, "rt"))
+			}
+			e.run(t, containerdScenarios(args))
+		})
+	}
+}
+
+// ctrCleanup removes a container, whatever state it is in.
+func ctrCleanup(t *testing.T, e *engine, id string) {
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = e.command(ctx, "task", "rm", "-f", id).Run()
+		_ = e.command(ctx, "container", "rm", id).Run()
+	})
+}
+
+// ctrBox is a container that ctr runs.
+type ctrBox struct {
+	t  *testing.T
+	e  *engine
+	id string
+}
+
+func (b *ctrBox) exec(args ...string) (string, int) {
+	b.t.Helper()
+	return b.e.try(b.t, "", append([]string{"task", "exec", "--exec-id", name(), b.id}, args...)...)
+}
+
+func (b *ctrBox) status() string {
+	for line := range strings.Lines(b.e.ok(b.t, "task", "ls")) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == b.id {
+			return f[2]
+		}
+	}
+	return ""
+}
+
+// containerdScenarios are what people do with ctr, whose run takes flags.
+func containerdScenarios(flags []string) []scenario {
+	runArgs := func(id string, more []string, args ...string) []string {
+		line := append([]string{"run"}, flags...)
+		line = append(line, more...)
+		return append(append(line, image, id), args...)
+	}
+	run := func(t *testing.T, e *engine, more []string, args ...string) (string, int) {
+		id := name()
+		ctrCleanup(t, e, id)
+		return e.try(t, "", runArgs(id, append([]string{"--rm"}, more...), args...)...)
+	}
+	ok := func(t *testing.T, e *engine, more []string, args ...string) string {
+		t.Helper()
+		out, code := run(t, e, more, args...)
+		if code != 0 {
+			t.Fatalf("exit status %d: %s", code, out)
+		}
+		return out
+	}
+	detached := func(t *testing.T, e *engine, more []string, args ...string) *ctrBox {
+		t.Helper()
+		id := name()
+		ctrCleanup(t, e, id)
+		e.ok(t, runArgs(id, append([]string{"-d"}, more...), args...)...)
+		return &ctrBox{t, e, id}
+	}
+	return []scenario{
+		{name: "output of a container", run: func(t *testing.T, e *engine) {
+			contains(t, ok(t, e, nil, sh("echo out; echo err >&2")...), "out", "err")
+		}},
+		{name: "exit status", run: func(t *testing.T, e *engine) {
+			if _, code := run(t, e, nil, sh("exit 42")...); code != 42 {
+				t.Error(code)
+			}
+		}},
+		{name: "input", run: func(t *testing.T, e *engine) {
+			id := name()
+			ctrCleanup(t, e, id)
+			out, _ := e.try(t, "one\ntwo\n", runArgs(id, []string{"--rm"}, "cat")...)
+			equal(t, out, "one\ntwo")
+		}},
+		{name: "much output", run: func(t *testing.T, e *engine) {
+			id := name()
+			ctrCleanup(t, e, id)
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			cmd := e.command(ctx, runArgs(id, []string{"--rm"}, sh("dd if=/dev/zero bs=1M count=100 2>/dev/null")...)...)
+			out, err := cmd.Output()
+			must(t, err)
+			if len(out) != 100<<20 {
+				t.Errorf("%d bytes", len(out))
+			}
+		}},
+		{name: "terminal", run: func(t *testing.T, e *engine) {
+			id := name()
+			ctrCleanup(t, e, id)
+			out, code := e.onTerminal(t, "echo typed-$((6*7))\nexit 7\n", runArgs(id, []string{"--rm", "-t"}, sh("tty; sleep 1; stty size; exec sh")...)...)
+			contains(t, out, "/dev/pts/0", "33 111", "typed-42")
+			if code != 7 {
+				t.Errorf("exit status %d", code)
+			}
+		}},
+		{name: "command that is not there", run: func(t *testing.T, e *engine) {
+			out, code := run(t, e, nil, "/no/such")
+			if code == 0 {
+				t.Error("it succeeds")
+			}
+			contains(t, out, "no such file or directory")
+		}},
+		{name: "exec", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			out, code := b.exec("sh", "-c", "echo inside; exit 3")
+			if out != "inside" || code != 3 {
+				t.Errorf("%q, %d", out, code)
+			}
+		}},
+		{name: "exec with input", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			out, _ := e.try(t, "text", "task", "exec", "--exec-id", "in", b.id, "cat")
+			equal(t, out, "text")
+		}},
+		{name: "exec on a terminal", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			out, code := e.onTerminal(t, "exit 4\n", "task", "exec", "-t", "--exec-id", "tty", b.id, "sh", "-c", "tty; exec sh")
+			contains(t, out, "/dev/pts/")
+			if code != 4 {
+				t.Errorf("exit status %d", code)
+			}
+		}},
+		{name: "exec as another user, elsewhere", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			equal(t, e.ok(t, "task", "exec", "--exec-id", "u", "--user", "1000:1000", "--cwd", "/tmp", b.id, "sh", "-c", "id -u; pwd"), "1000\n/tmp")
+		}},
+		{name: "exec of what is not there", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			out, code := b.exec("/no/such")
+			if code == 0 {
+				t.Error("it succeeds")
+			}
+			contains(t, out, "no such file or directory")
+			equal(t, b.status(), "RUNNING")
+		}},
+		{name: "50 execs at once", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			together(t, 50, func(int) error {
+				out, code := b.exec("echo", "hello")
+				if out != "hello" || code != 0 {
+					return fmt.Errorf("%q, %d", out, code)
+				}
+				return nil
+			})
+		}},
+		{name: "pause and resume", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			e.ok(t, "task", "pause", b.id)
+			equal(t, b.status(), "PAUSED")
+			e.ok(t, "task", "resume", b.id)
+			equal(t, b.status(), "RUNNING")
+		}},
+		{name: "signals", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, sh("trap 'exit 9' USR1; while :; do sleep 0.05; done")...)
+			time.Sleep(time.Second) // until the trap is set
+			e.ok(t, "task", "kill", "-s", "SIGUSR1", b.id)
+			eventually(t, "it stops", func() bool { return b.status() == "STOPPED" })
+			contains(t, e.ok(t, "task", "rm", b.id), "exit code 9")
+		}},
+		{name: "kill", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			e.ok(t, "task", "kill", "-s", "SIGKILL", b.id)
+			eventually(t, "it stops", func() bool { return b.status() == "STOPPED" })
+			contains(t, e.ok(t, "task", "rm", b.id), "exit code 137")
+		}},
+		{name: "remove while it runs", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			if out, code := e.try(t, "", "task", "rm", b.id); code == 0 {
+				t.Errorf("it is removed without force: %s", out)
+			}
+			_, _ = e.try(t, "", "task", "rm", "-f", b.id) // ends with the container's status
+			equal(t, b.status(), "")
+		}},
+		{name: "metrics", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			contains(t, e.ok(t, "task", "metrics", b.id), "memory.usage_in_bytes", "cpuacct.usage")
+		}},
+		{name: "list of processes", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, sh("sleep 1000 & sleep 1000")...)
+			eventually(t, "two processes", func() bool { return strings.Count(e.ok(t, "task", "ps", b.id), "\n") >= 2 })
+		}},
+		{name: "memory limit", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, []string{"--memory-limit", "33554432"}, "sleep", "1000")
+			contains(t, e.ok(t, "task", "metrics", b.id), "33554432")
+		}},
+		{name: "container out of memory", run: func(t *testing.T, e *engine) {
+			events := watch(t, e)
+			if _, code := run(t, e, []string{"--memory-limit", "8388608"}, sh("a=x; while :; do a=$a$a; done")...); code != 137 && code != 2 {
+				t.Errorf("exit status %d", code)
+			}
+			eventually(t, "an event", func() bool { return strings.Contains(events(), "/tasks/oom") })
+		}},
+		{name: "events", run: func(t *testing.T, e *engine) {
+			events := watch(t, e)
+			ok(t, e, nil, "true")
+			eventually(t, "all events, in order", func() bool {
+				text := events()
+				for _, topic := range []string{"/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"} {
+					_, after, found := strings.Cut(text, topic)
+					if !found {
+						return false
+					}
+					text = after
+				}
+				return true
+			})
+		}},
+		{name: "read-only root file system", run: func(t *testing.T, e *engine) {
+			out, code := run(t, e, []string{"--read-only"}, "touch", "/file")
+			if code == 0 {
+				t.Error("it can be written")
+			}
+			contains(t, out, "Read-only")
+		}},
+		{name: "bind mount", run: func(t *testing.T, e *engine) {
+			dir := t.TempDir()
+			ok(t, e, []string{"--mount", "type=bind,src=" + dir + ",dst=/mnt,options=rbind:rw"}, "touch", "/mnt/file")
+			_, err := os.Stat(filepath.Join(dir, "file"))
+			must(t, err)
+		}},
+		{name: "environment and directory", run: func(t *testing.T, e *engine) {
+			equal(t, ok(t, e, []string{"--env", "A=b", "--cwd", "/tmp"}, sh("echo $A; pwd")...), "b\n/tmp")
+		}},
+		{name: "capabilities", run: func(t *testing.T, e *engine) {
+			contains(t, ok(t, e, []string{"--cap-drop", "CAP_CHOWN"}, "grep", "CapEff", "/proc/self/status"), "00000000a80425fa")
+		}},
+		{name: "seccomp", run: func(t *testing.T, e *engine) {
+			if out, code := run(t, e, []string{"--seccomp"}, "unshare", "-m", "true"); code == 0 {
+				t.Errorf("unshare is allowed: %s", out)
+			}
+			ok(t, e, []string{"--seccomp"}, "true")
+		}},
+		{name: "network of the host", run: func(t *testing.T, e *engine) {
+			own, err := os.Readlink("/proc/self/ns/net")
+			must(t, err)
+			equal(t, ok(t, e, []string{"--net-host"}, "readlink", "/proc/self/ns/net"), own)
+		}},
+		{name: "pids of the host", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, []string{"--with-ns", fmt.Sprintf("pid:/proc/%d/ns/pid", os.Getpid())}, sh("sleep 1001 & sleep 1001 & wait")...)
+			eventually(t, "it runs", func() bool { return strings.Count(e.ok(t, "task", "ps", b.id), "\n") >= 3 })
+			e.ok(t, "task", "kill", "-s", "SIGKILL", b.id)
+			eventually(t, "it stops", func() bool { return b.status() == "STOPPED" })
+			contains(t, e.ok(t, "task", "rm", b.id), "exit code 137")
+		}},
+		{name: "privileged", run: func(t *testing.T, e *engine) {
+			ok(t, e, []string{"--privileged"}, "mount", "-t", "tmpfs", "tmpfs", "/tmp")
+		}},
+		{name: "logger of a file", run: func(t *testing.T, e *engine) {
+			file := filepath.Join(t.TempDir(), "below", "log")
+			detached(t, e, []string{"--log-uri", "file://" + file}, sh("echo line; echo error >&2")...)
+			eventually(t, "the log", func() bool {
+				data, _ := os.ReadFile(file)
+				return strings.Contains(string(data), "line\n") && strings.Contains(string(data), "error\n")
+			})
+		}},
+		{name: "logger of a program", run: func(t *testing.T, e *engine) {
+			dir := t.TempDir()
+			logger := filepath.Join(dir, "logger")
+			must(t, os.WriteFile(logger, []byte(`#!/bin/sh
+exec 5>&-
+echo "$CONTAINER_NAMESPACE $1 $2" > `+dir+`/about
+cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
+`), 0o755))
+			detached(t, e, []string{"--log-uri", "binary://" + logger + "?key=value"}, sh("echo line; echo error >&2")...)
+			for file, want := range map[string]string{"about": e.cgroup + " key value\n", "out": "line\n", "err": "error\n"} {
+				eventually(t, file, func() bool {
+					data, _ := os.ReadFile(filepath.Join(dir, file))
+					return string(data) == want
+				})
+			}
+		}},
+		{name: "engine restarts while a container runs", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, sh("while :; do echo alive; sleep 0.1; done")...)
+			e.restart(t)
+			equal(t, b.status(), "RUNNING")
+			out, code := b.exec("echo", "again")
+			if out != "again" || code != 0 {
+				t.Errorf("%q, %d", out, code)
+			}
+			e.ok(t, "task", "kill", "-s", "SIGKILL", b.id)
+			eventually(t, "it stops", func() bool { return b.status() == "STOPPED" })
+			contains(t, e.ok(t, "task", "rm", b.id), "exit code 137")
+		}},
+		{name: "shim that is killed", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			pid := strings.Fields(e.ok(t, "task", "ps", b.id))[2]
+			must(t, exec.Command("kill", "-9", parent(t, pid)).Run())
+			eventually(t, "nothing is left", func() bool {
+				_, err := os.Stat("/proc/" + pid)
+				return os.IsNotExist(err) && b.status() == ""
+			})
+		}},
+		{name: "containers of a group", run: func(t *testing.T, e *engine) {
+			group := []string{"--label", "x=y", "--annotation", "io.containerd.runc.v2.group=" + name()}
+			a, b := detached(t, e, group, "sleep", "1000"), detached(t, e, group, "sleep", "1000")
+			shims := map[string]bool{}
+			for _, box := range []*ctrBox{a, b} {
+				pid := strings.Fields(e.ok(t, "task", "ps", box.id))[2]
+				shims[parent(t, pid)] = true
+				out, code := box.exec("echo", "here")
+				if out != "here" || code != 0 {
+					t.Errorf("%q, %d", out, code)
+				}
+			}
+			if len(shims) != 1 {
+				t.Errorf("%d shims for one group", len(shims))
+			}
+		}},
+		{name: "100 containers at once", run: func(t *testing.T, e *engine) {
+			together(t, 100, func(int) error {
+				if out, code := run(t, e, nil, "echo", "hello"); out != "hello" || code != 0 {
+					return fmt.Errorf("%q, %d", out, code)
+				}
+				return nil
+			})
+			equal(t, e.ok(t, "task", "ls", "-q"), "")
+		}},
+	}
+}
+
+// together does something many times at once, 8 at a time for the sake of small
+// machines.
+func together(t *testing.T, n int, do func(i int) error) {
+	t.Helper()
+	var wg sync.WaitGroup
+	places := make(chan struct{}, 8)
+	for i := range n {
+		wg.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			if err := do(i); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// watch follows the engine's events.
+func watch(t *testing.T, e *engine) func() string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	file := filepath.Join(t.TempDir(), "events")
+	f, err := os.Create(file)
+	must(t, err)
+	defer f.Close()
+	cmd := e.command(ctx, "events")
+	cmd.Stdout = f
+	must(t, cmd.Start())
+	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
+	time.Sleep(time.Second) // until it has subscribed
+	return func() string {
+		data, _ := os.ReadFile(file)
+		return string(data)
+	}
+}

@@ -1,0 +1,150 @@
+// Package engines runs containers on rt through the engines that people use.
+// The same scenarios run on runc, to tell rt's faults from the engine's.
+package engines
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	binaries = flag.String("binaries", "", "`directory` of rt and containerd-shim-rt-v2")
+	markdown = flag.String("markdown", "", "write the table of results to `file`")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Geteuid() != 0 || *binaries == "" {
+		fmt.Fprintln(os.Stderr, "engines: run by root, with -binaries: make engines-test")
+		os.Exit(2)
+	}
+	code := m.Run()
+	if *markdown != "" {
+		if err := results.write(*markdown); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// name is a name of this test's own.
+func name() string { return "rt-engines-" + strings.ToLower(rand.Text()[:8]) }
+
+// The image that all engines load.
+const image = "docker.io/library/rt-engines:latest"
+
+// writeImage makes an image of busybox in the form of `docker save`, which all
+// engines read.
+func writeImage(t *testing.T, path string) {
+	t.Helper()
+	layer := layer(t)
+	config, err := json.Marshal(map[string]any{
+		"architecture": goarch(), "os": "linux",
+		"config": map[string]any{
+			"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "Cmd": []string{"sh"},
+		},
+		"history": []any{map[string]any{"created_by": "rt's tests"}},
+		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
+	})
+	must(t, err)
+	manifest, err := json.Marshal([]map[string]any{{
+		"Config": "config.json", "RepoTags": []string{image}, "Layers": []string{"layer.tar"},
+	}})
+	must(t, err)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{"layer.tar", layer}, {"config.json", config}, {"manifest.json", manifest}} {
+		must(t, w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data))}))
+		_, err := w.Write(f.data)
+		must(t, err)
+	}
+	must(t, w.Close())
+	must(t, os.WriteFile(path, b.Bytes(), 0o644))
+}
+
+// layer is a root file system: busybox, and users.
+func layer(t *testing.T) []byte {
+	t.Helper()
+	busybox, err := os.ReadFile("/bin/busybox")
+	must(t, err)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, dir := range []string{"bin", "dev", "etc", "proc", "root", "sys", "tmp", "var"} {
+		mode := int64(0o755)
+		if dir == "tmp" {
+			mode = 0o1777
+		}
+		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: mode}))
+	}
+	file := func(name string, mode int64, data []byte) {
+		must(t, w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(data))}))
+		_, err := io.Copy(w, bytes.NewReader(data))
+		must(t, err)
+	}
+	file("bin/busybox", 0o755, busybox)
+	file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n"))
+	file("etc/group", 0o644, []byte("root:x:0:\nuser:x:1000:\n"))
+	file("etc/not-executable", 0o644, []byte("text\n"))
+	for applet := range strings.FieldsSeq(applets) {
+		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + applet, Linkname: "busybox", Mode: 0o777}))
+	}
+	must(t, w.Close())
+	return b.Bytes()
+}
+
+const applets = `cat chmod chown dd echo env false grep head hostname id ip kill ls mkdir mknod mount nproc ps
+	pwd readlink rm sh sleep stat stty test touch tr true tty ulimit umount unshare wc yes`
+
+// unmountBelow unmounts what an engine left mounted in its directory.
+func unmountBelow(t *testing.T, dir string) {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	for _, line := range slices.Backward(lines) {
+		if point := strings.Fields(line)[4]; strings.HasPrefix(point, dir+"/") {
+			_ = unix.Unmount(point, unix.MNT_DETACH)
+		}
+	}
+}
+
+// removeCgroups removes what engines left of cgroups that the tests named.
+func removeCgroups(name string) {
+	found, _ := filepath.Glob("/sys/fs/cgroup/*/" + name + "*")
+	direct, _ := filepath.Glob("/sys/fs/cgroup/" + name + "*")
+	for _, root := range append(found, direct...) {
+		var dirs []string
+		_ = filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return nil
+		})
+		for i := len(dirs) - 1; i >= 0; i-- {
+			_ = os.Remove(dirs[i])
+		}
+	}
+}
