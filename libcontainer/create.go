@@ -52,6 +52,9 @@ type Options struct {
 	Rootless bool
 	// Keep prepares Run for Container.Keep. It may be nil.
 	Keep *KeepOptions
+	// Ready is called by Run before the container's process is executed. It may be
+	// nil.
+	Ready func()
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
 	// Debug is told when a step of the creation is done. It may be nil.
@@ -196,6 +199,9 @@ func (b *creation) reserve() error {
 	dir, err := state.Create(b.o.Root, b.o.ID)
 	if err != nil {
 		return err
+	}
+	if err := b.cgroup.CheckUnused(); err != nil {
+		return errors.Join(err, dir.Remove(), dir.Close())
 	}
 	b.dir = dir
 	b.state = &state.State{

@@ -23,19 +23,21 @@ var fields = []struct{ file, field string }{
 	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
 }
 
+// allResources is the field of an error that names no file.
+const allResources = "linux.resources"
+
 // field is the part of the configuration that an error of the library is
 // about, as far as it names the file.
 func field(err error) string {
-	const all = "linux.resources"
 	var path *os.PathError
 	if !errors.As(err, &path) {
-		return all
+		return allResources
 	}
 	name := filepath.Base(path.Path)
-	file, of := "", all
+	file, of := "", allResources
 	for _, f := range fields {
 		if strings.HasPrefix(name, f.file) && len(f.file) > len(file) {
-			file, of = f.file, all+"."+f.field
+			file, of = f.file, allResources+"."+f.field
 		}
 	}
 	return of

@@ -57,7 +57,7 @@ func (term *terminal) modes(t *testing.T) unix.Termios {
 // expect reads until the text has come; what came behind it is for the next.
 func (term *terminal) expect(t *testing.T, text string) string {
 	t.Helper()
-	must(t, term.master.SetReadDeadline(time.Now().Add(20*time.Second)))
+	must(t, term.master.SetReadDeadline(time.Now().Add(patience(20*time.Second))))
 	buffer := make([]byte, 4096)
 	for {
 		if before, after, found := strings.Cut(term.unread, text); found {
@@ -145,7 +145,7 @@ done`
 // receive takes the file that a runtime sends, with its name.
 func receive(t *testing.T, listener *net.UnixListener, name string) *os.File {
 	t.Helper()
-	must(t, listener.SetDeadline(time.Now().Add(20*time.Second)))
+	must(t, listener.SetDeadline(time.Now().Add(patience(20*time.Second))))
 	conn, err := listener.AcceptUnix()
 	must(t, err)
 	defer conn.Close()
@@ -246,7 +246,7 @@ func TestTerminalIsRestoredAfterAnError(t *testing.T) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	must(t, cmd.Start())
-	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(patience(20*time.Second), func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
