@@ -288,7 +288,11 @@ func (b *creation) makeCgroup() error {
 	if err := b.dir.SaveConfig(b.config); err != nil {
 		return err
 	}
-	return b.cgroup.Create()
+	err := b.cgroup.Create()
+	if b.cgroup.Missing && b.o.Warn != nil {
+		b.o.Warn("the container has no cgroup of its own, which this user may not make here: it cannot be limited, paused or measured")
+	}
+	return err
 }
 
 // compileImage makes the plan and its executable.

@@ -40,6 +40,9 @@ type Config struct {
 // Cgroup is a container's cgroup.
 type Cgroup struct {
 	Config
+	// Missing is true after Create when the user may not make cgroups, and the
+	// container does not need one.
+	Missing   bool
 	manager   cgroups.Manager
 	resources *cgroups.Resources
 	// owner is the uid that may divide the cgroup, or nil for rt's own.
@@ -214,8 +217,14 @@ func (c *Cgroup) createAndLimitV1() error {
 
 func (c *Cgroup) createByLibrary() error {
 	err := c.manager.Apply(-1)
-	if err == nil || c.Rootless && errors.Is(err, cgroups.ErrRootless) {
+	switch {
+	case err == nil:
 		return nil
+	case c.Rootless && errors.Is(err, cgroups.ErrRootless):
+		c.Missing = true
+		return nil
+	case c.Rootless && c.Path == "" && errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; a user session of systemd has them with --systemd-cgroup: %w", err)
 	}
 	// Real time has to be there before the first process.
 	if f := field(err); f != allResources {
@@ -273,7 +282,11 @@ func (c *Cgroup) placement(at func(controller, path string) string) (*Placement,
 			}
 			p.Dir = os.NewFile(uintptr(fd), path)
 		default:
-			tasks = append(tasks, filepath.Join(path, "tasks"))
+			file := filepath.Join(path, "tasks")
+			if c.Rootless && unix.Access(file, unix.W_OK) != nil {
+				continue // not made, or not for us
+			}
+			tasks = append(tasks, file)
 		}
 		seen[path] = true
 	}

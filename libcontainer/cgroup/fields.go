@@ -23,6 +23,18 @@ var fields = []struct{ file, field string }{
 	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
 }
 
+// fieldByWords is for the errors of the library that name a limit instead of a
+// file.
+func fieldByWords(text string) string {
+	switch {
+	case strings.Contains(text, "memory+swap limit"):
+		return allResources + ".memory.swap"
+	case strings.Contains(text, "memory limit"):
+		return allResources + ".memory.limit"
+	}
+	return allResources
+}
+
 // allResources is the field of an error that names no file.
 const allResources = "linux.resources"
 
@@ -31,7 +43,7 @@ const allResources = "linux.resources"
 func field(err error) string {
 	var path *os.PathError
 	if !errors.As(err, &path) {
-		return allResources
+		return fieldByWords(err.Error())
 	}
 	name := filepath.Base(path.Path)
 	file, of := "", allResources
