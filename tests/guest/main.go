@@ -1,6 +1,6 @@
 // Guest boots whole Linux systems in QEMU and runs a job in each:
 //
-//	go run ./tests/guest -dir DIR [-timeout DURATION] JOB...
+//	go run ./tests/guest [-dir DIR] [-timeout DURATION] [-run REGEXP] JOB...
 //
 // DIR has the system (tests/guest/image) and the disk with the jobs
 // (tests/guest/payload). The jobs are those of the script tests/guest/job. Each
@@ -27,19 +27,20 @@ import (
 func main() {
 	dir := flag.String("dir", "bin/guest", "the directory with the system and the disk with the jobs")
 	timeout := flag.Duration("timeout", 30*time.Minute, "end all guests after this time")
+	only := flag.String("run", "", "run only the tests that match this `expression`, which must not contain spaces")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
-	if err := run(ctx, *dir, flag.Args()); err != nil {
+	if err := run(ctx, guest{*dir, *only}, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "guest:", err)
 		os.Exit(1)
 	}
 }
 
 // run runs the jobs and prints one line for each at the end.
-func run(ctx context.Context, dir string, jobs []string) error {
+func run(ctx context.Context, g guest, jobs []string) error {
 	if len(jobs) == 0 {
 		return errors.New("no jobs: name those to run, see tests/guest/job")
 	}
@@ -52,7 +53,7 @@ func run(ctx context.Context, dir string, jobs []string) error {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			began := time.Now()
-			errs[i] = runJob(ctx, dir, job)
+			errs[i] = g.runJob(ctx, job)
 			took[i] = time.Since(began).Round(time.Second)
 		})
 	}

@@ -326,7 +326,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.write()
 	var complete int
-	for delay := time.Duration(0); delay < 25*time.Millisecond; delay += 250 * time.Microsecond {
+	// As long as a creation takes, in so many steps.
+	whole := patience(25 * time.Millisecond)
+	for delay := time.Duration(0); delay < whole; delay += whole / time.Duration(often(100)) {
 		for _, command := range []string{"create", "run"} {
 			cmd := b.command(command, b.id)
 			must(t, cmd.Start())

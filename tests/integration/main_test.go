@@ -26,6 +26,9 @@ var (
 // patience is how long to wait for what takes d at most on an ordinary machine.
 func patience(d time.Duration) time.Duration { return d * time.Duration(slowness) }
 
+// often is how many times to do what a test does n times on an ordinary machine.
+func often(n int) int { return max(1, n/slowness) }
+
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "sd_notify" { // in a container, see TestNotifySocket
 		if err := notify(os.Args[1]); err != nil {

@@ -216,8 +216,9 @@ func TestPidfdSocket(t *testing.T) {
 
 // What a container prints arrives, however much it is, and rt holds none of it.
 func TestFlood(t *testing.T) {
-	const bytes = 1 << 30
-	b := newBundle(t, "dd if=/dev/zero bs=1M count=1024 2>/dev/null")
+	mib := often(1024)
+	bytes := int64(mib) << 20
+	b := newBundle(t, fmt.Sprintf("dd if=/dev/zero bs=1M count=%d 2>/dev/null", mib))
 	b.write()
 	cmd := b.command("run", b.id)
 	out, err := cmd.StdoutPipe()
