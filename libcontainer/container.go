@@ -123,11 +123,11 @@ func (c *Container) Status() specs.ContainerState {
 		return Stopped
 	}
 	p.Close()
+	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
+		return Paused // before or after its start
+	}
 	if launch.Waits(c.dir.File) {
 		return Created
-	}
-	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
-		return Paused
 	}
 	return Running
 }

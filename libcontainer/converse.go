@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/libcontainer/netdev"
@@ -22,7 +23,10 @@ func (b *creation) enterCgroup() error {
 	if err := b.place.Move(b.proc.Pid); err != nil {
 		return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
 	}
-	return b.cgroup.Limit()
+	if err := b.cgroup.Limit(); err != nil {
+		return err
+	}
+	return b.prepareKeeper()
 }
 
 // adopt goes on with a child of the program.
@@ -43,10 +47,11 @@ func (b *creation) converse() error {
 		if err != nil && b.ready {
 			// The socket closes when the user's program is executed.
 			b.done("executed the container's process")
+			b.warnOutOfMemory()
 			return b.started()
 		}
 		if err != nil {
-			return died(b.proc)
+			return died(b.proc, b.cgroup)
 		}
 		switch m.Words[0] {
 		case compile.RequestCgroup:
@@ -90,6 +95,18 @@ func (b *creation) converse() error {
 	}
 }
 
+// warnOutOfMemory says why there was nothing to see of a process that the kernel
+// killed at once.
+func (b *creation) warnOutOfMemory() {
+	r := b.spec.Linux.Resources
+	if b.o.Warn == nil || r == nil || r.Memory == nil || r.Memory.Limit == nil {
+		return
+	}
+	if err := b.container().checkMemory(); err != nil {
+		b.o.Warn(err.Error())
+	}
+}
+
 // started runs the hooks that follow the start.
 func (b *creation) started() error {
 	if b.spec.Hooks == nil {
@@ -114,10 +131,13 @@ func kernelLog(b []byte) string {
 }
 
 // died says how the program ended without a word.
-func died(p *launch.Process) error {
+func died(p *launch.Process, cg *cgroup.Cgroup) error {
 	ws := p.Kill()
+	if why := cg.OutOfMemory(); why != "" {
+		return fmt.Errorf("%s: the kernel killed the init program for lack of memory", why)
+	}
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
-		return errors.New("the init program was killed while it set the container up: is linux.resources.memory.limit too low?")
+		return errors.New("the init program was killed while it set the container up")
 	}
 	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
 }
@@ -143,6 +163,9 @@ func (b *creation) created() error {
 	b.ready = true
 	if b.gate {
 		return b.proc.Reply()
+	}
+	if b.o.Ready != nil {
+		b.o.Ready()
 	}
 	return nil
 }

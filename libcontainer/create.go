@@ -52,6 +52,9 @@ type Options struct {
 	Rootless bool
 	// Keep prepares Run for Container.Keep. It may be nil.
 	Keep *KeepOptions
+	// Ready is called by Run before the container's process is executed. It may be
+	// nil.
+	Ready func()
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
 	// Debug is told when a step of the creation is done. It may be nil.
@@ -197,6 +200,9 @@ func (b *creation) reserve() error {
 	if err != nil {
 		return err
 	}
+	if err := b.cgroup.CheckUnused(); err != nil {
+		return errors.Join(err, dir.Remove(), dir.Close())
+	}
 	b.dir = dir
 	b.state = &state.State{
 		OCIVersion: b.spec.Version, ID: b.o.ID, Bundle: b.o.Bundle, Rootfs: b.rootfs,
@@ -282,7 +288,11 @@ func (b *creation) makeCgroup() error {
 	if err := b.dir.SaveConfig(b.config); err != nil {
 		return err
 	}
-	return b.cgroup.Create()
+	err := b.cgroup.Create()
+	if b.cgroup.Missing && b.o.Warn != nil {
+		b.o.Warn("the container has no cgroup of its own, which this user may not make here: it cannot be limited, paused or measured")
+	}
+	return err
 }
 
 // compileImage makes the plan and its executable.

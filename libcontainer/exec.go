@@ -96,6 +96,7 @@ type execution struct {
 	o         *ExecOptions
 	spec      *specs.Spec
 	plan      *compile.Plan
+	cgroup    *cgroup.Cgroup
 	proc      *launch.Process
 	keeper    *os.File
 	ready     bool
@@ -198,11 +199,11 @@ func (e *execution) launch(streams [3]*os.File) error {
 
 // clone starts the program in the container's cgroup.
 func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
-	cg, err := e.container.cgroup()
-	if err != nil {
+	var err error
+	if e.cgroup, err = e.container.cgroup(); err != nil {
 		return err
 	}
-	place, err := cg.PlacementBelow(e.o.Cgroup)
+	place, err := e.cgroup.PlacementBelow(e.o.Cgroup)
 	if err != nil {
 		return err
 	}
@@ -239,7 +240,7 @@ func (e *execution) converse() error {
 			if e.ready && errors.Is(err, io.EOF) {
 				return nil
 			}
-			return died(e.proc)
+			return died(e.proc, e.cgroup)
 		}
 		switch m.Words[0] {
 		case compile.RequestChild:

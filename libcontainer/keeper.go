@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"syscall"
+	"unsafe"
 
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/program/image"
@@ -27,15 +29,18 @@ type KeepOptions struct {
 // Keep replaces the calling program by a small one that waits for the
 // container, forwards signals, deletes the container and ends with its exit
 // status. It is for programs that would do nothing else any more, and holds
-// some dozens of KiB of memory. It needs Options.Keep. If it returns, the caller
-// has to wait itself.
-func (c *Container) Keep(p *Process) error { return p.keep(p.p.PidFD, int(c.dir.Fd())) }
+// some dozens of KiB of memory. It needs Options.Keep. last is called when no
+// signal reaches the caller any more, to forward those that have. If Keep
+// returns, the caller has to wait itself.
+func (c *Container) Keep(p *Process, last func()) error {
+	return p.keep(last, p.p.PidFD, int(c.dir.Fd()))
+}
 
 // Keep is Container.Keep for a process that Exec started: nothing is deleted.
-func (p *Process) Keep() error { return p.keep(p.p.PidFD) }
+func (p *Process) Keep(last func()) error { return p.keep(last, p.p.PidFD) }
 
 // keep executes the keeper, for which some descriptors stay open.
-func (p *Process) keep(fds ...int) error {
+func (p *Process) keep(last func(), fds ...int) error {
 	if p.keeper == nil {
 		return errors.New("the container's end takes more than the removal of its cgroup and its state")
 	}
@@ -44,24 +49,34 @@ func (p *Process) keep(fds ...int) error {
 			return err
 		}
 	}
-	runtime.LockOSThread()
+	runtime.LockOSThread() // another thread might be new, and block nothing
 	defer runtime.UnlockOSThread()
-	// What comes from here on is kept for the new program.
-	var all, before unix.Sigset_t
-	for i := range all.Val {
-		all.Val[i] = ^uint64(0)
-	}
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+	// What comes from here on waits for the new program: on every thread, since
+	// any of them would take it.
+	if err := maskSignals(^goSignal); err != nil {
 		return err
 	}
+	last()
 	err := unix.Exec("/proc/self/fd/"+strconv.Itoa(int(p.keeper.Fd())), []string{"rt-keeper"}, nil)
-	_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-	return os.NewSyscallError("execve", err)
+	return errors.Join(os.NewSyscallError("execve", err), maskSignals(0))
+}
+
+// goSignal is the mask of the signal by which Go reaches all of its threads
+// (runtime/os_linux.go, sigPerThreadSyscall).
+const goSignal = uint64(1) << (33 - 1)
+
+// maskSignals sets the signals that all threads of this program block.
+func maskSignals(mask uint64) error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&mask)), 0, unsafe.Sizeof(mask), 0, 0)
+	if errno != 0 {
+		return os.NewSyscallError("rt_sigprocmask", errno)
+	}
+	return nil
 }
 
 // prepareKeeper makes the program of Keep, where it can do what there is to do.
 func (b *creation) prepareKeeper() error {
-	if b.o.Keep == nil || b.gate || b.cgroup.Systemd || b.state.SharedPids || b.state.RootMount != 0 || b.state.Resctrl != nil ||
+	if b.o.Keep == nil || b.gate || b.state.SharedPids || b.state.RootMount != 0 || b.state.Resctrl != nil ||
 		(b.state.Hooks != nil && len(b.state.Hooks.Poststop) > 0) {
 		return nil
 	}
@@ -76,6 +91,9 @@ func (b *creation) prepareKeeper() error {
 	k := &compile.Keeper{
 		Pid: b.proc.Pid, PidFD: b.proc.PidFD, Dir: dir, DirFD: int(b.dir.Fd()), Inode: st.Ino, Files: b.dir.Names(),
 		Keep: b.o.Keep.Keep, Delete: b.o.Keep.Delete, Ignored: b.o.Keep.Ignored,
+	}
+	if b.cgroup.Systemd {
+		k.Leave = true // only rt can tell systemd
 	}
 	for _, path := range b.state.Cgroup.Paths {
 		if !slices.Contains(k.Cgroups, path) {

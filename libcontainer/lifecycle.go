@@ -57,6 +57,9 @@ func (c *Container) Start() error {
 	if err := c.reload(); err != nil {
 		return err
 	}
+	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
+		return fmt.Errorf("container %q: %w: cannot start a container that is paused: resume it first", c.ID(), ErrWrongState)
+	}
 	program, err := launch.PassGate(c.dir.File)
 	if errors.Is(err, launch.ErrNoGate) {
 		return fmt.Errorf("container %q: %w: cannot start a container that is %s, only a created one", c.ID(), ErrWrongState, c.Status())
@@ -87,7 +90,7 @@ func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
 		m, err := program.Receive()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return c.checkMemory()
 		case err != nil:
 			return err
 		case m.Words[0] == compile.RequestFailure:
@@ -105,6 +108,23 @@ func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
 			return errors.Join(err, c.remove(nil))
 		}
 	}
+}
+
+// checkMemory returns an error when the container's process has ended already,
+// for lack of memory.
+func (c *Container) checkMemory() error {
+	if p, err := c.process(); err == nil {
+		p.Close()
+		return nil
+	}
+	cg, err := c.cgroup()
+	if err != nil {
+		return err
+	}
+	if why := cg.OutOfMemory(); why != "" {
+		return fmt.Errorf("%s: the kernel killed the container's process for lack of memory as it started", why)
+	}
+	return nil
 }
 
 // awaitEnd waits until the container's process has ended, which it is about to:
@@ -189,14 +209,16 @@ func (c *Container) poststop(warn func(string)) {
 }
 
 func (c *Container) destroy() error {
-	if p, err := c.process(); err == nil {
-		err = unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0)
-		if err == nil {
+	cg, err := c.cgroup()
+	if p, gone := c.process(); gone == nil {
+		if unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0) == nil {
+			if err == nil && cg.Frozen() {
+				_ = cg.Freeze(false) // on v1 a frozen process does not end
+			}
 			waitEnd(int(p.Fd()))
 		}
 		p.Close()
 	}
-	cg, err := c.cgroup()
 	if err == nil && len(c.state.Cgroup.Paths) > 0 && (cg.Systemd || !cg.Remove()) {
 		if err := cg.Kill(); err != nil {
 			return err

@@ -87,6 +87,9 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 	if err := spec.Validate(s); err != nil {
 		return err
 	}
+	if err := cgroup.CheckSupported(s); err != nil {
+		return err
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err

@@ -85,8 +85,7 @@ func execute(in *input) error {
 			return nil
 		}
 		if !f.tty.active() {
-			f.forwardPending(p)
-			logrus.Debug("no small program takes the place of rt: ", p.Keep())
+			f.takeLeave(p, p.Keep)
 		}
 		status := wait(p, f.signals, f.tty)
 		f.tty.restore()

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/moby/sys/userns"
+	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"
@@ -191,5 +193,18 @@ func rootless(in *input) bool {
 	case "false":
 		return false
 	}
-	return os.Geteuid() != 0
+	if os.Geteuid() != 0 {
+		return true
+	}
+	return userns.RunningInUserNS() && !ownsManager(in)
+}
+
+// ownsManager tells whether the systemd that --systemd-cgroup would talk to is
+// root's.
+func ownsManager(in *input) bool {
+	if !in.Bool("systemd-cgroup") {
+		return false
+	}
+	uid, err := systemd.DetectUID()
+	return err == nil && uid == 0
 }

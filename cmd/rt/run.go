@@ -51,6 +51,9 @@ func run(in *input) error {
 			return err
 		}
 	}
+	if !detach {
+		o.Ready = func() { <-f.installed } // no signal ends rt from here on
+	}
 	c, p, err := libcontainer.Run(*o)
 	if err != nil {
 		return err
@@ -68,8 +71,7 @@ func run(in *input) error {
 	} else if !f.tty.active() {
 		// A small program takes rt's place while the container runs. If it
 		// cannot, rt goes on.
-		f.forwardPending(p)
-		logrus.Debug("no small program takes the place of rt: ", c.Keep(p))
+		f.takeLeave(p, func(last func()) error { return c.Keep(p, last) })
 	}
 	status := wait(p, f.signals, f.tty)
 	if n != nil {
@@ -90,12 +92,14 @@ type front struct {
 	tty      *foreground
 	terminal func(*os.File) error
 	signals  chan os.Signal
+	// installed is closed when signals receives them.
+	installed chan struct{}
 }
 
 // attach prepares for waiting, unless rt is not to wait. A terminal that goes to
 // a socket is not the caller's.
 func attach(in *input, socket func(*os.File) error, detach bool) (*front, error) {
-	f := &front{terminal: socket, signals: make(chan os.Signal, 128)}
+	f := &front{terminal: socket, signals: make(chan os.Signal, 128), installed: make(chan struct{})}
 	if detach {
 		return f, nil
 	}
@@ -112,15 +116,28 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 		}
 	}
 	// While the process is made they wait in the channel.
-	go signal.Notify(f.signals, forwarded...)
+	go func() {
+		signal.Notify(f.signals, forwarded...)
+		close(f.installed)
+	}()
 	return f, nil
 }
 
-// forwardPending forwards what came before the process.
-func (f *front) forwardPending(p *libcontainer.Process) {
-	for len(f.signals) > 0 {
-		_ = p.Signal((<-f.signals).(unix.Signal))
-	}
+// takeLeave lets keep put the small program in rt's place. The signals that rt
+// took until then are forwarded. If keep returns, rt goes on.
+func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
+	<-f.installed
+	err := keep(func() {
+		// Stop waits until every signal that was taken is in its channels. The
+		// handlers stay, for a thread that is new and blocks none.
+		settle := make(chan os.Signal, 1)
+		signal.Notify(settle, forwarded...)
+		signal.Stop(settle)
+		for len(f.signals) > 0 {
+			_ = p.Signal((<-f.signals).(unix.Signal))
+		}
+	})
+	logrus.Debug("no small program takes the place of rt: ", err)
 }
 
 // keepOptions describe what the small program does that stays of rt.

@@ -12,11 +12,13 @@ import (
 	"strings"
 	"time"
 
+	systemddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/opencontainers/cgroups"
 	_ "github.com/opencontainers/cgroups/devices" // device rules are a plug-in of the library
 	"github.com/opencontainers/cgroups/manager"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,10 +40,16 @@ type Config struct {
 // Cgroup is a container's cgroup.
 type Cgroup struct {
 	Config
+	// Missing is true after Create when the user may not make cgroups, and the
+	// container does not need one.
+	Missing   bool
 	manager   cgroups.Manager
 	resources *cgroups.Resources
 	// owner is the uid that may divide the cgroup, or nil for rt's own.
 	owner *int
+	// mountedEarly is true when the container's cgroup mounts are prepared before
+	// its first process is there.
+	mountedEarly bool
 	// existed is true when a directory was there before the container.
 	existed bool
 }
@@ -51,14 +59,22 @@ type Cgroup struct {
 // file systems or relative to rt's own cgroup; with systemd it is
 // slice:prefix:name. Without it the container's id is the name.
 func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
+	if err := CheckSupported(s); err != nil {
+		return nil, err
+	}
 	cfg := Config{Systemd: systemd, Rootless: rootless}
 	path := ""
 	if s.Linux != nil {
 		path = s.Linux.CgroupsPath
 	}
+	var properties []systemddbus.Property
 	switch {
 	case systemd:
 		if err := cfg.systemdPath(path, id); err != nil {
+			return nil, err
+		}
+		var err error
+		if properties, err = unitProperties(s.Annotations); err != nil {
 			return nil, err
 		}
 	case path == "":
@@ -72,11 +88,12 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 		}
 	}
-	c, err := cfg.open(Resources(s), owner(s))
+	c, err := cfg.open(&cgroups.Cgroup{Resources: Resources(s), OwnerUID: owner(s), SystemdProps: properties})
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
 	c.Paths = c.manager.GetPaths()
+	c.mountedEarly = spec.FindNamespace(s, specs.CgroupNamespace) == nil
 	return c, nil
 }
 
@@ -92,31 +109,20 @@ func (cfg *Config) inner() string {
 	return strings.TrimPrefix(filepath.Clean("/"+path), "/")
 }
 
-func (cfg *Config) systemdPath(path, id string) error {
-	if path == "" {
-		cfg.Parent, cfg.Prefix, cfg.Name = "system.slice", "rt", id
-		return nil
-	}
-	parts := strings.Split(path, ":")
-	if len(parts) != 3 {
-		return fmt.Errorf("linux.cgroupsPath: %q is not of the form slice:prefix:name, which --systemd-cgroup needs", path)
-	}
-	cfg.Parent, cfg.Prefix, cfg.Name = parts[0], parts[1], parts[2]
-	return nil
+// Load returns the cgroup that was remembered.
+func Load(cfg Config) (*Cgroup, error) {
+	return cfg.open(&cgroups.Cgroup{Resources: &cgroups.Resources{}})
 }
 
-// Load returns the cgroup that was remembered.
-func Load(cfg Config) (*Cgroup, error) { return cfg.open(&cgroups.Resources{}, nil) }
-
-func (cfg Config) open(r *cgroups.Resources, owner *int) (*Cgroup, error) {
-	m, err := manager.NewWithPaths(&cgroups.Cgroup{
-		Path: cfg.Path, Parent: cfg.Parent, Name: cfg.Name, ScopePrefix: cfg.Prefix,
-		Systemd: cfg.Systemd, Rootless: cfg.Rootless, Resources: r, OwnerUID: owner,
-	}, cfg.Paths)
+// open completes the library's terms of a cgroup with its place.
+func (cfg Config) open(c *cgroups.Cgroup) (*Cgroup, error) {
+	c.Path, c.Parent, c.Name, c.ScopePrefix = cfg.Path, cfg.Parent, cfg.Name, cfg.Prefix
+	c.Systemd, c.Rootless = cfg.Systemd, cfg.Rootless
+	m, err := manager.NewWithPaths(c, cfg.Paths)
 	if err != nil {
 		return nil, err
 	}
-	return &Cgroup{Config: cfg, manager: m, resources: r, owner: owner}, nil
+	return &Cgroup{Config: cfg, manager: m, resources: c.Resources, owner: c.OwnerUID}, nil
 }
 
 // Unified is the container's directory when the machine has only cgroup v2.
@@ -127,14 +133,43 @@ func (c *Cgroup) Unified() string {
 	return ""
 }
 
-// Create makes the directories, in v1 with their device rules. It fails when the cgroup is in use: its
-// processes would share the container's limits, and its end.
-func (c *Cgroup) Create() error {
+// CheckUnused fails when the cgroup has processes: they would share the
+// container's limits, and its end. In a frozen one no container could be made.
+// It comes before anything that has to be undone, since that ends all processes
+// of the cgroup.
+func (c *Cgroup) CheckUnused() error {
 	if pids, err := c.manager.GetAllPids(); err == nil && len(pids) > 0 {
 		return fmt.Errorf("linux.cgroupsPath: cgroup %s already has processes in it", c.anyPath())
 	}
+	if dir := c.frozenAncestor(); dir != "" {
+		return fmt.Errorf("linux.cgroupsPath: cgroup %s is frozen: nothing can run in it", dir)
+	}
+	return nil
+}
+
+// frozenAncestor looks at the cgroup, or the next one above that exists.
+func (c *Cgroup) frozenAncestor() string {
+	dir, file, mark := c.Unified(), "cgroup.events", "frozen 1"
+	if dir == "" {
+		dir, file, mark = c.Paths["freezer"], "freezer.state", "FR" // FREEZING, FROZEN
+	}
+	for ; len(dir) > len("/sys/fs/cgroup"); dir = filepath.Dir(dir) {
+		text, err := sysfile.Read(filepath.Join(dir, file))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil && strings.Contains(string(text), mark) {
+			return dir
+		}
+		break
+	}
+	return ""
+}
+
+// Create makes the directories, in v1 with their device rules.
+func (c *Cgroup) Create() error {
 	if c.Systemd {
-		return nil // the scope is made around its first process
+		return c.createForScope()
 	}
 	if c.Unified() == "" {
 		return c.createAndLimitV1()
@@ -143,6 +178,22 @@ func (c *Cgroup) Create() error {
 		return err
 	}
 	return c.giveAway()
+}
+
+// createForScope makes nothing: systemd makes the scope around its first process.
+// But where the container mounts its cgroup from outside of a cgroup namespace,
+// the mount is prepared before there is a process; systemd takes over a
+// directory that is there.
+func (c *Cgroup) createForScope() error {
+	if !c.mountedEarly {
+		return nil
+	}
+	for _, path := range c.Paths {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return fmt.Errorf("linux.cgroupsPath: %w", err)
+		}
+	}
+	return nil
 }
 
 // createAndLimitV1 makes the directories with their device rules.
@@ -165,10 +216,21 @@ func (c *Cgroup) createAndLimitV1() error {
 }
 
 func (c *Cgroup) createByLibrary() error {
-	if err := c.manager.Apply(-1); err != nil && !(c.Rootless && errors.Is(err, cgroups.ErrRootless)) {
-		return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
+	err := c.manager.Apply(-1)
+	switch {
+	case err == nil:
+		return nil
+	case c.Rootless && errors.Is(err, cgroups.ErrRootless):
+		c.Missing = true
+		return nil
+	case c.Rootless && c.Path == "" && errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; a user session of systemd has them with --systemd-cgroup: %w", err)
 	}
-	return nil
+	// Real time has to be there before the first process.
+	if f := field(err); f != allResources {
+		return fmt.Errorf("%s: %w", f, err)
+	}
+	return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
 }
 
 func (c *Cgroup) anyPath() string {
@@ -220,7 +282,11 @@ func (c *Cgroup) placement(at func(controller, path string) string) (*Placement,
 			}
 			p.Dir = os.NewFile(uintptr(fd), path)
 		default:
-			tasks = append(tasks, filepath.Join(path, "tasks"))
+			file := filepath.Join(path, "tasks")
+			if c.Rootless && unix.Access(file, unix.W_OK) != nil {
+				continue // not made, or not for us
+			}
+			tasks = append(tasks, file)
 		}
 		seen[path] = true
 	}
@@ -255,8 +321,31 @@ func (c *Cgroup) Limit() error {
 func (c *Cgroup) devicesFirst() bool { return !c.Systemd && c.Unified() == "" }
 
 func (c *Cgroup) set(r *cgroups.Resources) error {
-	if err := c.manager.Set(r); err != nil {
+	err := c.manager.Set(r)
+	if err == nil {
+		err = c.setDeviceWeights(r)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", field(err), err)
+	}
+	return nil
+}
+
+// setDeviceWeights sets the weights of single devices on cgroup v2. The library
+// does so for the BFQ scheduler only, and leaves them out without it.
+func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
+	dir := c.Unified()
+	if dir == "" || len(r.BlkioWeightDevice) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, "io.bfq.weight")); err == nil {
+		return nil
+	}
+	for _, d := range r.BlkioWeightDevice {
+		weight := cgroups.ConvertBlkIOToIOWeightValue(d.Weight)
+		if err := sysfile.Write(filepath.Join(dir, "io.weight"), fmt.Appendf(nil, "%d:%d %d", d.Major, d.Minor, weight)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

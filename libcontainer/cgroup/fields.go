@@ -23,19 +23,33 @@ var fields = []struct{ file, field string }{
 	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
 }
 
+// fieldByWords is for the errors of the library that name a limit instead of a
+// file.
+func fieldByWords(text string) string {
+	switch {
+	case strings.Contains(text, "memory+swap limit"):
+		return allResources + ".memory.swap"
+	case strings.Contains(text, "memory limit"):
+		return allResources + ".memory.limit"
+	}
+	return allResources
+}
+
+// allResources is the field of an error that names no file.
+const allResources = "linux.resources"
+
 // field is the part of the configuration that an error of the library is
 // about, as far as it names the file.
 func field(err error) string {
-	const all = "linux.resources"
 	var path *os.PathError
 	if !errors.As(err, &path) {
-		return all
+		return fieldByWords(err.Error())
 	}
 	name := filepath.Base(path.Path)
-	file, of := "", all
+	file, of := "", allResources
 	for _, f := range fields {
 		if strings.HasPrefix(name, f.file) && len(f.file) > len(file) {
-			file, of = f.file, all+"."+f.field
+			file, of = f.file, allResources+"."+f.field
 		}
 	}
 	return of

@@ -15,6 +15,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// OutOfMemory tells in words that the kernel killed a process of the cgroup for
+// lack of memory; else it is empty.
+func (c *Cgroup) OutOfMemory() string {
+	if n, err := c.manager.OOMKillCount(); err != nil || n == 0 {
+		return ""
+	}
+	name := filepath.Join(c.Paths["memory"], "memory.limit_in_bytes")
+	if dir := c.Unified(); dir != "" {
+		name = filepath.Join(dir, "memory.max")
+	}
+	const most = 1 << 60 // from here on v1 has no limit
+	limit, err := sysfile.Read(name)
+	bytes, numberErr := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64)
+	if err != nil || numberErr != nil || bytes > most {
+		return "the memory limit of a cgroup above the container's is too low"
+	}
+	return fmt.Sprintf("linux.resources.memory.limit: %d bytes are too few", bytes)
+}
+
 // Stats reads what the cgroup uses.
 func (c *Cgroup) Stats() (*cgroups.Stats, error) { return c.manager.GetStats() }
 

@@ -21,6 +21,8 @@ type Keeper struct {
 	Cgroups []string
 	// Keep leaves the container's remains.
 	Keep bool
+	// Leave lets Delete do all of the removal.
+	Leave bool
 	// Delete is a command that removes what the keeper cannot.
 	Delete []string
 	// Ignored are the signals that are not forwarded.
@@ -92,6 +94,12 @@ func (k *keeper) cleanUp() {
 	k.Load(r, 8, stat.Plus(offInode))
 	k.Branch(r, program.Ne, int64(k.Inode), gone)
 
+	if k.Leave {
+		k.leave(r)
+		k.Bind(gone)
+		k.Free(r)
+		return
+	}
 	for _, dir := range k.Cgroups {
 		k.Source("linux.cgroupsPath", "remove the cgroup "+dir)
 		k.remove(program.AtFdcwd, dir, unix.AT_REMOVEDIR, messy)

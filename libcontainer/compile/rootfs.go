@@ -65,10 +65,10 @@ func (c *compiler) propagation() string {
 func (c *compiler) hostPropagation() {
 	c.Source("linux.rootfsPropagation", "keep mounts from propagating to the host")
 	kind := uint64(unix.MS_SLAVE)
-	switch name := c.propagation(); strings.TrimPrefix(name, "r") {
-	case "shared":
+	switch {
+	case c.sharesHostMounts():
 		kind = unix.MS_SHARED
-	case "private":
+	case strings.TrimPrefix(c.propagation(), "r") == "private":
 		kind = unix.MS_PRIVATE
 	}
 	set := func(flags int, kind uint64) {
@@ -80,15 +80,34 @@ func (c *compiler) hostPropagation() {
 	}
 }
 
+// sharesHostMounts tells whether mounts of the host stay shared with it.
+func (c *compiler) sharesHostMounts() bool {
+	return strings.TrimPrefix(c.propagation(), "r") == "shared"
+}
+
+// pivotRoot exchanges the root directory and takes the old one off.
+func (c *compiler) pivotRoot() {
+	var old program.Reg
+	if c.sharesHostMounts() {
+		old = c.Reg()
+		c.Do(program.Openat, program.AtFdcwd, c.Str("/"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(old)
+	}
+	// pivot_root(2): with both arguments "." the old root ends up above
+	// the new one, where it is taken off.
+	c.Do(program.PivotRoot, c.Str("."), c.Str("."))
+	if c.sharesHostMounts() {
+		c.setAttributes(old, 0, 0, unix.MS_SLAVE, true).For("keep the host's own mounts where they are")
+		c.close(old)
+	}
+	c.Do(program.Umount2, c.Str("."), program.Imm(unix.MNT_DETACH)).For("detach the host's file system")
+}
+
 // enterRoot makes the tree the root directory and the host's unreachable.
 func (c *compiler) enterRoot(own bool) {
 	c.Source("root.path", "enter the root file system")
 	c.Do(program.Fchdir, program.R(c.root))
 	if own && !c.opt.NoPivot {
-		// pivot_root(2): with both arguments "." the old root ends up above
-		// the new one, where it is taken off.
-		c.Do(program.PivotRoot, c.Str("."), c.Str("."))
-		c.Do(program.Umount2, c.Str("."), program.Imm(unix.MNT_DETACH)).For("detach the host's file system")
+		c.pivotRoot()
 	} else {
 		c.Do(program.Chroot, c.Str("."))
 	}

@@ -10,19 +10,26 @@ import (
 // knownFailures maps the programs that are known to fail to the reasons.
 type knownFailures map[string]string
 
-func readKnown(path string) (knownFailures, error) {
-	if path == "" {
-		return nil, nil
+// readKnown joins lists.
+func readKnown(paths []string) (knownFailures, error) {
+	all := make(knownFailures)
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		known, err := parseKnown(string(data))
+		if err != nil {
+			return nil, fmt.Errorf("%s:%w", path, err)
+		}
+		for program, reason := range known {
+			if _, ok := all[program]; ok {
+				return nil, fmt.Errorf("%s: %s is in another list, too", path, program)
+			}
+			all[program] = reason
+		}
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	known, err := parseKnown(string(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s:%w", path, err)
-	}
-	return known, nil
+	return all, nil
 }
 
 // parseKnown reads lines of a program and a reason. Empty lines and lines that begin with # are

@@ -16,8 +16,9 @@ var errUsage = errors.New("usage")
 
 type options struct {
 	runtime string
-	known   string
+	known   []string
 	cache   string
+	built   bool
 	run     *regexp.Regexp
 	timeout time.Duration
 	verbose bool
@@ -28,8 +29,12 @@ func parseOptions(args []string) (options, error) {
 	var pattern string
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	flags.StringVar(&opts.runtime, "runtime", "rt", "the runtime: a path, or a name to look up in $PATH")
-	flags.StringVar(&opts.known, "known", "known-failures.txt", "the list of known failures; empty for none")
+	flags.Func("known", "a list of known failures, can be repeated (default known-failures.txt and known-failures-here.txt)", func(name string) error {
+		opts.known = append(opts.known, name)
+		return nil
+	})
 	flags.StringVar(&opts.cache, "cache", defaultCache(), "keep the test programs in this directory")
+	flags.BoolVar(&opts.built, "built", false, "take the test programs from -cache as they are")
 	flags.StringVar(&pattern, "run", "", "run only the test programs whose names match this regular expression")
 	flags.DurationVar(&opts.timeout, "timeout", time.Minute, "stop a test program after this time")
 	flags.BoolVar(&opts.verbose, "v", false, "print the output of the test programs that fail")
@@ -40,6 +45,9 @@ func parseOptions(args []string) (options, error) {
 		return options{}, fmt.Errorf("%w: %w", errUsage, err)
 	case flags.NArg() > 0:
 		return options{}, fmt.Errorf("%w: unexpected argument %q", errUsage, flags.Arg(0))
+	}
+	if opts.known == nil {
+		opts.known = []string{"known-failures.txt", "known-failures-here.txt"}
 	}
 	var err error
 	if opts.run, err = regexp.Compile(pattern); err != nil {

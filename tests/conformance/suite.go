@@ -46,10 +46,33 @@ func buildSuite(ctx context.Context, dir string) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{dir: dir}
-	s.rootfs = filepath.Join(strings.TrimSpace(module), "rootfs-"+runtime.GOARCH+".tar.gz")
+	rootfs := filepath.Join(dir, rootfsName())
+	if err := os.Remove(rootfs); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	if err := copyFile(rootfs, filepath.Join(strings.TrimSpace(module), rootfsName())); err != nil {
+		return nil, err
+	}
+	s := &suite{dir: dir, rootfs: rootfs}
 	for _, importPath := range strings.Fields(mains) {
 		s.programs = append(s.programs, path.Base(importPath))
+	}
+	return s, nil
+}
+
+func rootfsName() string { return "rootfs-" + runtime.GOARCH + ".tar.gz" }
+
+// builtSuite is the suite that buildSuite left in dir, for a machine without the go command.
+func builtSuite(dir string) (*suite, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{dir: dir, rootfs: filepath.Join(dir, rootfsName())}
+	for _, entry := range entries {
+		if name := entry.Name(); name != insideProgram && name != rootfsName() {
+			s.programs = append(s.programs, name)
+		}
 	}
 	return s, nil
 }

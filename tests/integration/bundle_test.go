@@ -36,6 +36,8 @@ type bundle struct {
 	root string
 	id   string
 	spec *specs.Spec
+	// cgroup is the container's, below the mount points, after placeCgroup.
+	cgroup string
 }
 
 // newBundle makes a bundle whose process runs the shell script.
@@ -72,6 +74,17 @@ func copyFile(t *testing.T, from, to string) {
 
 // path is a file of the root file system.
 func (b *bundle) path(name string) string { return filepath.Join(b.dir, "rootfs", name) }
+
+// placeCgroup chooses the container's cgroup, for tests that look at it: one at
+// the top, or with inner one below.
+func (b *bundle) placeCgroup(inner string) {
+	b.cgroup = filepath.Join("/"+b.id, inner)
+	b.spec.Linux.CgroupsPath = b.cgroup
+	if systemd {
+		b.spec.Linux.CgroupsPath = "system.slice:test:" + b.id + inner
+		b.cgroup = "/system.slice/test-" + b.id + inner + ".scope"
+	}
+}
 
 // write saves the configuration.
 func (b *bundle) write() {
@@ -112,7 +125,7 @@ func (b *bundle) rtIn(stdin string, args ...string) result {
 		cmd.Stdin = nil
 	}
 	must(b.t, cmd.Start())
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(patience(2*time.Minute), func() { _ = cmd.Process.Kill() })
 	err = cmd.Wait()
 	if !timer.Stop() {
 		b.t.Fatalf("rt %v did not end", args)
@@ -135,7 +148,11 @@ func content(t *testing.T, f *os.File) string {
 }
 
 func (b *bundle) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(rtPath, append([]string{"--root", b.root}, args...)...)
+	global := []string{"--root", b.root}
+	if systemd {
+		global = append(global, "--systemd-cgroup")
+	}
+	cmd := exec.Command(rtPath, append(global, args...)...)
 	cmd.Dir = b.dir
 	return cmd
 }
@@ -197,12 +214,12 @@ func (b *bundle) waitFor(status specs.ContainerState) {
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(patience(20 * time.Second)); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if condition() {
 			return
 		}
 	}
-	t.Fatalf("not within 20 s: %s", what)
+	t.Fatalf("not within %v: %s", patience(20*time.Second), what)
 }
 
 // cleanUp removes what is left and fails the test if something cannot be.
@@ -237,6 +254,9 @@ func (b *bundle) noTrace() {
 	if pids := b.processes(); len(pids) > 0 {
 		b.t.Errorf("processes are left: %v", pids)
 	}
+	if units := b.units(); len(units) > 0 {
+		b.t.Errorf("systemd units are left: %q", units)
+	}
 }
 
 // cgroups are the directories below /sys/fs/cgroup with the container's id in
@@ -252,6 +272,10 @@ func (b *bundle) cgroups() []string {
 	return found
 }
 
+// releaseAgent is what the kernel runs for every cgroup of v1 that has become
+// empty, when systemd wants to know: it names the cgroup.
+const releaseAgent = "/lib/systemd/systemd-cgroups-agent"
+
 // processes are those whose root directory or command line belongs to the
 // bundle.
 func (b *bundle) processes() []string {
@@ -261,8 +285,29 @@ func (b *bundle) processes() []string {
 		root, _ := os.Readlink(d + "/root")
 		args, _ := os.ReadFile(d + "/cmdline")
 		environ, _ := os.ReadFile(d + "/environ")
+		if bytes.HasPrefix(args, []byte(releaseAgent)) {
+			continue
+		}
 		if strings.HasPrefix(root, b.dir) || bytes.Contains(args, []byte(b.id)) || bytes.Contains(environ, []byte(b.id)) {
 			found = append(found, d+" "+string(args))
+		}
+	}
+	return found
+}
+
+// units are those of systemd with the container's id in their name.
+func (b *bundle) units() (found []string) {
+	b.t.Helper()
+	if !systemd {
+		return nil
+	}
+	out, err := exec.Command("systemctl", "list-units", "--all", "--plain", "--no-legend").CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("systemctl list-units: %v: %s", err, out)
+	}
+	for _, line := range lines(string(out)) {
+		if strings.Contains(line, b.id) {
+			found = append(found, line)
 		}
 	}
 	return found

@@ -40,7 +40,7 @@ func has(controller string) bool {
 
 func TestLimits(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id + "/inner"
+	b.placeCgroup("inner")
 	r := b.spec.Linux.Resources
 	var checks [][4]string
 	if has("memory") {
@@ -64,15 +64,15 @@ func TestLimits(t *testing.T) {
 	}
 	b.create()
 	for _, c := range checks {
-		want(t, c[1]+c[2], cgroupFile(t, b.spec.Linux.CgroupsPath, c[0], c[1], c[2]), c[3])
+		want(t, c[1]+c[2], cgroupFile(t, b.cgroup, c[0], c[1], c[2]), c[3])
 	}
-	procs := strings.Fields(cgroupFile(t, b.spec.Linux.CgroupsPath, "pids", "cgroup.procs", "cgroup.procs"))
+	procs := strings.Fields(cgroupFile(t, b.cgroup, "pids", "cgroup.procs", "cgroup.procs"))
 	if pid := fmt.Sprint(b.state().Pid); len(procs) != 1 || procs[0] != pid {
 		t.Errorf("cgroup.procs: %v, pid %s", procs, pid)
 	}
 	b.ok("delete", b.id)
 	for _, dir := range b.cgroups() {
-		if filepath.Base(dir) == "inner" {
+		if filepath.Base(dir) == filepath.Base(b.cgroup) {
 			t.Errorf("left: %s", dir)
 		} else {
 			must(t, os.Remove(dir)) // a parent that did not exist before is the caller's
@@ -86,7 +86,7 @@ func TestLimitsOfV1(t *testing.T) {
 		return // TestLimits and TestUnified
 	}
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.placeCgroup("")
 	disk := aDisk(t)
 	throttle := func(rate uint64) []specs.LinuxThrottleDevice {
 		d := specs.LinuxThrottleDevice{Rate: rate}
@@ -119,9 +119,9 @@ func TestLimitsOfV1(t *testing.T) {
 		{"blkio", "blkio.throttle.read_iops_device", device + "300"},
 		{"blkio", "blkio.throttle.write_iops_device", device + "400"},
 	} {
-		want(t, c[1], cgroupFile(t, b.spec.Linux.CgroupsPath, c[0], c[1], ""), c[2])
+		want(t, c[1], cgroupFile(t, b.cgroup, c[0], c[1], ""), c[2])
 	}
-	if got := cgroupFile(t, b.spec.Linux.CgroupsPath, "memory", "memory.oom_control", ""); !strings.Contains(got, "oom_kill_disable 1") {
+	if got := cgroupFile(t, b.cgroup, "memory", "memory.oom_control", ""); !strings.Contains(got, "oom_kill_disable 1") {
 		t.Errorf("memory.oom_control: %s", got)
 	}
 }
@@ -132,10 +132,10 @@ func TestCPUIdle(t *testing.T) {
 		return
 	}
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.placeCgroup("")
 	b.spec.Linux.Resources.CPU = &specs.LinuxCPU{Idle: ptr(int64(1))}
 	b.create()
-	want(t, "cpu.idle", cgroupFile(t, b.spec.Linux.CgroupsPath, "cpu", "cpu.idle", "cpu.idle"), "1")
+	want(t, "cpu.idle", cgroupFile(t, b.cgroup, "cpu", "cpu.idle", "cpu.idle"), "1")
 }
 
 func TestUnified(t *testing.T) {
@@ -143,10 +143,10 @@ func TestUnified(t *testing.T) {
 		return
 	}
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.placeCgroup("")
 	b.spec.Linux.Resources.Unified = map[string]string{"cgroup.max.descendants": "5"}
 	b.create()
-	want(t, "cgroup.max.descendants", cgroupFile(t, b.spec.Linux.CgroupsPath, "", "", "cgroup.max.descendants"), "5")
+	want(t, "cgroup.max.descendants", cgroupFile(t, b.cgroup, "", "", "cgroup.max.descendants"), "5")
 	wrong := newBundle(t, "true")
 	wrong.spec.Linux.Resources.Unified = map[string]string{"no.such": "5"}
 	wrong.write()
@@ -156,7 +156,7 @@ func TestUnified(t *testing.T) {
 // In v2 a container with a writable cgroup mount owns its cgroup, and no limit.
 func TestCgroupOwner(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.placeCgroup("")
 	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 1000}}
 	b.spec.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: 100000, Size: 1000}}
@@ -174,9 +174,9 @@ func TestCgroupOwner(t *testing.T) {
 	owners := map[string]uint32{}
 	for _, name := range []string{"", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "cgroup.max.descendants", "cgroup.freeze"} {
 		var st unix.Stat_t
-		path := filepath.Join("/sys/fs/cgroup", b.spec.Linux.CgroupsPath, name)
+		path := filepath.Join("/sys/fs/cgroup", b.cgroup, name)
 		if !cgroups.IsCgroup2UnifiedMode() {
-			if path = filepath.Join("/sys/fs/cgroup/pids", b.spec.Linux.CgroupsPath); name != "" {
+			if path = filepath.Join("/sys/fs/cgroup/pids", b.cgroup); name != "" {
 				continue
 			}
 		}
@@ -243,9 +243,27 @@ func TestCgroupMountWithoutANamespace(t *testing.T) {
 
 func TestCgroupInUse(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.placeCgroup("")
 	b.create()
 	b.fails([]string{"linux.cgroupsPath", b.id, "processes"}, "create", b.id+"-2")
+	if s := b.state().Status; s != specs.StateCreated {
+		t.Errorf("the container whose cgroup it is: %s", s)
+	}
+	want(t, "list", b.ok("list", "-q"), b.id)
+}
+
+func TestFrozenCgroup(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.placeCgroup("")
+	b.create()
+	b.ok("pause", b.id)
+	if systemd {
+		return // scopes are not below each other
+	}
+	inner := newBundle(t, "true")
+	inner.spec.Linux.CgroupsPath = b.cgroup + "/" + inner.id
+	inner.write()
+	inner.fails([]string{"linux.cgroupsPath", b.cgroup, "frozen"}, "create", inner.id)
 }
 
 func TestDevicesAreRestricted(t *testing.T) {

@@ -175,7 +175,8 @@ func TestExecInASubCgroup(t *testing.T) {
 
 func TestManyExecsAtOnce(t *testing.T) {
 	b := running(t)
-	const workers, each = 8, 25
+	const workers = 8
+	each := often(25)
 	var wg sync.WaitGroup
 	failed := make(chan string, workers*each)
 	for w := range workers {
@@ -201,7 +202,8 @@ func TestManyExecsAtOnce(t *testing.T) {
 func TestManyContainersAtOnce(t *testing.T) {
 	b := newBundle(t, "exec sleep 1000")
 	b.write()
-	const workers, all = 8, 100
+	const workers = 8
+	all := often(100)
 	next := make(chan int, all)
 	for i := range all {
 		next <- i

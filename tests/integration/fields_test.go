@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -135,9 +134,15 @@ func attributes(t *testing.T, pid int) unix.SchedAttr {
 func TestRealTimeScheduling(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.spec.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_RR", Priority: 7, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
-	if !cgroups.IsCgroup2UnifiedMode() {
-		// A new group has no real time to give, where the kernel accounts for it.
-		b.spec.Linux.Resources.CPU = &specs.LinuxCPU{RealtimeRuntime: ptr(int64(10000)), RealtimePeriod: ptr(uint64(1000000))}
+	// A new group has no real time to give, where the kernel accounts for it.
+	realTime := &specs.LinuxCPU{RealtimeRuntime: ptr(int64(10000)), RealtimePeriod: ptr(uint64(1000000))}
+	if _, err := os.Stat("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"); err == nil {
+		b.spec.Linux.Resources.CPU = realTime
+	} else {
+		refused := newBundle(t, "true")
+		refused.spec.Linux.Resources.CPU = realTime
+		refused.write()
+		refused.fails([]string{"linux.resources.cpu.realtime"}, "create", refused.id)
 	}
 	b.create()
 	if a := attributes(t, b.state().Pid); a.Policy != unix.SCHED_RR || a.Priority != 7 || a.Flags&unix.SCHED_FLAG_RESET_ON_FORK == 0 {

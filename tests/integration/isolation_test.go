@@ -3,6 +3,7 @@ package integration
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -306,6 +307,23 @@ func TestMountNamespaceDoesNotLeakToTheHost(t *testing.T) {
 	must(t, err)
 	if string(before) != string(after) {
 		t.Errorf("the host's mounts changed:\n%s\n%s", before, after)
+	}
+}
+
+// On a host whose mounts are shared, as systemd has them, the container's
+// detaching of the host's file system must stay in its mount namespace.
+func TestSharedMountsOfTheHostStay(t *testing.T) {
+	for _, name := range []string{"", "shared", "rshared", "slave", "private"} {
+		b := newBundle(t, "true")
+		b.spec.Linux.RootfsPropagation = name
+		b.write()
+		run := b.command("run", b.id)
+		cmd := exec.Command("unshare", "-m", "--propagation", "shared", "sh", "-ec",
+			`before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
+		cmd.Args, cmd.Dir = append(cmd.Args, run.Args...), b.dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("rootfsPropagation %q changes the host's mounts: %v: %s", name, err, out)
+		}
 	}
 }
 

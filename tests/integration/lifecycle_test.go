@@ -141,7 +141,8 @@ func TestRunReturnsTheSignal(t *testing.T) {
 	b.write()
 	cmd := b.command("run", b.id)
 	must(t, cmd.Start())
-	eventually(t, "runs", func() bool { return b.rt("state", b.id).code == 0 && b.state().Status == specs.StateRunning })
+	// "running" can be seen a moment before the program is executed.
+	eventually(t, "runs", func() bool { return strings.Contains(strings.Join(b.processes(), ""), "sleep\x001000") })
 	b.ok("kill", b.id, "KILL")
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 128+9 {
@@ -340,7 +341,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.write()
 	var complete int
-	for delay := time.Duration(0); delay < 25*time.Millisecond; delay += 250 * time.Microsecond {
+	// As long as a creation takes, in so many steps.
+	whole := patience(25 * time.Millisecond)
+	for delay := time.Duration(0); delay < whole; delay += whole / time.Duration(often(100)) {
 		for _, command := range []string{"create", "run"} {
 			cmd := b.command(command, b.id)
 			must(t, cmd.Start())

@@ -1,5 +1,7 @@
 // Package integration runs the rt binary as root on the machine at hand: real
-// namespaces, mounts, cgroups and signals. RT names the binary.
+// namespaces, mounts, cgroups and signals. RT names the binary. RT_SYSTEMD_CGROUP
+// lets systemd manage the cgroups, and RT_TEST_PATIENCE multiplies the deadlines,
+// for an emulated machine.
 package integration
 
 import (
@@ -7,13 +9,25 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 )
 
 var (
 	rtPath      string
 	busyboxPath string
+	// systemd is true when systemd is to manage the containers' cgroups.
+	systemd = os.Getenv("RT_SYSTEMD_CGROUP") != ""
+	// slowness is how much slower than usual the machine is.
+	slowness = 1
 )
+
+// patience is how long to wait for what takes d at most on an ordinary machine.
+func patience(d time.Duration) time.Duration { return d * time.Duration(slowness) }
+
+// often is how many times to do what a test does n times on an ordinary machine.
+func often(n int) int { return max(1, n/slowness) }
 
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "sd_notify" { // in a container, see TestNotifySocket
@@ -45,6 +59,11 @@ func prepare() (err error) {
 	}
 	if _, err := os.Stat(rtPath); err != nil {
 		return err
+	}
+	if s := os.Getenv("RT_TEST_PATIENCE"); s != "" {
+		if slowness, err = strconv.Atoi(s); err != nil || slowness < 1 {
+			return fmt.Errorf("RT_TEST_PATIENCE: %q is not a number above 0", s)
+		}
 	}
 	if busyboxPath, err = exec.LookPath("busybox"); err != nil {
 		return fmt.Errorf("busybox-static is missing: use `make integration`: %w", err)

@@ -41,8 +41,28 @@ func TestPauseAndResume(t *testing.T) {
 	eventually(t, "it counts again", func() bool { return value() != before })
 	b.fails([]string{b.id, "running"}, "resume", b.id)
 	b.ok("pause", b.id)
+	began := time.Now()
 	b.ok("delete", "--force", b.id)
+	if d := time.Since(began); d > patience(5*time.Second) {
+		t.Errorf("deleting a paused container took %v", d)
+	}
 	b.noTrace()
+}
+
+func TestPauseBeforeTheStart(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	b.ok("pause", b.id)
+	if s := b.state().Status; s != "paused" {
+		t.Errorf("status %s", s)
+	}
+	b.fails([]string{b.id, "paused"}, "start", b.id)
+	b.ok("resume", b.id)
+	if s := b.state().Status; s != specs.StateCreated {
+		t.Errorf("status %s", s)
+	}
+	b.ok("start", b.id)
+	b.waitFor(specs.StateRunning)
 }
 
 func TestPs(t *testing.T) {
@@ -72,6 +92,7 @@ func TestKillAll(t *testing.T) {
 	eventually(t, "three processes", func() bool { return len(b.processes()) == 3 })
 	b.ok("kill", "--all", b.id, "KILL")
 	eventually(t, "none", func() bool { return len(b.processes()) == 0 })
+	b.waitFor(specs.StateStopped)
 	b.ok("delete", b.id)
 }
 
@@ -135,13 +156,13 @@ func TestOOMEvent(t *testing.T) {
 
 func TestUpdate(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	b.spec.Linux.CgroupsPath = "/" + b.id
+	b.placeCgroup("")
 	if has("memory") {
 		b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}
 	}
 	b.create()
 	read := func(controller, v1, v2 string) string {
-		return cgroupFile(t, b.spec.Linux.CgroupsPath, controller, v1, v2)
+		return cgroupFile(t, b.cgroup, controller, v1, v2)
 	}
 	if has("memory") {
 		b.ok("update", "--memory", "96m", "--memory-reservation", "33554432", b.id)

@@ -43,7 +43,7 @@ func newManager(t *testing.T) *manager {
 // next is the next message that is no barrier.
 func (m *manager) next() string {
 	m.t.Helper()
-	must(m.t, m.conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	must(m.t, m.conn.SetReadDeadline(time.Now().Add(patience(20*time.Second))))
 	for {
 		message, err := m.read()
 		must(m.t, err)

@@ -57,7 +57,7 @@ func (term *terminal) modes(t *testing.T) unix.Termios {
 // expect reads until the text has come; what came behind it is for the next.
 func (term *terminal) expect(t *testing.T, text string) string {
 	t.Helper()
-	must(t, term.master.SetReadDeadline(time.Now().Add(20*time.Second)))
+	must(t, term.master.SetReadDeadline(time.Now().Add(patience(20*time.Second))))
 	buffer := make([]byte, 4096)
 	for {
 		if before, after, found := strings.Cut(term.unread, text); found {
@@ -145,7 +145,7 @@ done`
 // receive takes the file that a runtime sends, with its name.
 func receive(t *testing.T, listener *net.UnixListener, name string) *os.File {
 	t.Helper()
-	must(t, listener.SetDeadline(time.Now().Add(20*time.Second)))
+	must(t, listener.SetDeadline(time.Now().Add(patience(20*time.Second))))
 	conn, err := listener.AcceptUnix()
 	must(t, err)
 	defer conn.Close()
@@ -216,8 +216,9 @@ func TestPidfdSocket(t *testing.T) {
 
 // What a container prints arrives, however much it is, and rt holds none of it.
 func TestFlood(t *testing.T) {
-	const bytes = 1 << 30
-	b := newBundle(t, "dd if=/dev/zero bs=1M count=1024 2>/dev/null")
+	mib := often(1024)
+	bytes := int64(mib) << 20
+	b := newBundle(t, fmt.Sprintf("dd if=/dev/zero bs=1M count=%d 2>/dev/null", mib))
 	b.write()
 	cmd := b.command("run", b.id)
 	out, err := cmd.StdoutPipe()
@@ -246,7 +247,7 @@ func TestTerminalIsRestoredAfterAnError(t *testing.T) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 	must(t, cmd.Start())
-	timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(patience(20*time.Second), func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 1 {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// guest is what all guests have in common.
+type guest struct {
+	// dir has the disks, the kernel and its initrd.
+	dir string
+	// only selects tests, if it is not empty.
+	only string
+}
+
+// machine is the guest's hardware: no acceleration, since guests hang on the
+// virtual one of a virtual machine. Writes to the disks are forgotten.
+func (g guest) machine(job string) []string {
+	disk := func(name string) string {
+		return "file=" + filepath.Join(g.dir, name) + ",format=raw,if=virtio,snapshot=on,cache=unsafe"
+	}
+	return []string{
+		"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3G",
+		"-kernel", filepath.Join(g.dir, "vmlinuz"), "-initrd", filepath.Join(g.dir, "initrd.img"),
+		"-append", g.commandLine(job),
+		"-drive", disk("disk.img"), "-drive", disk("payload.img"),
+		"-display", "none", "-serial", "stdio", "-monitor", "none", "-nic", "none", "-no-reboot",
+	}
+}
+
+// commandLine is the kernel's. A job that begins with v1 has cgroup v1 only.
+func (g guest) commandLine(job string) string {
+	line := "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off hugepages=16 job=" + job
+	if strings.HasPrefix(job, "v1") {
+		line += " systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+	}
+	if g.only != "" {
+		line += " run=" + g.only
+	}
+	return line
+}
+
+// runJob boots a guest and waits for its end.
+func (g guest) runJob(ctx context.Context, job string) error {
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", g.machine(job)...)
+	// The console ends with the guest; a copy of it that stays open must not
+	// keep us.
+	cmd.WaitDelay = 5 * time.Second
+	console := newConsole(os.Stdout, job)
+	cmd.Stdout, cmd.Stderr = console, console
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return fmt.Errorf("it had not ended: %w", context.Cause(ctx))
+	}
+	return errors.Join(err, console.verdict())
+}

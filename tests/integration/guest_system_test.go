@@ -1,0 +1,236 @@
+//go:build guest
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/spec"
+)
+
+// loadProfile loads an AppArmor profile that forbids one file.
+func loadProfile(t *testing.T, name string) {
+	t.Helper()
+	text := fmt.Sprintf("profile %s flags=(attach_disconnected,mediate_deleted) {\n"+
+		"file, capability, network, mount, umount, pivot_root, ptrace, signal, unix,\ndeny /secret r,\n}\n", name)
+	parse := func(action string) error {
+		cmd := exec.Command("apparmor_parser", action)
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("apparmor_parser: %w: %s", err, out)
+		}
+		return err
+	}
+	must(t, parse("-r"))
+	t.Cleanup(func() { must(t, parse("-R")) })
+}
+
+func TestAppArmor(t *testing.T) {
+	b := newBundle(t, "cat /proc/self/attr/current; cat /secret 2>&1; exec sleep 1000")
+	loadProfile(t, b.id)
+	must(t, os.WriteFile(b.path("secret"), []byte("secret\n"), 0o644))
+	b.spec.Process.ApparmorProfile = b.id
+	look := []string{"sh", "-c", "cat /proc/self/attr/current; cat /secret 2>&1; true"}
+	const denied = " (enforce)\ncat: can't open '/secret': Permission denied"
+	b.spec.Process.Args = look
+	want(t, "run", b.run(), b.id+denied)
+
+	b.spec.Process.Args = []string{"sleep", "1000"}
+	b.create()
+	b.ok("start", b.id)
+	want(t, "exec", b.ok(append([]string{"exec", b.id}, look...)...), b.id+denied)
+	b.ok("delete", "--force", b.id)
+
+	b.spec.Process.ApparmorProfile = "rt-no-such-profile"
+	b.write()
+	b.fails([]string{"process.apparmorProfile", "rt-no-such-profile"}, "run", b.id)
+	b.noTrace()
+}
+
+// CAP_SYS_RESOURCE raises hard limits.
+func TestRaiseAHardLimit(t *testing.T) {
+	const limit = 600000 // the job's own is 524288
+	b := newBundle(t, "ulimit -H -n; ulimit -S -n")
+	b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: limit, Hard: limit}}
+	want(t, "limits", b.run(), "600000\n600000")
+}
+
+// census counts what containers could leave on the system.
+func census(t *testing.T) string {
+	t.Helper()
+	counts := map[string]int{}
+	must(t, filepath.WalkDir("/sys/fs/cgroup", func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			counts["cgroups"]++
+		}
+		return nil
+	}))
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	counts["mounts"] = strings.Count(string(mounts), "\n")
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	must(t, err)
+	for _, name := range processes {
+		// Threads of the kernel come and go as they like, and so do udev's workers.
+		if args, _ := os.ReadFile(name); len(args) > 0 && !strings.Contains(string(args), "udev-worker") {
+			counts["processes"]++
+		}
+	}
+	units, err := exec.Command("systemctl", "list-units", "--all", "--plain", "--no-legend").Output()
+	must(t, err)
+	counts["units"] = strings.Count(string(units), "\n")
+	return fmt.Sprint(counts)
+}
+
+func TestManyRunsLeaveNothing(t *testing.T) {
+	runs := often(1000)
+	b := newBundle(t, "true")
+	b.run() // what the first one loads stays
+	before := census(t)
+	for range runs {
+		b.ok("run", b.id)
+	}
+	var after string
+	defer func() {
+		if t.Failed() {
+			t.Logf("before %s, after %s", before, after)
+		}
+	}()
+	eventually(t, "as many cgroups, mounts, processes and units as before", func() bool {
+		after = census(t)
+		return after == before
+	})
+	t.Logf("after %d runs: %s", runs, after)
+}
+
+// person is the guest's user without privileges.
+func person(t *testing.T) *user.User {
+	t.Helper()
+	u, err := user.Lookup("person")
+	must(t, err)
+	return u
+}
+
+// newUsersBundle is a bundle for a container without privileges.
+func newUsersBundle(t *testing.T, script string) *bundle {
+	t.Helper()
+	b := newBundle(t, script)
+	u := person(t)
+	spec.Rootless(b.spec)
+	var id [2]uint32
+	_, err := fmt.Sscan(u.Uid+" "+u.Gid, &id[0], &id[1])
+	must(t, err)
+	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: id[0], Size: 1}}
+	b.spec.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: id[1], Size: 1}}
+	must(t, filepath.WalkDir(b.dir, func(path string, _ fs.DirEntry, err error) error {
+		must(t, err)
+		return os.Lchown(path, int(id[0]), int(id[1]))
+	}))
+	must(t, os.Chmod(filepath.Dir(b.dir), 0o755))
+	return b
+}
+
+// asPerson runs a command as the user, with a session of systemd or without. Its
+// output goes to a file: a container that stays may hold it open.
+func (b *bundle) asPerson(session bool, args ...string) (string, error) {
+	u := person(b.t)
+	command := []string{"--reuid", u.Uid, "--regid", u.Gid, "--init-groups", "env", "-i", "PATH=" + os.Getenv("PATH"), "HOME=" + u.HomeDir}
+	if session {
+		command = append(command, "XDG_RUNTIME_DIR=/run/user/"+u.Uid, "systemd-run", "--user", "--quiet", "--wait", "--pipe", "--collect",
+			"--working-directory="+b.dir)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience(10*time.Second))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "setpriv", append(command, args...)...)
+	out, err := os.CreateTemp(b.dir, "output-*")
+	must(b.t, err)
+	defer out.Close()
+	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, out, out
+	err = cmd.Run()
+	return content(b.t, out), err
+}
+
+// A user with a session has cgroups of their own: limits work, and the scope is
+// gone in the end.
+func TestUserSession(t *testing.T) {
+	if !unified() {
+		return // v1 cannot be delegated safely
+	}
+	u := person(t)
+	out, err := exec.Command("loginctl", "enable-linger", u.Username).CombinedOutput()
+	if err != nil {
+		t.Fatalf("enable-linger: %v: %s", err, out)
+	}
+	t.Cleanup(func() { must(t, exec.Command("loginctl", "disable-linger", u.Username).Run()) })
+	eventually(t, "the user's systemd runs", func() bool {
+		_, err := os.Stat("/run/user/" + u.Uid + "/bus")
+		return err == nil
+	})
+	b := newUsersBundle(t, "cat /proc/self/cgroup; id -u")
+	for i, n := range b.spec.Linux.Namespaces { // to see where it is
+		if n.Type == specs.CgroupNamespace {
+			b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces[:i], b.spec.Linux.Namespaces[i+1:]...)
+			break
+		}
+	}
+	b.spec.Linux.Resources = &specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: ptr(int64(50))},
+	}
+	b.write()
+	rt := []string{rtPath, "--root", "/run/user/" + u.Uid + "/rt", "--systemd-cgroup"}
+	got, err := b.asPerson(true, append(rt, "run", b.id)...)
+	if err != nil || !strings.Contains(got, "/user@"+u.Uid+".service/user.slice/rt-"+b.id+".scope\n0\n") {
+		t.Fatalf("%v: %q", err, got)
+	}
+	b.spec.Process.Args = []string{"sleep", "1000"}
+	b.write()
+	remove := func() {
+		if out, err := b.asPerson(true, append(rt, "delete", "--force", b.id)...); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+	t.Cleanup(remove)
+	if out, err := b.asPerson(true, append(rt, "run", "--detach", b.id)...); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dirs := b.cgroups()
+	if len(dirs) != 1 {
+		t.Fatalf("cgroups: %v", dirs)
+	}
+	for file, value := range map[string]string{"memory.max": "67108864", "pids.max": "50"} {
+		data, err := os.ReadFile(filepath.Join(dirs[0], file))
+		must(t, err)
+		want(t, file, string(data), value)
+	}
+	remove()
+	b.noTrace()
+}
+
+// A user without a cgroup of their own gets a container all the same, with one
+// warning; with limits they get an error that names the field.
+func TestUserWithoutDelegation(t *testing.T) {
+	b := newUsersBundle(t, "id -u")
+	b.spec.Linux.Resources = nil
+	b.write()
+	out, err := b.asPerson(false, rtPath, "--root", b.root, "run", b.id)
+	if err != nil || !strings.HasSuffix(out, "0\n") || !strings.Contains(out, "no cgroup of its own") || strings.Count(out, "level=warning") != 1 {
+		t.Errorf("%v: %q", err, out)
+	}
+	b.spec.Linux.Resources = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(50))}}
+	b.write()
+	if out, err := b.asPerson(false, rtPath, "--root", b.root, "run", b.id); err == nil || !strings.Contains(out, "linux.resources") {
+		t.Errorf("%v: %q", err, out)
+	}
+	b.noTrace()
+}
