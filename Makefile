@@ -72,11 +72,8 @@ lint:
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
 
-<<<<<<< HEAD
-test: packages lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance engines-test bench-smoke
-=======
-test: packages lint build build-arm64 unit arm64 fuzz integration faults docs-test conformance guest-test bench-smoke
->>>>>>> guest
+test: COMPARE := false
+test: packages lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance engines-test guest-test bench-smoke
 
 unit:
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/guest/...
@@ -108,13 +105,14 @@ faults-table: build
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
 
 # The engines from Debian's packages, on rt and on runc.
+COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd docker.io podman tini
 .PHONY: engines engines-test engines-table bench-engines
 engines: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
 engines-test: engines
-	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m
+	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m -compare=$(COMPARE)
 engines-table: engines
 	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m -markdown docs/engines.md
 # The comparison of shims in docs/engines.md. crun takes no hybrid layout.

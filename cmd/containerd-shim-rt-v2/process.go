@@ -211,9 +211,7 @@ func (p *process) awaitAnnounced() {
 func (p *process) announce() { p.once.Do(func() { close(p.announced) }) }
 
 func (p *process) resize(width, height uint32) error {
-	p.mu.Lock()
-	st := p.streams
-	p.mu.Unlock()
+	st := p.ownStreams()
 	if st == nil {
 		return fmt.Errorf("process %q has no streams: %w", p.id, errdefs.ErrFailedPrecondition)
 	}
@@ -221,10 +219,20 @@ func (p *process) resize(width, height uint32) error {
 }
 
 func (p *process) closeInput() {
-	p.mu.Lock()
-	st := p.streams
-	p.mu.Unlock()
-	if st != nil {
+	if st := p.ownStreams(); st != nil {
 		st.closeInput()
 	}
+}
+
+func (p *process) drain() {
+	if st := p.ownStreams(); st != nil {
+		st.drain()
+	}
+}
+
+// ownStreams are nil before the start of an exec, and after the removal.
+func (p *process) ownStreams() *streams {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.streams
 }

@@ -151,6 +151,7 @@ func (s *service) follow(c *container, p *process, wait func() (unix.WaitStatus,
 	if p == c.first {
 		s.endOthers(c)
 	}
+	p.drain()
 	p.finish(code)
 	p.awaitAnnounced()
 	id := p.id

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type streams struct {
 	uid, gid int           // who shall own what the process gets
 	client   io.ReadCloser // the client's end of stdin
 	input    *os.File      // the writing end of the pipe to stdin
+	fifos    []*os.File    // reading ends of the outputs
 	held     []io.Closer   // until the process is deleted
 	copies   sync.WaitGroup
 	logger   *logger
@@ -126,7 +128,7 @@ func (st *streams) openOutput(ctx context.Context, address string) (*os.File, er
 		if err != nil {
 			return nil, err
 		}
-		st.held = append(st.held, reader)
+		st.held, st.fifos = append(st.held, reader), append(st.fifos, reader)
 	case "file":
 		flags |= os.O_CREATE
 		if err := os.MkdirAll(filepath.Dir(uri.Path), 0o755); err != nil {
@@ -191,6 +193,29 @@ func (st *streams) started() {
 			f.Close()
 		}
 	}
+}
+
+// drainTime is how long the news of a process's end wait for the client to read.
+const drainTime = 100 * time.Millisecond
+
+// drain waits until the client has read what the process has written: ctr does
+// not read any more once it hears of the end.
+func (st *streams) drain() {
+	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if !slices.ContainsFunc(st.fifos, hasData) {
+			return
+		}
+	}
+}
+
+func hasData(f *os.File) bool {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	n := 0
+	_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.FIONREAD) })
+	return n > 0
 }
 
 // ended lets the copy of a terminal come to its end.

@@ -45,6 +45,8 @@ func (c *compiler) attachRoot(own bool) {
 	c.root = c.tree("root.path", c.opt.Rootfs, true)
 	if !own {
 		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, true)
+	} else if c.sharesHostMounts() {
+		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, false).For("pivot_root takes no shared mount")
 	}
 	c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
 	if !own {

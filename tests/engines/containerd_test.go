@@ -56,9 +56,11 @@ func TestContainerd(t *testing.T) {
 		{"containerd with runc", "io.containerd.runc.v2", "runc"},
 	} {
 		t.Run(runtime.title, func(t *testing.T) {
+			control := runtime.binary == "runc"
+			skipControl(t, control)
 			e := newContainerd(t)
-			e.title, e.runtime = runtime.title, runtime.name
-			e.slowInput = runtime.name == "io.containerd.runc.v2"
+			e.title, e.runtime, e.control = runtime.title, runtime.name, control
+			e.hasty = runtime.name == "io.containerd.runc.v2"
 			args := []string{"--runtime", runtime.name}
 			if runtime.binary == "rt" {
 				args = append(args, "--runc-binary", binary(t, "rt"))
@@ -128,7 +130,7 @@ func containerdScenarios(flags []string) []scenario {
 	}
 	return []scenario{
 		{name: "output of a container", run: func(t *testing.T, e *engine) {
-			contains(t, ok(t, e, nil, sh("echo out; echo err >&2")...), "out", "err")
+			contains(t, ok(t, e, nil, sh("echo out; echo err >&2"+e.pause())...), "out", "err")
 		}},
 		{name: "exit status", run: func(t *testing.T, e *engine) {
 			if _, code := run(t, e, nil, sh("exit 42")...); code != 42 {
@@ -146,7 +148,7 @@ func containerdScenarios(flags []string) []scenario {
 			ctrCleanup(t, e, id)
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
-			cmd := e.command(ctx, runArgs(id, []string{"--rm"}, sh("dd if=/dev/zero bs=1M count=100 2>/dev/null")...)...)
+			cmd := e.command(ctx, runArgs(id, []string{"--rm"}, sh("dd if=/dev/zero bs=1M count=100 2>/dev/null"+e.pause())...)...)
 			out, err := cmd.Output()
 			must(t, err)
 			if len(out) != 100<<20 {
@@ -316,7 +318,7 @@ func containerdScenarios(flags []string) []scenario {
 		}},
 		{name: "logger of a file", run: func(t *testing.T, e *engine) {
 			file := filepath.Join(t.TempDir(), "below", "log")
-			detached(t, e, []string{"--log-uri", "file://" + file}, sh("echo line; echo error >&2")...)
+			detached(t, e, []string{"--log-uri", "file://" + file}, sh("echo line; echo error >&2"+e.pause())...)
 			eventually(t, "the log", func() bool {
 				data, _ := os.ReadFile(file)
 				return strings.Contains(string(data), "line\n") && strings.Contains(string(data), "error\n")
@@ -377,7 +379,7 @@ cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
 		}},
 		{name: "100 containers at once", run: func(t *testing.T, e *engine) {
 			together(t, 100, func(int) error {
-				if out, code := run(t, e, nil, "echo", "hello"); out != "hello" || code != 0 {
+				if out, code := run(t, e, nil, sh("echo hello"+e.pause())...); out != "hello" || code != 0 {
 					return fmt.Errorf("%q, %d", out, code)
 				}
 				return nil

@@ -58,8 +58,9 @@ func TestDocker(t *testing.T) {
 		{"Docker with runc", "runc"},
 	} {
 		t.Run(runtime.title, func(t *testing.T) {
+			skipControl(t, runtime.name == "runc")
 			e := newDocker(t)
-			e.title, e.runtime = runtime.title, runtime.name
+			e.title, e.runtime, e.control = runtime.title, runtime.name, runtime.name == "runc"
 			e.run(t, cliScenarios)
 		})
 	}

@@ -28,7 +28,7 @@ runtime = %q
 [engine.runtimes]
 rt = [%q]
 `, filepath.Join(dir, "tmp"), runtime, path), 0o644))
-	e := &engine{kind: "podman", runtime: runtime, dir: dir, cgroup: name()}
+	e := &engine{kind: "podman", runtime: runtime, control: runtime == "runc", dir: dir, cgroup: name()}
 	e.env = []string{"CONTAINERS_CONF=" + conf}
 	e.client = []string{"podman", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay"}
 	t.Cleanup(func() {
@@ -48,6 +48,7 @@ rt = [%q]
 func TestPodman(t *testing.T) {
 	for _, runtime := range []string{"rt", "runc"} {
 		t.Run(runtime, func(t *testing.T) {
+			skipControl(t, runtime == "runc")
 			e := newPodman(t, runtime)
 			e.title = "Podman with " + runtime
 			e.run(t, cliScenarios)
@@ -58,6 +59,7 @@ func TestPodman(t *testing.T) {
 func TestBuildah(t *testing.T) {
 	for _, runtime := range []string{"rt", "runc"} {
 		t.Run(runtime, func(t *testing.T) {
+			skipControl(t, runtime == "runc")
 			p := newPodman(t, runtime)
 			e := *p
 			e.kind, e.title = "buildah", "Buildah with "+runtime

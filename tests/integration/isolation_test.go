@@ -318,8 +318,9 @@ func TestSharedMountsOfTheHostStay(t *testing.T) {
 		b.spec.Linux.RootfsPropagation = name
 		b.write()
 		run := b.command("run", b.id)
+		// The root file system is a mount, as under engines.
 		cmd := exec.Command("unshare", "-m", "--propagation", "shared", "sh", "-ec",
-			`before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
+			`mount --bind rootfs rootfs; before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
 		cmd.Args, cmd.Dir = append(cmd.Args, run.Args...), b.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("rootfsPropagation %q changes the host's mounts: %v: %s", name, err, out)
