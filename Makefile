@@ -115,6 +115,12 @@ engines-test: engines
 	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m -compare=$(COMPARE)
 engines-table: engines
 	tests/view hybrid bin/engines.test -binaries bin -test.timeout 25m -markdown docs/engines.md
+# The CRI's conformance program, on containerd's CRI plugin with rt's shim.
+.PHONY: cri-test
+cri-test: engines
+	@tests/packages containernetworking-plugins iptables
+	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
+	tests/view hybrid bin/engines.test -binaries bin -critest bin/critest -test.run 'CRI|KnownFailures' -test.v -test.timeout 25m
 # The comparison of shims in docs/engines.md. crun takes no hybrid layout.
 bench-engines: engines
 	tests/view v1 bin/engines.test -binaries bin -test.run TestBench -bench 50 -markdown docs/engines.md -test.timeout 25m

@@ -214,7 +214,7 @@ func hasData(f *os.File) bool {
 		return false
 	}
 	n := 0
-	_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.FIONREAD) })
+	_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
 	return n > 0
 }
 

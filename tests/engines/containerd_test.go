@@ -27,7 +27,7 @@ address = %q
 `, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644))
 	e := &engine{kind: "containerd", dir: dir, cgroup: name()}
 	e.client = []string{"ctr", "-a", socket, "-n", e.cgroup}
-	env := []string{"PATH=" + *binaries + ":" + os.Getenv("PATH")}
+	env := []string{"PATH=" + absolute(t, *binaries) + ":" + os.Getenv("PATH")}
 	start := func(t *testing.T) func() {
 		return daemon(t, filepath.Join(dir, "log"), env, func() bool {
 			return exec.Command("ctr", "-a", socket, "version").Run() == nil
@@ -44,7 +44,7 @@ address = %q
 		removeCgroups(e.cgroup)
 	})
 	tar := filepath.Join(dir, "image.tar")
-	writeImage(t, tar)
+	writeImage(t, tar, image, []string{"sh"})
 	e.ok(t, "image", "import", tar)
 	return e
 }

@@ -16,14 +16,15 @@ func newDocker(t *testing.T) *engine {
 	c := newContainerd(t)
 	e := &engine{kind: "docker", dir: t.TempDir(), cgroup: name()}
 	socket := "unix://" + filepath.Join(e.dir, "socket")
-	config, err := json.Marshal(map[string]any{
+	settings := map[string]any{
 		"data-root": filepath.Join(e.dir, "data"), "exec-root": filepath.Join(e.dir, "exec"), "pidfile": filepath.Join(e.dir, "pid"),
 		"hosts": []string{socket}, "containerd": c.client[2], "containerd-namespace": e.cgroup, "cgroup-parent": e.cgroup,
 		"iptables": false, "ip6tables": false, "bridge": "none", "live-restore": true,
 		// The limit of open files that Docker asks for may be above the caller's.
 		"default-ulimits": map[string]any{"nofile": map[string]any{"Name": "nofile", "Hard": 1024, "Soft": 1024}},
-		"runtimes":        map[string]any{"rt": map[string]any{"path": binary(t, "rt")}},
-	})
+	}
+	must(t, json.Unmarshal([]byte(documented(t, "json", "runtimes")), &settings))
+	config, err := json.Marshal(settings)
 	must(t, err)
 	file := filepath.Join(e.dir, "daemon.json")
 	must(t, os.WriteFile(file, config, 0o644))
@@ -47,7 +48,7 @@ func newDocker(t *testing.T) *engine {
 		removeCgroups(e.cgroup)
 	})
 	tar := filepath.Join(e.dir, "image.tar")
-	writeImage(t, tar)
+	writeImage(t, tar, image, []string{"sh"})
 	e.ok(t, "load", "-i", tar)
 	return e
 }

@@ -60,20 +60,20 @@ const image = "docker.io/library/rt-engines:latest"
 
 // writeImage makes an image of busybox in the form of `docker save`, which all
 // engines read.
-func writeImage(t *testing.T, path string) {
+func writeImage(t *testing.T, path, tag string, command []string) {
 	t.Helper()
 	layer := layer(t)
 	config, err := json.Marshal(map[string]any{
 		"architecture": goarch(), "os": "linux",
 		"config": map[string]any{
-			"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "Cmd": []string{"sh"},
+			"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, "Cmd": command,
 		},
 		"history": []any{map[string]any{"created_by": "rt's tests"}},
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
 	})
 	must(t, err)
 	manifest, err := json.Marshal([]map[string]any{{
-		"Config": "config.json", "RepoTags": []string{image}, "Layers": []string{"layer.tar"},
+		"Config": "config.json", "RepoTags": []string{tag}, "Layers": []string{"layer.tar"},
 	}})
 	must(t, err)
 	var b bytes.Buffer
@@ -112,6 +112,7 @@ func layer(t *testing.T) []byte {
 	file("bin/busybox", 0o755, busybox)
 	file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\n"))
 	file("etc/group", 0o644, []byte("root:x:0:\nuser:x:1000:\n"))
+	file("root/index.html", 0o644, []byte("hello\n"))
 	file("etc/not-executable", 0o644, []byte("text\n"))
 	for applet := range strings.FieldsSeq(applets) {
 		must(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/" + applet, Linkname: "busybox", Mode: 0o777}))
@@ -120,8 +121,9 @@ func layer(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-const applets = `cat chmod chown dd echo env false grep head hostname id ip kill ls mkdir mknod mount nproc ps
-	pwd readlink rm sh sleep stat stty test touch tr true tty ulimit umount unshare wc yes`
+const applets = `cat chmod chown dd df echo env false find grep head hostname httpd id ip ipcs kill ls mkdir mknod mount
+	nc netstat nproc nslookup pgrep ps pwd readlink rm seq sh sleep stat stty tail test top touch tr true tty ulimit umount
+	uname unshare wc wget which yes`
 
 // unmountBelow unmounts what an engine left mounted in its directory.
 func unmountBelow(t *testing.T, dir string) {

@@ -12,10 +12,6 @@ import (
 func newPodman(t *testing.T, runtime string) *engine {
 	t.Helper()
 	dir := t.TempDir()
-	path := runtime
-	if runtime == "rt" {
-		path = binary(t, "rt")
-	}
 	conf := filepath.Join(dir, "containers.conf")
 	must(t, os.WriteFile(conf, fmt.Appendf(nil, `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
@@ -25,9 +21,7 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = %q
 runtime = %q
-[engine.runtimes]
-rt = [%q]
-`, filepath.Join(dir, "tmp"), runtime, path), 0o644))
+%s`, filepath.Join(dir, "tmp"), runtime, documented(t, "ini", "[engine.runtimes]")), 0o644))
 	e := &engine{kind: "podman", runtime: runtime, control: runtime == "runc", dir: dir, cgroup: name()}
 	e.env = []string{"CONTAINERS_CONF=" + conf}
 	e.client = []string{"podman", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay"}
@@ -40,7 +34,7 @@ rt = [%q]
 		removeCgroups(e.cgroup)
 	})
 	tar := filepath.Join(dir, "image.tar")
-	writeImage(t, tar)
+	writeImage(t, tar, image, []string{"sh"})
 	e.ok(t, "load", "-i", tar)
 	return e
 }

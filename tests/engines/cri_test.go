@@ -1,0 +1,160 @@
+package engines
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var critest = flag.String("critest", "", "`path` of the CRI's conformance program")
+
+// Images can come from nowhere here: tests of images and their registries are
+// left out. AppArmor is not on every machine.
+const notTried = "Image Manager|Image Identifier|Image Consistency|Image Volume|Multiple Containers|AppArmor|benchmark"
+
+const knownFailures = "cri-known-failures.txt"
+
+// TestCRI runs the CRI's conformance program against containerd's CRI plugin on
+// rt's shim, with the documented configuration.
+func TestCRI(t *testing.T) {
+	if *critest == "" {
+		t.Skip("without -critest: make cri-test")
+	}
+	e := newCRI(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	images := filepath.Join(e.dir, "images.yaml")
+	must(t, os.WriteFile(images, []byte("defaultTestContainerImage: "+image+"\nwebServerTestImage: "+webImage+"\n"), 0o644))
+	program, err := filepath.Abs(*critest)
+	must(t, err)
+	cmd := exec.CommandContext(ctx, program, "--runtime-endpoint", "unix://"+e.client[2], "--test-images-file", images,
+		"--ginkgo.no-color", "--ginkgo.skip", notTried)
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		t.Fatalf("critest has not ended: %s", out)
+	}
+	if !strings.Contains(string(out), " Passed |") {
+		t.Fatalf("critest has no summary: %v: %s", err, out)
+	}
+	failed := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\s*\[FAIL\] \[k8s.io\] (.*)$`).FindAllStringSubmatch(string(out), -1) {
+		failed[strings.TrimSpace(m[1])] = true
+	}
+	known := readKnownFailures(t)
+	for name := range failed {
+		if known[name] == "" {
+			t.Errorf("fails: %s", name)
+		}
+	}
+	for name := range known {
+		if !failed[name] {
+			t.Errorf("listed in %s, but passes: %s", knownFailures, name)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", out)
+	}
+	summary := regexp.MustCompile(`\d+ Passed`).FindString(string(out))
+	t.Logf("critest: %s, %d failed for known reasons", summary, len(known))
+}
+
+// readKnownFailures reads lines of a name and, behind a tab, a reason.
+func readKnownFailures(t *testing.T) map[string]string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(docs(t)), "../tests/engines", knownFailures))
+	must(t, err)
+	known := map[string]string{}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, reason, found := strings.Cut(line, "\t")
+		if !found || strings.TrimSpace(reason) == "" {
+			t.Fatalf("%s: no reason: %s", knownFailures, line)
+		}
+		known[strings.TrimSpace(name)] = strings.TrimSpace(reason)
+	}
+	return known
+}
+
+const (
+	webImage   = "docker.io/library/rt-engines-web:latest"
+	pauseImage = "docker.io/library/rt-engines-pause:latest"
+)
+
+// newCRI starts a containerd with the CRI plugin, whose pods have a network
+// namespace with a point-to-point link and no way out.
+func newCRI(t *testing.T) *engine {
+	t.Helper()
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "containerd.sock")
+	network := filepath.Join(dir, "cni")
+	must(t, os.Mkdir(network, 0o755))
+	must(t, os.WriteFile(filepath.Join(network, "10-rt.conflist"), fmt.Appendf(nil, `{"cniVersion": "1.0.0", "name": "rt", "plugins": [
+	{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.99.0.0/16", "dataDir": %q}},
+	{"type": "portmap", "capabilities": {"portMappings": true}}]}`, filepath.Join(dir, "ipam")), 0o644))
+	config := filepath.Join(dir, "config.toml")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, `version = 2
+root = %q
+state = %q
+[grpc]
+address = %q
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = %q
+disable_apparmor = true
+restrict_oom_score_adj = true
+stream_server_address = "127.0.0.1"
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "/usr/lib/cni"
+conf_dir = %q
+[plugins."io.containerd.grpc.v1.cri".containerd]
+default_runtime_name = "rt"
+%s`, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network, documented(t, "toml", "runtimes.rt]")), 0o644))
+	e := &engine{kind: "containerd", dir: dir, client: []string{"ctr", "-a", socket, "-n", "k8s.io"}}
+	env := []string{"PATH=" + absolute(t, *binaries) + ":" + os.Getenv("PATH")}
+	stop := daemon(t, filepath.Join(dir, "log"), env, func() bool {
+		return exec.Command("ctr", "-a", socket, "version").Run() == nil
+	}, "containerd", "-c", config)
+	t.Cleanup(func() {
+		stop()
+		unmountBelow(t, dir)
+	})
+	for tag, command := range map[string][]string{
+		image: {"sh"}, pauseImage: {"sleep", "1000000"}, webImage: {"httpd", "-f", "-p", "80", "-h", "/root"},
+	} {
+		tar := filepath.Join(dir, "image.tar")
+		writeImage(t, tar, tag, command)
+		e.ok(t, "image", "import", tar)
+	}
+	return e
+}
+
+func absolute(t *testing.T, path string) string {
+	t.Helper()
+	abs, err := filepath.Abs(path)
+	must(t, err)
+	return abs
+}
+
+// The list of known failures has an order and no doubles.
+func TestKnownFailuresAreSorted(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(filepath.Dir(docs(t)), "../tests/engines", knownFailures))
+	must(t, err)
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		if !strings.HasPrefix(line, "#") {
+			names = append(names, line)
+		}
+	}
+	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+		t.Errorf("%s is not sorted", knownFailures)
+	}
+}

@@ -1,0 +1,50 @@
+package engines
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// documented is the block of docs/engines.md in a language that contains a
+// word, with the programs under test in place of the installed ones.
+func documented(t *testing.T, language, word string) string {
+	t.Helper()
+	data, err := os.ReadFile(docs(t))
+	must(t, err)
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(data), -1) {
+		if strings.Contains(m[1], word) {
+			return strings.ReplaceAll(m[1], "/usr/local/bin/rt", binary(t, "rt"))
+		}
+	}
+	t.Fatalf("docs/engines.md has no block of %s with %q", language, word)
+	return ""
+}
+
+// docs is the path of docs/engines.md: the tests run in the directory of the
+// repository or in their own.
+func docs(t *testing.T) string {
+	t.Helper()
+	for _, dir := range []string{"docs", "../../docs"} {
+		path := filepath.Join(dir, "engines.md")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	t.Fatal("no docs/engines.md")
+	return ""
+}
+
+// The commands of ctr that the document shows.
+func TestDocumentedCommands(t *testing.T) {
+	e := newContainerd(t)
+	tar := filepath.Join(e.dir, "busybox.tar")
+	writeImage(t, tar, "docker.io/library/busybox:latest", []string{"sh"})
+	e.ok(t, "image", "import", tar)
+	for _, word := range []string{"io.containerd.rt.v2", "--runc-binary"} {
+		line := strings.Fields(documented(t, "sh", word))
+		equal(t, e.ok(t, line[1:]...), "hello")
+	}
+}
