@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -59,11 +60,12 @@ func (c *Cgroup) WatchOOM(ctx context.Context, killed func()) error {
 // watchEvents follows the counter oom_kill of cgroup v2: the kernel announces
 // changes of memory.events.
 func watchEvents(ctx context.Context, name string, killed func()) error {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return os.NewSyscallError("inotify_init1", err)
 	}
-	defer unix.Close(fd)
+	events := os.NewFile(uintptr(fd), "inotify")
+	defer events.Close()
 	if _, err := unix.InotifyAddWatch(fd, name, unix.IN_MODIFY); err != nil {
 		return &os.PathError{Op: "inotify_add_watch", Path: name, Err: err}
 	}
@@ -71,11 +73,7 @@ func watchEvents(ctx context.Context, name string, killed func()) error {
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 4096)
-	return poll(ctx, fd, func() error {
-		if _, err := unix.Read(fd, buf); err != nil {
-			return err
-		}
+	return follow(ctx, events, make([]byte, 4096), func([]byte) error {
 		n, err := oomKills(name)
 		if err != nil {
 			return err // the cgroup is gone
@@ -108,45 +106,40 @@ func watchOOMControl(ctx context.Context, dir string, killed func()) error {
 		return err
 	}
 	defer control.Close()
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	defer unix.Close(fd)
+	events := os.NewFile(uintptr(fd), "eventfd")
+	defer events.Close()
 	if err := sysfile.Write(filepath.Join(dir, "cgroup.event_control"), fmt.Appendf(nil, "%d %d", fd, control.Fd())); err != nil {
 		return err
 	}
-	return poll(ctx, fd, func() error {
-		buf := make([]byte, 8)
-		if _, err := unix.Read(fd, buf); err != nil {
-			return err
-		}
+	return follow(ctx, events, make([]byte, 8), func(count []byte) error {
 		if _, err := os.Stat(dir); err != nil {
 			return err
 		}
-		for n := binary.NativeEndian.Uint64(buf); n > 0; n-- {
+		for n := binary.NativeEndian.Uint64(count); n > 0; n-- {
 			killed()
 		}
 		return nil
 	})
 }
 
-// poll calls event whenever there is something to read, until the context is
-// done or event fails.
-func poll(ctx context.Context, fd int, event func() error) error {
-	const interval = 200 // milliseconds, after which the context is looked at
-	for ctx.Err() == nil {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, interval)
-		if err == unix.EINTR || err == nil && n == 0 {
-			continue
+// follow calls event with what can be read, until the context is done or event
+// fails. Nothing but a goroutine waits meanwhile.
+func follow(ctx context.Context, f *os.File, buf []byte, event func([]byte) error) error {
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })()
+	for {
+		n, err := f.Read(buf)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			err = event(buf[:n])
 		}
 		if err != nil {
-			return os.NewSyscallError("poll", err)
-		}
-		if err := event(); err != nil {
 			return err
 		}
 	}
-	return nil
 }

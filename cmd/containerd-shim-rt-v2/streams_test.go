@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func open(t *testing.T, s stdio) (*streams, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	t.Cleanup(cancel)
+	return openStreams(ctx, t.Context(), "test", "box", s, new(taskOptions))
+}
+
+func makeFifo(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The client reads what the process wrote, though it has ended, and then the end.
+func TestOutputByFifo(t *testing.T) {
+	path := makeFifo(t, "out")
+	read := make(chan string)
+	go func() {
+		f, err := os.Open(path)
+		if err != nil {
+			read <- err.Error()
+			return
+		}
+		defer f.Close()
+		data, _ := io.ReadAll(f)
+		read <- string(data)
+	}()
+	st, err := open(t, stdio{stdout: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	if _, err := st.stdout.WriteString("text"); err != nil {
+		t.Fatal(err)
+	}
+	st.started()
+	st.drain()
+	if got := <-read; got != "text" {
+		t.Error(got)
+	}
+}
+
+// A client that goes away must not end the process: there is still a reader.
+func TestOutputWithoutAClient(t *testing.T) {
+	path := makeFifo(t, "out")
+	client, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := open(t, stdio{stdout: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	client.Close()
+	if _, err := st.stdout.WriteString("text"); err != nil {
+		t.Error(err)
+	}
+	start := time.Now()
+	st.drain() // there is nobody to wait for, for long
+	if waited := time.Since(start); waited < drainTime {
+		t.Errorf("it gave up after %v", waited)
+	}
+}
+
+func TestInputByFifo(t *testing.T) {
+	path := makeFifo(t, "in")
+	st, err := open(t, stdio{stdin: path}) // before the client
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	client, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.WriteString("text"); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	if data, err := io.ReadAll(st.stdin); err != nil || string(data) != "text" {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+func TestOutputToFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "below", "log")
+	st, err := open(t, stdio{stdout: "file://" + path, stderr: "file://" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	for _, f := range []*os.File{st.stdout, st.stderr, st.stdout} {
+		if _, err := f.WriteString("line\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "line\nline\nline\n" {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+func TestFaultyStreams(t *testing.T) {
+	for word, s := range map[string]stdio{
+		"http":          {stdout: "http://host/"},
+		"/no/such":      {stderr: "/no/such"},
+		"not get ready": {stdout: "binary:///bin/sh?-c=" + "sleep%20100"},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		_, err := openStreams(ctx, t.Context(), "test", "box", s, new(taskOptions))
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("no %q in: %v", word, err)
+		}
+	}
+}
+
+// Nobody opens the other end of a fifo: the request's patience is the limit.
+func TestOutputThatNobodyReads(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := openStreams(ctx, t.Context(), "test", "box", stdio{stdout: makeFifo(t, "out")}, new(taskOptions))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}
