@@ -90,11 +90,15 @@ func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (addre
 		return "", err
 	}
 	defer listener.Close()
-	o, err := readOptions(os.Stdin)
+	ns, err := namespaces.NamespaceRequired(ctx)
 	if err != nil {
 		return "", err
 	}
-	cmd, err := shimCommand(ctx, id, opts, listener)
+	o, err := readOptions(os.Stdin, ns, id)
+	if err != nil {
+		return "", err
+	}
+	cmd, err := shimCommand(ns, id, opts, listener)
 	if err != nil {
 		return "", err
 	}
@@ -108,11 +112,7 @@ func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (addre
 	return address, nil
 }
 
-func shimCommand(ctx context.Context, id string, opts shim.StartOpts, listener *os.File) (*exec.Cmd, error) {
-	ns, err := namespaces.NamespaceRequired(ctx)
-	if err != nil {
-		return nil, err
-	}
+func shimCommand(ns, id string, opts shim.StartOpts, listener *os.File) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
 	"github.com/pelletier/go-toml/v2"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
@@ -39,17 +40,82 @@ func (o *taskOptions) root(namespace string) string {
 	return filepath.Join(root, namespace)
 }
 
-// readOptions reads what containerd gives to a shim that is started.
-func readOptions(r io.Reader) (*taskOptions, error) {
+// readOptions reads what containerd gives to a shim that is started for a
+// container: its options, or since containerd 2.3 all there is to know.
+func readOptions(r io.Reader, namespace, id string) (*taskOptions, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
+	}
+	if params, ok := parseBootstrap(data); ok && params.namespace == namespace && params.id == id {
+		for _, message := range params.extensions {
+			if message.MessageIs((*options.Options)(nil)) || message.MessageIs((*runtimeoptions.Options)(nil)) {
+				return parseOptions(message)
+			}
+		}
+		return new(taskOptions), nil
 	}
 	var message anypb.Any
 	if err := proto.Unmarshal(data, &message); err != nil {
 		return nil, fmt.Errorf("runtime options: %w", err)
 	}
 	return parseOptions(&message)
+}
+
+// bootstrap is what the shim needs of containerd.runtime.bootstrap.v1.BootstrapParams.
+// The Go package of the message does not go with that of the shim protocol which
+// older daemons speak, too.
+type bootstrap struct {
+	id, namespace string
+	extensions    []*anypb.Any
+}
+
+// parseBootstrap reads the message, in which options begin with two strings, too.
+func parseBootstrap(data []byte) (b bootstrap, ok bool) {
+	err := eachField(data, func(number protowire.Number, value []byte) error {
+		switch number {
+		case 1:
+			b.id = string(value)
+		case 2:
+			b.namespace = string(value)
+		case 8:
+			return eachField(value, func(number protowire.Number, value []byte) error {
+				var message anypb.Any
+				err := proto.Unmarshal(value, &message)
+				b.extensions = append(b.extensions, &message)
+				return err
+			})
+		}
+		return nil
+	})
+	return b, err == nil
+}
+
+// eachField calls f with the fields of a message that have a length.
+func eachField(data []byte, f func(protowire.Number, []byte) error) error {
+	for len(data) > 0 {
+		number, kind, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		data = data[n:]
+		if kind != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(number, kind, data); n < 0 {
+				return protowire.ParseError(n)
+			}
+			data = data[n:]
+			continue
+		}
+		value, n := protowire.ConsumeBytes(data)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		if err := f(number, value); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
 }
 
 // parseOptions reads the options of the runc shim, or those that the CRI plugin

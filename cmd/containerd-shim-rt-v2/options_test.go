@@ -9,6 +9,7 @@ import (
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -45,8 +46,18 @@ func TestOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o, err := readOptions(bytes.NewReader(data)); err != nil || *o != want {
+		if o, err := readOptions(bytes.NewReader(data), "ns", "id"); err != nil || *o != want {
 			t.Errorf("%s, at the start: %+v, %v", name, o, err)
+		}
+		var params []byte
+		for number, value := range map[protowire.Number][]byte{1: []byte("id"), 2: []byte("ns"), 4: []byte("2.4.2")} {
+			params = protowire.AppendBytes(protowire.AppendTag(params, number, protowire.BytesType), value)
+		}
+		params = protowire.AppendVarint(protowire.AppendTag(params, 3, protowire.VarintType), 4)
+		extension := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), data)
+		params = protowire.AppendBytes(protowire.AppendTag(params, 8, protowire.BytesType), extension)
+		if o, err := readOptions(bytes.NewReader(params), "ns", "id"); err != nil || *o != want {
+			t.Errorf("%s, since containerd 2.3: %+v, %v", name, o, err)
 		}
 	}
 }
