@@ -5,6 +5,9 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"slices"
 
 	"github.com/containerd/containerd/pkg/shutdown"
 	"github.com/containerd/containerd/plugin"
@@ -14,6 +17,14 @@ import (
 const runtimeName = "io.containerd.rt.v2"
 
 func main() {
+	setVersion()
+	if slices.Contains(os.Args[1:], "-info") {
+		if err := writeInfo(os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", runtimeName, err)
+			os.Exit(1)
+		}
+		return
+	}
 	plugin.Register(&plugin.Registration{
 		Type:     plugin.TTRPCPlugin,
 		ID:       "task",
