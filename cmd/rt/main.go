@@ -148,10 +148,16 @@ func buildCommit() string {
 
 // defaultRoot is /run/rt, or a directory of the user's own.
 func defaultRoot() string {
-	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && os.Geteuid() != 0 {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && isOrdinaryUser() {
 		return filepath.Join(dir, "rt")
 	}
 	return "/run/rt"
+}
+
+// isOrdinaryUser tells whether rt was started by a user other than root, maybe as
+// the root of a user namespace, as Podman does.
+func isOrdinaryUser() bool {
+	return os.Geteuid() != 0 || os.Getenv("USER") != "root" && userns.RunningInUserNS()
 }
 
 // logFile is the file of --log, nil when there is none.

@@ -1,10 +1,12 @@
 package cgroup
 
 import (
+	"path/filepath"
 	"strings"
 
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/compile"
+	"golang.org/x/sys/unix"
 )
 
 // Facts describes the cgroup file systems for a container's cgroup mount.
@@ -17,25 +19,62 @@ func (c *Cgroup) Facts() (compile.Cgroup, error) {
 		return compile.Cgroup{}, err
 	}
 	var facts compile.Cgroup
+	paths, err := c.shownPaths()
+	if err != nil {
+		return facts, err
+	}
 	// cgroups(7): every line is ID:CONTROLLERS:PATH; v2 has no controllers.
 	for _, line := range strings.Split(string(own), "\n") {
 		parts := strings.SplitN(line, ":", 3)
 		if len(parts) != 3 || parts[1] == "" {
 			continue
 		}
-		if h := c.hierarchy(parts[1]); h != nil {
+		if h := hierarchy(parts[1], paths); h != nil {
 			facts.V1 = append(facts.V1, *h)
 		}
 	}
 	return facts, nil
 }
 
+// shownPaths are the directories that the container sees, by controller: rt's own
+// where a user may not make one.
+func (c *Cgroup) shownPaths() (map[string]string, error) {
+	if !c.Rootless {
+		return c.Paths, nil
+	}
+	own, err := v1Paths("")
+	if err != nil {
+		return nil, err
+	}
+	shown := map[string]string{}
+	for controller, path := range c.Paths {
+		if shown[controller] = path; !canExist(path) {
+			shown[controller] = own[controller]
+		}
+	}
+	return shown, nil
+}
+
+// canExist tells whether a directory is there or can be made.
+func canExist(path string) bool {
+	if unix.Access(path, unix.F_OK) == nil {
+		return true
+	}
+	for path != "/" {
+		path = filepath.Dir(path)
+		if unix.Access(path, unix.F_OK) == nil {
+			break
+		}
+	}
+	return unix.Access(path, unix.W_OK) == nil
+}
+
 // hierarchy describes the v1 hierarchy with these controllers, if it is
 // mounted and the container has a directory in it.
-func (c *Cgroup) hierarchy(controllers string) *compile.Hierarchy {
+func hierarchy(controllers string, paths map[string]string) *compile.Hierarchy {
 	h := compile.Hierarchy{Name: strings.TrimPrefix(controllers, "name="), Options: strings.Split(controllers, ",")}
 	for _, controller := range h.Options {
-		if p, ok := c.Paths[controller]; ok {
+		if p, ok := paths[controller]; ok {
 			h.Path = p
 		}
 	}

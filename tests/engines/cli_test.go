@@ -25,7 +25,7 @@ func (e *engine) box(t *testing.T, command string, more []string, args ...string
 	line = []string{command, "--name", id, "--network", "none"}
 	if e.kind == "docker" {
 		line = append(line, "--runtime", e.runtime)
-	} else {
+	} else if !e.rootless {
 		line = append(line, "--cgroup-parent", "/"+e.cgroup)
 	}
 	return id, append(append(append(line, more...), image), args...)
@@ -210,7 +210,7 @@ var cliScenarios = []scenario{
 			return nil
 		})
 	}},
-	{name: "stats", run: func(t *testing.T, e *engine) {
+	{name: "stats", root: true, run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--memory", "64m"}, "sleep", "1000")
 		contains(t, e.ok(t, "stats", "--no-stream", id), id, "B / 6") // 64MiB or 67.11MB
 	}},
@@ -218,7 +218,7 @@ var cliScenarios = []scenario{
 		id := e.detached(t, nil, "sleep", "1000")
 		contains(t, e.ok(t, "top", id), "sleep 1000")
 	}},
-	{name: "pause and unpause", run: func(t *testing.T, e *engine) {
+	{name: "pause and unpause", root: true, run: func(t *testing.T, e *engine) {
 		id := e.detached(t, nil, "sleep", "1000")
 		e.ok(t, "pause", id)
 		equal(t, e.inspect(t, id, ".State.Status"), "paused")
@@ -291,19 +291,19 @@ var cliScenarios = []scenario{
 		}
 		eventually(t, "health", func() bool { return e.inspect(t, id, ".State.Health.Status") == "healthy" })
 	}},
-	{name: "memory limit", run: func(t *testing.T, e *engine) {
+	{name: "memory limit", root: true, run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--memory", "32m"}, "sleep", "1000")
 		equal(t, e.limitFile(t, id, "memory/memory.limit_in_bytes", "memory.max"), "33554432")
 	}},
-	{name: "limit of processes", run: func(t *testing.T, e *engine) {
+	{name: "limit of processes", root: true, run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--pids-limit", "33"}, "sleep", "1000")
 		equal(t, e.limitFile(t, id, "pids/pids.max", "pids.max"), "33")
 	}},
-	{name: "limit of processors", run: func(t *testing.T, e *engine) {
+	{name: "limit of processors", root: true, run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--cpus", "0.5", "--cpu-shares", "512"}, "sleep", "1000")
 		contains(t, e.limitFile(t, id, "cpu/cpu.cfs_quota_us", "cpu.max"), "50000")
 	}},
-	{name: "update", run: func(t *testing.T, e *engine) {
+	{name: "update", root: true, run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--memory", "32m", "--memory-swap", "64m"}, "sleep", "1000")
 		if e.kind == "podman" { // 4.3 knows fewer flags
 			e.ok(t, "update", "--memory", "48m", "--memory-swap", "96m", id)
@@ -406,7 +406,7 @@ var cliScenarios = []scenario{
 		e.ok(t, append(args, dir)...)
 		t.Cleanup(func() { _ = e.command(context.Background(), "rmi", "-f", built).Run() })
 	}},
-	{name: "user-namespace mapping", only: []string{"podman"}, run: func(t *testing.T, e *engine) {
+	{name: "user-namespace mapping", root: true, only: []string{"podman"}, run: func(t *testing.T, e *engine) {
 		out := e.okIn(t, []string{"--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"}, "cat", "/proc/self/uid_map")
 		contains(t, strings.Join(strings.Fields(out), " "), "0 100000 65536")
 	}},
@@ -414,7 +414,11 @@ var cliScenarios = []scenario{
 		pod := name()
 		infra := "localhost/infra:latest"
 		e.ok(t, "tag", image, infra)
-		e.ok(t, "pod", "create", "--name", pod, "--network", "none", "--infra-image", infra, "--infra-command", "/bin/sleep 1000", "--cgroup-parent", "/"+e.cgroup)
+		args := []string{"pod", "create", "--name", pod, "--network", "none", "--infra-image", infra, "--infra-command", "/bin/sleep 1000"}
+		if !e.rootless {
+			args = append(args, "--cgroup-parent", "/"+e.cgroup)
+		}
+		e.ok(t, args...)
 		t.Cleanup(func() { _ = e.command(context.Background(), "pod", "rm", "-f", "-t", "0", pod).Run() })
 		first := e.ok(t, "run", "--rm", "--pod", pod, image, "readlink", "/proc/self/ns/ipc")
 		second := e.ok(t, "run", "--rm", "--pod", pod, image, "readlink", "/proc/self/ns/ipc")

@@ -41,6 +41,8 @@ type engine struct {
 	// ends before the task is made, and loses output that comes right before the
 	// end.
 	hasty bool
+	// rootless is an engine of a user who may make no cgroups.
+	rootless bool
 	// dir is for files of the test.
 	dir string
 	// restart ends the daemon and starts it again. The daemon is the whole
@@ -217,6 +219,8 @@ func daemon(t *testing.T, log string, env []string, ready func() bool, args ...s
 type scenario struct {
 	name string
 	run  func(t *testing.T, e *engine)
+	// root is true when an ordinary user without cgroups cannot do it.
+	root bool
 	// only names the kinds of engines that can do it, if not all.
 	only []string
 }
@@ -224,7 +228,7 @@ type scenario struct {
 // run runs scenarios on an engine, and looks for what they left.
 func (e *engine) run(t *testing.T, scenarios []scenario) {
 	for _, s := range scenarios {
-		if s.only != nil && !slices.Contains(s.only, e.kind) {
+		if s.only != nil && !slices.Contains(s.only, e.kind) || s.root && e.rootless {
 			continue
 		}
 		t.Run(s.name, func(t *testing.T) {

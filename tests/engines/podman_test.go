@@ -6,12 +6,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // newPodman gives Podman a storage and a configuration of the test's own.
-func newPodman(t *testing.T, runtime string) *engine {
+func newPodman(t *testing.T, runtime string, rootless bool) *engine {
 	t.Helper()
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "rt-") // Podman takes no long names
+	must(t, err)
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	must(t, os.Chmod(dir, 0o755))
 	conf := filepath.Join(dir, "containers.conf")
 	must(t, os.WriteFile(conf, fmt.Appendf(nil, `[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
@@ -22,9 +27,12 @@ events_logger = "file"
 tmp_dir = %q
 runtime = %q
 %s`, filepath.Join(dir, "tmp"), runtime, documented(t, "ini", "[engine.runtimes]")), 0o644))
-	e := &engine{kind: "podman", runtime: runtime, control: runtime == "runc", dir: dir, cgroup: name()}
+	e := &engine{kind: "podman", runtime: runtime, control: runtime == "runc", rootless: rootless, dir: dir, cgroup: name()}
 	e.env = []string{"CONTAINERS_CONF=" + conf}
 	e.client = []string{"podman", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay"}
+	if rootless {
+		e.client = append(newUser(t, dir), e.client...)
+	}
 	t.Cleanup(func() {
 		_, _ = e.try(t, "", "pod", "rm", "-a", "-f", "-t", "0")
 		_, _ = e.try(t, "", "rm", "-a", "-f", "-t", "0")
@@ -39,14 +47,47 @@ runtime = %q
 	return e
 }
 
+// newUser makes a user with subordinate ids, in this mount namespace only, to
+// whom a directory belongs, and returns the beginning of their command lines.
+func newUser(t *testing.T, dir string) []string {
+	t.Helper()
+	const user, id = "rt-engines", 4242
+	for file, line := range map[string]string{
+		"passwd": fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh", user, id, id, dir), "group": fmt.Sprintf("%s:x:%d:", user, id),
+		"subuid": user + ":500000:65536", "subgid": user + ":500000:65536",
+	} {
+		real := filepath.Join("/etc", file)
+		data, err := os.ReadFile(real)
+		must(t, err)
+		own := filepath.Join(dir, file)
+		must(t, os.WriteFile(own, append(data, line+"\n"...), 0o644))
+		must(t, unix.Mount(own, real, "", unix.MS_BIND, ""))
+		t.Cleanup(func() { must(t, unix.Unmount(real, unix.MNT_DETACH)) })
+	}
+	must(t, os.Chown(dir, id, id))
+	runtimeDir := filepath.Join(dir, "runtime")
+	must(t, os.Mkdir(runtimeDir, 0o700))
+	must(t, os.Chown(runtimeDir, id, id))
+	return []string{
+		"setpriv", "--reuid", fmt.Sprint(id), "--regid", fmt.Sprint(id), "--clear-groups",
+		"env", "-C", dir, "HOME=" + dir, "USER=" + user, "XDG_RUNTIME_DIR=" + runtimeDir,
+	}
+}
+
 func TestPodman(t *testing.T) {
 	for _, runtime := range []string{"rt", "runc"} {
-		t.Run(runtime, func(t *testing.T) {
-			skipControl(t, runtime == "runc")
-			e := newPodman(t, runtime)
-			e.title = "Podman with " + runtime
-			e.run(t, cliScenarios)
-		})
+		for _, rootless := range []bool{false, true} {
+			title := "Podman with " + runtime
+			if rootless {
+				title = "rootless " + title
+			}
+			t.Run(title, func(t *testing.T) {
+				skipControl(t, runtime == "runc")
+				e := newPodman(t, runtime, rootless)
+				e.title = title
+				e.run(t, cliScenarios)
+			})
+		}
 	}
 }
 
@@ -54,7 +95,7 @@ func TestBuildah(t *testing.T) {
 	for _, runtime := range []string{"rt", "runc"} {
 		t.Run(runtime, func(t *testing.T) {
 			skipControl(t, runtime == "runc")
-			p := newPodman(t, runtime)
+			p := newPodman(t, runtime, false)
 			e := *p
 			e.kind, e.title = "buildah", "Buildah with "+runtime
 			e.client = append([]string{"buildah"}, p.client[1:]...)
