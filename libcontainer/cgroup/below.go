@@ -76,5 +76,12 @@ func (c *Cgroup) Freeze(on bool) error {
 	if on {
 		state = cgroups.Frozen
 	}
-	return c.manager.Freeze(state)
+	// On v1 the library gives up after half a second, in which a busy machine
+	// need not have stopped every process.
+	const tries = 10
+	err := c.manager.Freeze(state)
+	for n := 1; err != nil && on && c.Unified() == "" && n < tries; n++ {
+		err = c.manager.Freeze(state)
+	}
+	return err
 }

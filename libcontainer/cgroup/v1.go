@@ -70,10 +70,15 @@ func (c *Cgroup) createV1() error {
 	if r := c.resources; r.CpuRtRuntime != 0 || r.CpuRtPeriod != 0 || c.Rootless {
 		return errUnusual
 	}
+	seen := map[string]bool{} // a hierarchy can have several controllers
 	for controller, path := range c.Paths {
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
 		err := unix.Mkdir(path, 0o755)
 		switch {
-		case err == unix.EEXIST: // or several controllers of one hierarchy
+		case err == unix.EEXIST:
 			c.existed = true
 		case err == unix.ENOENT:
 			return errUnusual

@@ -94,7 +94,7 @@ func census(t *testing.T) string {
 }
 
 func TestManyRunsLeaveNothing(t *testing.T) {
-	runs := often(1000)
+	runs := often(500)
 	b := newBundle(t, "true")
 	b.run() // what the first one loads stays
 	before := census(t)
