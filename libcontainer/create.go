@@ -358,6 +358,7 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 		return err
 	}
 	b.place = place
+	b.state.Cgroup = b.cgroup.Config
 	cfg := &launch.Config{
 		Image: exe, CloneFlags: b.plan.CloneFlags, CgroupFD: -1, Prepare: place.Prepare,
 		Files: append(append(stdio[:], b.o.Preserve...), control...), Conversation: 3 + len(b.o.Preserve),

@@ -6,6 +6,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,7 +93,9 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
-	c.Paths = c.manager.GetPaths()
+	// The library changes its own map while the cgroup is made, and others look
+	// at ours.
+	c.Paths = maps.Clone(c.manager.GetPaths())
 	c.mountedEarly = spec.FindNamespace(s, specs.CgroupNamespace) == nil
 	return c, nil
 }
@@ -256,7 +259,7 @@ func (c *Cgroup) Placement() (*Placement, error) {
 	if c.Systemd {
 		return &Placement{Move: c.manager.Apply}, nil
 	}
-	c.Paths = c.manager.GetPaths() // without those that could not be made
+	c.Paths = maps.Clone(c.manager.GetPaths()) // without those that could not be made
 	return c.placement(func(_, path string) string { return path })
 }
 
