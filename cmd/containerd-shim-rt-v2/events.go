@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	eventstypes "github.com/containerd/containerd/api/events"
 	"github.com/containerd/containerd/runtime"
@@ -14,6 +15,9 @@ import (
 type events struct {
 	queue chan any
 	done  chan struct{}
+
+	mu     sync.RWMutex
+	closed bool
 }
 
 func publish(ctx context.Context, publisher shim.Publisher) *events {
@@ -30,11 +34,20 @@ func publish(ctx context.Context, publisher shim.Publisher) *events {
 	return e
 }
 
-func (e *events) send(event any) { e.queue <- event }
+func (e *events) send(event any) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if !e.closed {
+		e.queue <- event
+	}
+}
 
-// close publishes what is left.
+// close publishes what is left. What comes later is nobody's business any more.
 func (e *events) close() {
+	e.mu.Lock()
+	e.closed = true
 	close(e.queue)
+	e.mu.Unlock()
 	<-e.done
 }
 

@@ -111,17 +111,18 @@ func exitCode(s unix.WaitStatus) uint32 {
 	return uint32(s.ExitStatus())
 }
 
-// finish records the end.
-func (p *process) finish(code uint32) {
+// finish records the end. Who waits for it hears of it after tell.
+func (p *process) finish(code uint32, tell func()) {
 	p.mu.Lock()
 	p.status, p.endedAt = code, time.Now()
 	st := p.streams
 	p.pidfd.Close()
-	close(p.ended)
 	p.mu.Unlock()
 	if st != nil {
 		st.ended()
 	}
+	tell()
+	close(p.ended)
 }
 
 // wait waits for the end.
@@ -166,11 +167,11 @@ func (p *process) signal(sig unix.Signal) error {
 	}
 	conn, err := p.pidfd.SyscallConn()
 	if err != nil {
-		return err
+		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
 	}
 	var killErr error
 	if err := conn.Control(func(fd uintptr) { killErr = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
-		return err
+		killErr = unix.ESRCH // the descriptor is closed when it has ended
 	}
 	if killErr == unix.ESRCH {
 		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)

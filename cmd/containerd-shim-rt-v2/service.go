@@ -152,15 +152,16 @@ func (s *service) follow(c *container, p *process, wait func() (unix.WaitStatus,
 		s.endOthers(c)
 	}
 	p.drain()
-	p.finish(code)
 	p.awaitAnnounced()
-	id := p.id
-	if p == c.first {
-		id = c.id
-	}
-	pid, status32, at := p.exit()
-	s.events.send(&eventstypes.TaskExit{
-		ContainerID: c.id, ID: id, Pid: pid, ExitStatus: status32, ExitedAt: timestamppb.New(at),
+	p.finish(code, func() {
+		id := p.id
+		if p == c.first {
+			id = c.id
+		}
+		pid, status, at := p.exit()
+		s.events.send(&eventstypes.TaskExit{
+			ContainerID: c.id, ID: id, Pid: pid, ExitStatus: status, ExitedAt: timestamppb.New(at),
+		})
 	})
 }
 
