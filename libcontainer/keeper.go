@@ -52,11 +52,14 @@ func (p *Process) keep(last func(), fds ...int) error {
 	runtime.LockOSThread() // another thread might be new, and block nothing
 	defer runtime.UnlockOSThread()
 	// What comes from here on waits for the new program: on every thread, since
-	// any of them would take it.
-	if err := maskSignals(^goSignal); err != nil {
-		return err
+	// any of them would take it. While last works the Go runtime may start more
+	// threads, which block nothing; the second time there are enough.
+	for range 2 {
+		if err := maskSignals(^goSignal); err != nil {
+			return err
+		}
+		last()
 	}
-	last()
 	err := unix.Exec("/proc/self/fd/"+strconv.Itoa(int(p.keeper.Fd())), []string{"rt-keeper"}, nil)
 	return errors.Join(os.NewSyscallError("execve", err), maskSignals(0))
 }

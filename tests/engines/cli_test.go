@@ -20,7 +20,7 @@ func (e *engine) box(t *testing.T, command string, more []string, args ...string
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		_ = e.command(ctx, "rm", "-f", id).Run()
+		_ = e.command(ctx, e.remove(id)...).Run()
 	})
 	line = []string{command, "--name", id, "--network", "none"}
 	if e.kind == "docker" {
@@ -29,6 +29,14 @@ func (e *engine) box(t *testing.T, command string, more []string, args ...string
 		line = append(line, "--cgroup-parent", "/"+e.cgroup)
 	}
 	return id, append(append(append(line, more...), image), args...)
+}
+
+// remove is the command that kills and removes a container at once.
+func (e *engine) remove(id string) []string {
+	if e.kind == "podman" {
+		return []string{"rm", "-f", "-t", "0", id} // else it is patient
+	}
+	return []string{"rm", "-f", id}
 }
 
 // runIn runs a container to its end.
@@ -268,7 +276,7 @@ var cliScenarios = []scenario{
 	{name: "removal by force", run: func(t *testing.T, e *engine) {
 		id := e.detached(t, nil, "sleep", "1000")
 		pid := e.inspect(t, id, ".State.Pid")
-		e.ok(t, "rm", "-f", id)
+		e.ok(t, e.remove(id)...)
 		if _, err := os.Stat("/proc/" + pid); err == nil {
 			t.Error("its process lives")
 		}
@@ -375,7 +383,7 @@ var cliScenarios = []scenario{
 	{name: "kill in the host's pid namespace", run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--pid", "host"}, sh("sleep 1001 & sleep 1001 & wait")...)
 		pid := e.inspect(t, id, ".State.Pid")
-		e.ok(t, "rm", "-f", id)
+		e.ok(t, e.remove(id)...)
 		eventually(t, "its process ends", func() bool { _, err := os.Stat("/proc/" + pid); return err != nil })
 	}},
 	{name: "shared memory", run: func(t *testing.T, e *engine) {
