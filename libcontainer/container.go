@@ -155,11 +155,17 @@ func (c *Container) process() (*os.File, error) {
 // container, as the kernel sees to it where that process is the init of a pid
 // namespace.
 func (c *Container) Signal(sig unix.Signal) error {
-	p, err := c.process()
-	if err == nil && sig == unix.SIGKILL && c.state.SharedPids {
-		p.Close()
-		return c.SignalAll(sig)
+	if sig == unix.SIGKILL && c.state.SharedPids {
+		if p, err := c.process(); err == nil {
+			p.Close()
+			return c.SignalAll(sig)
+		}
 	}
+	return c.signalFirst(sig)
+}
+
+func (c *Container) signalFirst(sig unix.Signal) error {
+	p, err := c.process()
 	if err == nil {
 		defer p.Close()
 		err = unix.PidfdSendSignal(int(p.Fd()), sig, nil, 0)
@@ -170,13 +176,17 @@ func (c *Container) Signal(sig unix.Signal) error {
 	return err
 }
 
-// SignalAll sends a signal to every process in the container's cgroup.
+// SignalAll sends a signal to every process in the container's cgroup, or to its
+// first process where a user can have no cgroup.
 func (c *Container) SignalAll(sig unix.Signal) error {
 	cg, err := c.cgroup()
 	if err != nil {
 		return err
 	}
 	pids, err := cg.Pids()
+	if errors.Is(err, os.ErrNotExist) {
+		return c.signalFirst(sig) // a user without cgroups
+	}
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func TestFaultyStreams(t *testing.T) {
 	for word, s := range map[string]stdio{
 		"http":          {stdout: "http://host/"},
 		"/no/such":      {stderr: "/no/such"},
-		"not get ready": {stdout: "binary:///bin/sh?-c=" + "sleep%20100"},
+		"not get ready": {stdout: "binary:///bin/sh?-c=" + "exec%20sleep%20100"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		_, err := openStreams(ctx, t.Context(), "test", "box", s, new(taskOptions))

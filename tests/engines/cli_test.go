@@ -100,6 +100,15 @@ func hasWord(list, word string) bool {
 	return false
 }
 
+// openDir is a directory that other users can look into.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.Chmod(filepath.Dir(dir), 0o755))
+	return dir
+}
+
 func sh(script string) []string { return []string{"sh", "-c", script} }
 
 var cliScenarios = []scenario{
@@ -349,7 +358,7 @@ var cliScenarios = []scenario{
 		contains(t, out, "Read-only")
 	}},
 	{name: "volumes", run: func(t *testing.T, e *engine) {
-		dir := t.TempDir()
+		dir := openDir(t)
 		must(t, os.Chmod(dir, 0o777))
 		e.okIn(t, []string{"-v", dir + ":/rw", "-v", dir + ":/ro:ro"}, sh("touch /rw/file; ! touch /ro/other 2>/dev/null")...)
 		_, err := os.Stat(filepath.Join(dir, "file"))
@@ -391,7 +400,7 @@ var cliScenarios = []scenario{
 	}},
 	{name: "copy", run: func(t *testing.T, e *engine) {
 		id := e.detached(t, nil, "sleep", "1000")
-		file := filepath.Join(t.TempDir(), "file")
+		file := filepath.Join(openDir(t), "file")
 		must(t, os.WriteFile(file, []byte("text"), 0o644))
 		e.ok(t, "cp", file, id+":/tmp/file")
 		equal(t, e.ok(t, "exec", id, "cat", "/tmp/file"), "text")
@@ -405,7 +414,7 @@ var cliScenarios = []scenario{
 		contains(t, e.ok(t, "diff", id), "A /made")
 	}},
 	{name: "build", run: func(t *testing.T, e *engine) {
-		dir, built := t.TempDir(), name()
+		dir, built := openDir(t), name()
 		must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+image+"\nRUN echo built > /built && id -u\nCMD [\"cat\", \"/built\"]\n"), 0o644))
 		args := []string{"build", "-t", built}
 		if e.kind == "docker" {
@@ -433,7 +442,8 @@ var cliScenarios = []scenario{
 		equal(t, first, second)
 	}},
 	{name: "hooks", only: []string{"podman"}, run: func(t *testing.T, e *engine) {
-		dir := t.TempDir()
+		dir := openDir(t)
+		must(t, os.Chmod(dir, 0o777))
 		hook := filepath.Join(dir, "hook")
 		must(t, os.WriteFile(hook, []byte("#!/bin/sh\ncat > "+dir+"/state\n"), 0o755))
 		must(t, os.WriteFile(filepath.Join(dir, "hook.json"), fmt.Appendf(nil,

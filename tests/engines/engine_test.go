@@ -268,10 +268,18 @@ const (
 	tableEnd   = "<!-- end of results -->"
 )
 
-// write replaces the table in a file.
+const (
+	passedCell = "✓"
+	failedCell = "**fails**"
+)
+
+// write brings the table in a file up to date: results of what did not run stay.
 func (r *table) write(path string) error {
 	if len(r.scenarios) == 0 {
 		return nil
+	}
+	if err := r.readOthers(path); err != nil {
+		return err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "| scenario | %s |\n|---|%s\n", strings.Join(r.engines, " | "), strings.Repeat("---|", len(r.engines)))
@@ -280,13 +288,55 @@ func (r *table) write(path string) error {
 		for _, e := range r.engines {
 			cell := ""
 			if passed, ran := r.passed[[2]string{s, e}]; ran {
-				cell = map[bool]string{true: "✓", false: "**fails**"}[passed]
+				cell = map[bool]string{true: passedCell, false: failedCell}[passed]
 			}
 			fmt.Fprintf(&b, " %s |", cell)
 		}
 		b.WriteString("\n")
 	}
 	return replaceBetween(path, tableBegin, tableEnd, b.String())
+}
+
+// readOthers takes over what the file has and did not run now.
+func (r *table) readOthers(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	_, rest, _ := strings.Cut(string(data), tableBegin)
+	text, _, _ := strings.Cut(rest, tableEnd)
+	var scenarios, engines []string
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		switch {
+		case engines == nil:
+			engines = cells[1:]
+			continue
+		case strings.HasPrefix(cells[0], "---"):
+			continue
+		}
+		scenarios = append(scenarios, cells[0])
+		for i, cell := range cells[1:] {
+			key := [2]string{cells[0], engines[i]}
+			if _, ran := r.passed[key]; !ran && cell != "" {
+				r.passed[key] = cell == passedCell
+			}
+		}
+	}
+	r.scenarios, r.engines = union(scenarios, r.scenarios), union(engines, r.engines)
+	return nil
+}
+
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
 }
 
 // replaceBetween replaces what is between two marks in a file.

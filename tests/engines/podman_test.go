@@ -18,15 +18,16 @@ func newPodman(t *testing.T, runtime string, rootless bool) *engine {
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	must(t, os.Chmod(dir, 0o755))
 	conf := filepath.Join(dir, "containers.conf")
-	must(t, os.WriteFile(conf, fmt.Appendf(nil, `[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
-log_driver = "k8s-file"
-[engine]
+	own := fmt.Sprintf(`[engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = %q
 runtime = %q
-%s`, filepath.Join(dir, "tmp"), runtime, documented(t, "ini", "[engine.runtimes]")), 0o644))
+`, filepath.Join(dir, "tmp"), runtime)
+	must(t, os.WriteFile(conf, []byte(`[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
+log_driver = "k8s-file"
+`+strings.Replace(documented(t, "ini", "[engine.runtimes]"), "[engine]\n", own, 1)), 0o644))
 	e := &engine{kind: "podman", runtime: runtime, control: runtime == "runc", rootless: rootless, dir: dir, cgroup: name()}
 	e.env = []string{"CONTAINERS_CONF=" + conf}
 	e.client = []string{"podman", "--root", filepath.Join(dir, "root"), "--runroot", filepath.Join(dir, "run"), "--storage-driver", "overlay"}
