@@ -416,11 +416,7 @@ var cliScenarios = []scenario{
 	{name: "build", run: func(t *testing.T, e *engine) {
 		dir, built := openDir(t), name()
 		must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+image+"\nRUN echo built > /built && id -u\nCMD [\"cat\", \"/built\"]\n"), 0o644))
-		args := []string{"build", "-t", built}
-		if e.kind == "docker" {
-			args = append(args, "--network", "none")
-		}
-		e.ok(t, append(args, dir)...)
+		e.ok(t, "build", "--network", "none", "-t", built, dir)
 		t.Cleanup(func() { _ = e.command(context.Background(), "rmi", "-f", built).Run() })
 	}},
 	{name: "user-namespace mapping", root: true, only: []string{"podman"}, run: func(t *testing.T, e *engine) {
