@@ -54,7 +54,7 @@ clean:
 
 # Packages are installed only when one is missing, so that a machine without a
 # network can repeat the tests.
-PACKAGES := busybox-static crun gcc git iproute2 jq libc6-dev libseccomp-dev qemu-user-static runc uidmap
+PACKAGES := busybox-static crun gcc git iproute2 jq libc6-dev libseccomp-dev qemu-user-static runc tmux uidmap
 packages:
 	@tests/packages $(PACKAGES)
 

@@ -53,8 +53,9 @@ func (p *Process) keep(last func(), fds ...int) error {
 	defer runtime.UnlockOSThread()
 	// What comes from here on waits for the new program: on every thread, since
 	// any of them would take it. While last works the Go runtime may start more
-	// threads, which block nothing; the second time there are enough.
-	for range 2 {
+	// threads, which block nothing.
+	for threads := -1; threads != countThreads(); {
+		threads = countThreads()
 		if err := maskSignals(^goSignal); err != nil {
 			return err
 		}
@@ -62,6 +63,16 @@ func (p *Process) keep(last func(), fds ...int) error {
 	}
 	err := unix.Exec("/proc/self/fd/"+strconv.Itoa(int(p.keeper.Fd())), []string{"rt-keeper"}, nil)
 	return errors.Join(os.NewSyscallError("execve", err), maskSignals(0))
+}
+
+// countThreads counts this program's threads: proc(5), the links of a directory
+// are its subdirectories and two more.
+func countThreads() int {
+	var st unix.Stat_t
+	if unix.Stat("/proc/self/task", &st) != nil {
+		return 0
+	}
+	return int(st.Nlink) - 2
 }
 
 // goSignal is the mask of the signal by which Go reaches all of its threads

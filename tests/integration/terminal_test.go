@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -260,5 +261,78 @@ func TestTerminalIsRestoredAfterAnError(t *testing.T) {
 	if after := term.modes(t); after != before {
 		t.Errorf("the terminal's modes were %+v and are %+v", before, after)
 	}
+	b.noTrace()
+}
+
+// Control-Z stops the program in the container's terminal, not rt.
+func TestJobControl(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Process.Terminal = true
+	b.spec.Process.Args = []string{"sh"}
+	b.write()
+	term := newTerminal(t)
+	cmd := b.command("run", b.id)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	term.expect(t, "# ") // the shell's prompt
+	term.send(t, "echo before; sleep 1000\n")
+	term.expect(t, "\nbefore")
+	eventually(t, "the program runs", func() bool { return strings.Contains(strings.Join(b.processes(), " "), "sleep\x001000") })
+	term.send(t, "\x1a")
+	term.expect(t, "Stopped")
+	term.send(t, "kill -9 %1; echo after\n")
+	term.expect(t, "\nafter")
+	b.ok("kill", b.id, "KILL")
+	timer := time.AfterFunc(patience(20*time.Second), func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	timer.Stop()
+	if code := cmd.ProcessState.ExitCode(); code != 128+9 {
+		t.Errorf("exit status %d", code)
+	}
+	b.noTrace()
+}
+
+// A terminal that people use.
+func TestTmux(t *testing.T) {
+	b := newBundle(t, `trap 'stty size' WINCH
+stty size; echo ready
+while :; do
+	read line || continue
+	echo "got $line"; test "$line" = end && exit 7
+done`)
+	b.spec.Process.Terminal = true
+	b.write()
+	tmux := func(args ...string) string {
+		t.Helper()
+		// The name of its socket is in the environment of what it runs.
+		cmd := exec.Command("tmux", append([]string{"-L", "rt-test", "-f", "/dev/null"}, args...)...)
+		cmd.Dir, cmd.Env = "/", append(os.Environ(), "LC_ALL=C.UTF-8", "SHELL=/bin/sh")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("tmux %q: %v: %s", args, err, out)
+		}
+		return string(out)
+	}
+	shows := func(text string) {
+		t.Helper()
+		eventually(t, text+" on the screen", func() bool { return strings.Contains(tmux("capture-pane", "-p", "-S", "-"), text) })
+	}
+	line := "'" + strings.Join(b.command("run", "--bundle", b.dir, b.id).Args, "' '") + `'; echo "status $?"; stty -a; exec sleep 1000`
+	tmux("new-session", "-d", "-c", "/", "-x", "100", "-y", "31", line)
+	t.Cleanup(func() { _ = exec.Command("tmux", "-L", "rt-test", "kill-server").Run() })
+	shows("31 100\nready")
+	tmux("send-keys", "hello", "Enter")
+	shows("got hello")
+	tmux("resize-window", "-x", "90", "-y", "20")
+	tmux("send-keys", "Enter") // the shell runs its trap when read returns
+	shows("20 90")
+	tmux("send-keys", "-l", "end") // else it is the key of that name
+	tmux("send-keys", "Enter")
+	shows("status 7")
+	shows(" echo ") // the modes are as they were
+	tmux("kill-server")
+	eventually(t, "tmux ends", func() bool { return len(b.processes()) == 0 })
 	b.noTrace()
 }
