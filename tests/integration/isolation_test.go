@@ -319,8 +319,8 @@ func TestSharedMountsOfTheHostStay(t *testing.T) {
 		b.write()
 		run := b.command("run", b.id)
 		// The root file system is a mount, as under engines.
-		cmd := exec.Command("unshare", "-m", "--propagation", "shared", "sh", "-ec",
-			`mount --bind rootfs rootfs; before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
+		cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec",
+			`mount --make-rshared /; mount --bind rootfs rootfs; before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
 		cmd.Args, cmd.Dir = append(cmd.Args, run.Args...), b.dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("rootfsPropagation %q changes the host's mounts: %v: %s", name, err, out)
