@@ -137,7 +137,7 @@ func died(p *launch.Process, cg *cgroup.Cgroup) error {
 		return fmt.Errorf("%s: the kernel killed the init program for lack of memory", why)
 	}
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
-		return errors.New("the init program was killed while it set the container up")
+		return errors.New("the init program was killed while it set the container up" + cg.Doubt())
 	}
 	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
 }
