@@ -71,12 +71,12 @@ func (b *creation) converse() error {
 		case compile.RequestListener:
 			err = b.container().handListener(m, b.proc.PidFD, b.proc.Pid)
 		case compile.RequestHooks:
-			err = b.runHooks()
+			if err = b.runHooks(); err == nil {
+				err = b.writeHookState()
+			}
 		case compile.RequestHook, compile.RequestHookDone:
 			b.hooksBegan = true
-			if err = b.writeHookState(); err == nil {
-				err = watch.handle(m)
-			}
+			err = watch.handle(m)
 		case compile.RequestReady:
 			if err = b.created(); err != nil || b.gate {
 				return err

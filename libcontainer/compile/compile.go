@@ -173,7 +173,8 @@ const (
 	// RequestPath brings the container's root directory and asks to make the
 	// path of Plan.Paths in the argument there.
 	RequestPath = 6
-	// RequestHooks asks to run the prestart and createRuntime hooks.
+	// RequestHooks asks to run the prestart and createRuntime hooks, and to write
+	// the state that the createContainer hooks read.
 	RequestHooks = 7
 	// RequestHook brings the pidfd of a hook that the program has started; the
 	// argument says which (see Hook). Its time begins.

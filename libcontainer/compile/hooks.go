@@ -41,8 +41,8 @@ func (c *compiler) createHooks() {
 	if len(h.CreateContainer)+len(h.StartContainer) > 0 {
 		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput})}
 	}
-	if len(h.Prestart)+len(h.CreateRuntime) > 0 {
-		c.Source("hooks", "run the prestart and createRuntime hooks")
+	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 {
+		c.Source("hooks", "run the prestart and createRuntime hooks, write the state for the others")
 		c.Free(c.request(RequestHooks, "run the hooks"))
 	}
 	c.containerHooks("hooks.createContainer", CreateContainer, h.CreateContainer)
