@@ -78,8 +78,8 @@ func (b *creation) converse() error {
 			b.hooksBegan = true
 			err = watch.handle(m)
 		case compile.RequestReady:
-			if err = b.created(); err != nil || b.gate {
-				return err
+			if err = b.created(); err == nil && b.gate {
+				return nil
 			}
 		case compile.RequestFailure:
 			return failure(b.plan, m)
@@ -163,10 +163,12 @@ func (b *creation) created() error {
 	if err := announce(b.proc, b.o.PidFile, b.o.PIDFD); err != nil {
 		return err
 	}
-	b.ready = true
 	if b.gate {
-		return b.proc.Reply()
+		if err := b.proc.Reply(); err != nil {
+			return err
+		}
 	}
+	b.ready = true
 	if b.o.Ready != nil {
 		b.o.Ready()
 	}
