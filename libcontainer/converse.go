@@ -101,8 +101,7 @@ func (b *creation) converse() error {
 // warnOutOfMemory says why there was nothing to see of a process that the kernel
 // killed at once.
 func (b *creation) warnOutOfMemory() {
-	r := b.spec.Linux.Resources
-	if b.o.Warn == nil || r == nil || r.Memory == nil || r.Memory.Limit == nil {
+	if b.o.Warn == nil || b.cgroup.MemoryLimit() <= 0 {
 		return
 	}
 	if err := b.container().checkMemory(); err != nil {
@@ -140,7 +139,11 @@ func died(p *launch.Process, cg *cgroup.Cgroup) error {
 		return fmt.Errorf("%s: the kernel killed the init program for lack of memory", why)
 	}
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
-		return errors.New("the init program was killed while it set the container up" + cg.Doubt())
+		// systemd removes a scope, and the counters in it, as soon as it is empty.
+		if limit := cg.MemoryLimit(); limit > 0 {
+			return fmt.Errorf("the init program was killed while it set the container up: linux.resources.memory.limit: are %d bytes too few?", limit)
+		}
+		return errors.New("the init program was killed while it set the container up")
 	}
 	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
 }

@@ -35,14 +35,8 @@ func (c *Cgroup) OutOfMemory() string {
 	return fmt.Sprintf("linux.resources.memory.limit: %d bytes are too few", bytes)
 }
 
-// Doubt completes the news of a process that was killed for a reason unknown:
-// systemd removes a scope, and the counters in it, as soon as it is empty.
-func (c *Cgroup) Doubt() string {
-	if limit := c.resources.Memory; limit > 0 {
-		return fmt.Sprintf(": linux.resources.memory.limit: are %d bytes too few?", limit)
-	}
-	return ""
-}
+// MemoryLimit is linux.resources.memory.limit in bytes; 0 or less: none.
+func (c *Cgroup) MemoryLimit() int64 { return c.resources.Memory }
 
 // Stats reads what the cgroup uses.
 func (c *Cgroup) Stats() (*cgroups.Stats, error) { return c.manager.GetStats() }

@@ -76,6 +76,18 @@ func TestNoMountNamespace(t *testing.T) {
 	b.noTrace()
 }
 
+// config.md: the object linux is optional.
+func TestNoLinuxObject(t *testing.T) {
+	b := newBundle(t, "echo here")
+	b.spec.Linux, b.spec.Hostname, b.spec.Mounts = nil, "", nil
+	want(t, "output", b.run(), "here")
+	b.create()
+	b.ok("start", b.id)
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", b.id)
+	b.noTrace()
+}
+
 // holder is a container whose namespaces others join.
 func holder(t *testing.T, types ...specs.LinuxNamespaceType) (*bundle, func(specs.LinuxNamespaceType) string) {
 	b := newBundle(t, "sleep 1000")
