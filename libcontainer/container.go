@@ -98,6 +98,10 @@ func (c *Container) OwnerUID() int { return c.state.UID }
 // Rootfs is the root directory of the container on the host.
 func (c *Container) Rootfs() string { return c.state.Rootfs }
 
+// SharesPids tells whether the container has no pid namespace of its own: then
+// the kernel does not end its other processes with the first one.
+func (c *Container) SharesPids() bool { return c.state.SharedPids }
+
 // State is the document of runtime.md, "State", as of now.
 func (c *Container) State() specs.State {
 	s := specs.State{

@@ -23,10 +23,9 @@ type container struct {
 	c          *libcontainer.Container
 	options    *taskOptions
 	first      *process
-	// ownPids is true when its processes end with the first one, as the kernel
-	// sees to it.
-	ownPids   bool
-	stopWatch context.CancelFunc // of lack of memory
+	// sharesPids is true when its processes do not end with the first one.
+	sharesPids bool
+	stopWatch  context.CancelFunc // of lack of memory
 
 	// life is held by what changes the container, and shared by what uses it.
 	life sync.RWMutex
@@ -35,25 +34,20 @@ type container struct {
 	execs map[string]*process
 }
 
-// createContainer mounts the root file system and makes the container. The
-// function that it returns waits for the first process.
-func createContainer(ctx, life context.Context, namespace string, r *taskapi.CreateTaskRequest) (_ *container, wait func() (unix.WaitStatus, error), err error) {
+// createContainer mounts the root file system and makes the container.
+func createContainer(ctx, life context.Context, namespace string, r *taskapi.CreateTaskRequest) (_ *container, err error) {
 	if r.Checkpoint != "" {
-		return nil, nil, fmt.Errorf("checkpoint: restoring a container is not supported by this runtime: %w", errdefs.ErrNotImplemented)
+		return nil, fmt.Errorf("checkpoint: restoring a container is not supported by this runtime: %w", errdefs.ErrNotImplemented)
 	}
 	o, err := parseOptions(r.Options)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
+		return nil, fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
 	}
 	if err := o.save(r.Bundle); err != nil {
-		return nil, nil, err
-	}
-	ownPids, err := hasOwnPids(r.Bundle)
-	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := mountRootfs(r); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -61,55 +55,25 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 		}
 	}()
 	p := newProcess("", stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
-	if p.streams, err = openStreams(ctx, life, namespace, r.ID, p.stdio, o); err != nil {
-		return nil, nil, err
+	st, err := openStreams(ctx, life, namespace, r.ID, p.stdio, o)
+	if err != nil {
+		return nil, err
 	}
-	var pidfd *os.File
 	c, err := libcontainer.Create(libcontainer.Options{
 		Root: o.root(namespace), ID: r.ID, Bundle: r.Bundle,
-		Stdin: p.streams.stdin, Stdout: p.streams.stdout, Stderr: p.streams.stderr, Terminal: p.streams.takeTerminal,
+		Stdin: st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
 		NoPivot: o.NoPivotRoot, NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup,
-		PIDFD: func(f *os.File) (err error) {
-			pidfd, err = pollable(f)
-			return err
-		},
-		Warn: warn(life, r.ID),
+		PIDFD: p.takePidfd, Warn: warn(life, r.ID),
 	})
 	if err != nil {
-		if pidfd != nil {
-			pidfd.Close()
-		}
-		p.streams.close()
-		return nil, nil, fmt.Errorf("OCI runtime create failed: %w", err)
+		p.abandon(st)
+		return nil, fmt.Errorf("OCI runtime create failed: %w", err)
 	}
-	p.streams.started()
-	wait = p.begin(c.State().Pid, pidfd)
+	p.begin(c.State().Pid, st)
 	return &container{
-		id: r.ID, bundle: r.Bundle, c: c, options: o, first: p, ownPids: ownPids,
+		id: r.ID, bundle: r.Bundle, c: c, options: o, first: p, sharesPids: c.SharesPids(),
 		stopWatch: func() {}, execs: map[string]*process{},
-	}, wait, nil
-}
-
-// hasOwnPids tells whether a bundle's container has a new pid namespace.
-func hasOwnPids(bundle string) (bool, error) {
-	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
-	if err != nil {
-		return false, err
-	}
-	var config struct {
-		Linux struct {
-			Namespaces []specs.LinuxNamespace `json:"namespaces"`
-		} `json:"linux"`
-	}
-	if err := json.Unmarshal(data, &config); err != nil {
-		return false, fmt.Errorf("config.json: %w", err)
-	}
-	for _, n := range config.Linux.Namespaces {
-		if n.Type == specs.PIDNamespace && n.Path == "" {
-			return true, nil
-		}
-	}
-	return false, nil
+	}, nil
 }
 
 func rootfsOf(bundle string) string { return filepath.Join(bundle, "rootfs") }
@@ -178,9 +142,7 @@ func (c *container) addExec(r *taskapi.ExecProcessRequest) error {
 
 // start starts the container's own process.
 func (c *container) start() error {
-	c.life.Lock()
-	defer c.life.Unlock()
-	if err := c.c.Start(); err != nil {
+	if err := c.exclusively((*libcontainer.Container).Start); err != nil {
 		return fmt.Errorf("OCI runtime start failed: %w", err)
 	}
 	c.first.mu.Lock()
@@ -190,40 +152,28 @@ func (c *container) start() error {
 }
 
 // startExec executes a process.
-func (c *container) startExec(ctx, life context.Context, namespace string, p *process) (wait func() (unix.WaitStatus, error), err error) {
+func (c *container) startExec(ctx, life context.Context, namespace string, p *process) error {
 	if !p.ask() {
-		return nil, fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
+		return fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
 	}
 	st, err := openStreams(ctx, life, namespace, c.id, p.stdio, c.options)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.life.RLock()
 	defer c.life.RUnlock()
-	var pidfd *os.File
 	started, err := c.c.Exec(libcontainer.ExecOptions{
 		Process: p.spec,
 		Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
-		PIDFD: func(f *os.File) (err error) {
-			pidfd, err = pollable(f)
-			return err
-		},
-		Warn: warn(life, c.id),
+		PIDFD: p.takePidfd, Warn: warn(life, c.id),
 	})
 	if err != nil {
-		if pidfd != nil {
-			pidfd.Close()
-		}
-		st.close()
-		return nil, fmt.Errorf("OCI runtime exec failed: exec failed: %w", err)
+		p.abandon(st)
+		return fmt.Errorf("OCI runtime exec failed: exec failed: %w", err)
 	}
-	st.started()
-	p.mu.Lock()
-	p.streams = st
-	p.mu.Unlock()
-	pid := started.Pid()
+	p.begin(started.Pid(), st)
 	started.Close()
-	return p.begin(pid, pidfd), nil
+	return nil
 }
 
 // deleteExec forgets a process that was executed.
@@ -271,14 +221,13 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 // update changes limits: the fields that there are in the JSON of
 // linux.resources.
 func (c *container) update(resources []byte) error {
-	c.life.Lock()
-	defer c.life.Unlock()
-	return c.c.Update(func(l *specs.Linux) error {
+	change := func(l *specs.Linux) error {
 		if err := json.Unmarshal(resources, l.Resources); err != nil {
 			return fmt.Errorf("resources: %w: %w", err, errdefs.ErrInvalidArgument)
 		}
 		return nil
-	})
+	}
+	return c.exclusively(func(c *libcontainer.Container) error { return c.Update(change) })
 }
 
 // exclusively does what changes the container.

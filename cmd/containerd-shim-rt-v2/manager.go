@@ -15,7 +15,6 @@ import (
 	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
-	"github.com/containerd/containerd/mount"
 	"github.com/containerd/containerd/namespaces"
 	"github.com/containerd/containerd/pkg/schedcore"
 	"github.com/containerd/containerd/runtime/v2/shim"
@@ -190,5 +189,5 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if errors.Is(err, libcontainer.ErrNotExist) {
 		err = nil
 	}
-	return status, errors.Join(err, mount.UnmountRecursive(filepath.Join(bundle, "rootfs"), 0))
+	return status, errors.Join(err, unmountRootfs(bundle))
 }

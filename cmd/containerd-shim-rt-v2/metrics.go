@@ -15,11 +15,7 @@ func (c *container) metrics() (*anypb.Any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := anypb.New(m)
-	if err == nil {
-		a.TypeUrl = string(a.MessageName()) // as containerd registers it
-	}
-	return a, err
+	return pack(m)
 }
 
 func cgroupMetrics(pid int) (proto.Message, error) {

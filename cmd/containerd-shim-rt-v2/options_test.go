@@ -17,11 +17,10 @@ import (
 
 func packed(t *testing.T, m proto.Message) *anypb.Any {
 	t.Helper()
-	a, err := anypb.New(m)
+	a, err := pack(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.TypeUrl = string(a.MessageName()) // as containerd does
 	return a
 }
 

@@ -57,18 +57,30 @@ func (p *process) runs() bool {
 	return p.pid != 0 && !p.hasEnded()
 }
 
-// begin is told that there is a process, and returns a function that waits for
-// its end.
-func (p *process) begin(pid int, pidfd *os.File) (wait func() (unix.WaitStatus, error)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pid, p.pidfd, p.started = pid, pidfd, p.id != ""
-	return func() (unix.WaitStatus, error) { return follow(pid, pidfd) }
+// takePidfd takes a pidfd over while the process is being made.
+func (p *process) takePidfd(f *os.File) (err error) {
+	p.pidfd, err = pollable(f)
+	return err
 }
 
-// follow waits for a child to end, without an OS thread that sits on it.
-func follow(pid int, pidfd *os.File) (unix.WaitStatus, error) {
-	conn, err := pidfd.SyscallConn()
+// abandon gives back what a process would have had that could not be made.
+func (p *process) abandon(st *streams) {
+	_ = p.pidfd.Close() // nil if it did not come so far
+	st.close()
+}
+
+// begin is told that there is a process now.
+func (p *process) begin(pid int, st *streams) {
+	st.started()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pid, p.streams, p.started = pid, st, p.id != ""
+}
+
+// reap waits for the end of the process, which is a child, without an OS thread
+// that sits on it.
+func (p *process) reap() (unix.WaitStatus, error) {
+	conn, err := p.pidfd.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
@@ -76,10 +88,10 @@ func follow(pid int, pidfd *os.File) (unix.WaitStatus, error) {
 	var waitErr error
 	err = conn.Read(func(uintptr) bool {
 		for {
-			got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+			got, err := unix.Wait4(p.pid, &status, unix.WNOHANG, nil)
 			if err != unix.EINTR {
 				waitErr = err
-				return err != nil || got == pid
+				return err != nil || got == p.pid
 			}
 		}
 	})

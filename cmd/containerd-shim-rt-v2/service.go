@@ -20,6 +20,7 @@ import (
 	"github.com/containerd/ttrpc"
 	"github.com/rtcontainers/rt/libcontainer"
 	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -69,6 +70,15 @@ func toGRPC(err error) error {
 		}
 	}
 	return errgrpc.ToGRPC(err)
+}
+
+// pack is a message under the name by which containerd knows its type.
+func pack(m proto.Message) (*anypb.Any, error) {
+	a, err := anypb.New(m)
+	if err == nil {
+		a.TypeUrl = string(a.MessageName())
+	}
+	return a, err
 }
 
 // warn logs what the specification wants to be logged of a container.
@@ -124,7 +134,7 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	if taken {
 		return nil, errgrpc.ToGRPC(fmt.Errorf("container %q: %w", r.ID, errdefs.ErrAlreadyExists))
 	}
-	c, wait, err := createContainer(ctx, s.ctx, s.namespace, r)
+	c, err := createContainer(ctx, s.ctx, s.namespace, r)
 	if err != nil {
 		return nil, toGRPC(err)
 	}
@@ -136,13 +146,13 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		ContainerID: r.ID, Bundle: r.Bundle, Rootfs: r.Rootfs, Checkpoint: r.Checkpoint, Pid: pid,
 		IO: &eventstypes.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
 	})
-	go s.follow(c, c.first, wait)
+	go s.follow(c, c.first)
 	return &taskapi.CreateTaskResponse{Pid: pid}, nil
 }
 
 // follow waits for a process and tells of its end.
-func (s *service) follow(c *container, p *process, wait func() (unix.WaitStatus, error)) {
-	status, err := wait()
+func (s *service) follow(c *container, p *process) {
+	status, err := p.reap()
 	code := exitCode(status)
 	if err != nil {
 		log.G(s.ctx).WithError(err).WithField("container", c.id).Error("wait for a process")
@@ -168,10 +178,8 @@ func (s *service) follow(c *container, p *process, wait func() (unix.WaitStatus,
 // endOthers sees to it that the container's other processes end with the first
 // one, and that the news of their end come first.
 func (s *service) endOthers(c *container) {
-	if !c.ownPids {
-		c.life.RLock()
-		err := c.c.SignalAll(unix.SIGKILL)
-		c.life.RUnlock()
+	if c.sharesPids {
+		err := c.kill("", unix.SIGKILL, true)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("kill the processes that are left")
 		}
@@ -204,14 +212,13 @@ func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 }
 
 func (s *service) startExec(ctx context.Context, c *container, p *process) (*taskapi.StartResponse, error) {
-	wait, err := c.startExec(ctx, s.ctx, s.namespace, p)
-	if err != nil {
+	if err := c.startExec(ctx, s.ctx, s.namespace, p); err != nil {
 		return nil, toGRPC(err)
 	}
 	defer p.announce()
 	pid, _, _ := p.exit()
 	s.events.send(&eventstypes.TaskExecStarted{ContainerID: c.id, ExecID: p.id, Pid: pid})
-	go s.follow(c, p, wait)
+	go s.follow(c, p)
 	return &taskapi.StartResponse{Pid: pid}, nil
 }
 
@@ -340,22 +347,13 @@ func (s *service) Pids(ctx context.Context, r *taskapi.PidsRequest) (*taskapi.Pi
 	for _, pid := range pids {
 		info := &tasktypes.ProcessInfo{Pid: uint32(pid)}
 		if id, ok := execs[pid]; ok {
-			if info.Info, err = details(id); err != nil {
+			if info.Info, err = pack(&options.ProcessDetails{ExecID: id}); err != nil {
 				return nil, toGRPC(err)
 			}
 		}
 		list = append(list, info)
 	}
 	return &taskapi.PidsResponse{Processes: list}, nil
-}
-
-// details are what the runc shim tells of a process, too.
-func details(execID string) (*anypb.Any, error) {
-	m, err := anypb.New(&options.ProcessDetails{ExecID: execID})
-	if err == nil {
-		m.TypeUrl = string(m.MessageName()) // as containerd registers it
-	}
-	return m, err
 }
 
 // Pause freezes a container.
