@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -105,30 +106,14 @@ func unitProperty(name, text string) (systemd.Property, error) {
 	return systemd.Property{Name: name, Value: value}, nil
 }
 
-// microseconds converts a number of seconds.
+// microseconds converts a number of seconds, whatever its type.
 func microseconds(v dbus.Variant) (dbus.Variant, error) {
 	const perSecond = 1_000_000
-	var seconds float64
-	switch n := v.Value().(type) {
-	case float64:
-		seconds = n
-	case byte:
-		seconds = float64(n)
-	case int16:
-		seconds = float64(n)
-	case uint16:
-		seconds = float64(n)
-	case int32:
-		seconds = float64(n)
-	case uint32:
-		seconds = float64(n)
-	case int64:
-		seconds = float64(n)
-	case uint64:
-		seconds = float64(n)
-	default:
+	number, value := reflect.TypeFor[float64](), reflect.ValueOf(v.Value())
+	if !value.CanConvert(number) {
 		return v, fmt.Errorf("%v is not a number of seconds", v)
 	}
+	seconds := value.Convert(number).Float()
 	if seconds < 0 {
 		return v, fmt.Errorf("%v is a negative number of seconds", v)
 	}
