@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var rounds = flag.Int("bench", 0, "compare the speed of runtimes under containerd, in `N` rounds")
+var rounds = flag.Int("rounds", 50, "how often BenchmarkShims measures each way")
 
 // shimWay is a way to run containers under containerd.
 type shimWay struct {
@@ -22,7 +22,7 @@ type shimWay struct {
 	args  []string // of `ctr run`
 }
 
-func shimWays(t *testing.T) []shimWay {
+func shimWays(t testing.TB) []shimWay {
 	runcShim := func(binary string) []string {
 		return []string{"--runtime", "io.containerd.runc.v2", "--runc-binary", binary}
 	}
@@ -34,12 +34,9 @@ func shimWays(t *testing.T) []shimWay {
 	}
 }
 
-// TestBench compares ways to run containers: their runs are interleaved, and the
-// table shows medians and their ratios to runc's shim with runc.
-func TestBench(t *testing.T) {
-	if *rounds == 0 {
-		t.Skip("a comparison needs a quiet machine: make bench-engines")
-	}
+// BenchmarkShims compares ways to run containers: their runs are interleaved, and
+// the table shows medians and their ratios to runc's shim with runc.
+func BenchmarkShims(t *testing.B) {
 	e := newContainerd(t)
 	ways := shimWays(t)
 	runs, execs := make([][]time.Duration, len(ways)), make([][]time.Duration, len(ways))
@@ -84,7 +81,7 @@ const (
 )
 
 // startBox starts a container that waits.
-func (e *engine) startBox(t *testing.T, flags []string) string {
+func (e *engine) startBox(t testing.TB, flags []string) string {
 	t.Helper()
 	id := name()
 	ctrCleanup(t, e, id)
@@ -92,7 +89,7 @@ func (e *engine) startBox(t *testing.T, flags []string) string {
 	return id
 }
 
-func timed(t *testing.T, e *engine, args []string) time.Duration {
+func timed(t testing.TB, e *engine, args []string) time.Duration {
 	t.Helper()
 	cmd := e.command(context.Background(), args...)
 	start := time.Now()
@@ -112,7 +109,7 @@ func ms(list []time.Duration) float64 {
 
 // shimMemory is what the shim of a pod holds for itself, in kB: anonymous memory,
 // without the pages of programs, which all shims share.
-func shimMemory(t *testing.T, e *engine, way shimWay, containers int) int {
+func shimMemory(t testing.TB, e *engine, way shimWay, containers int) int {
 	t.Helper()
 	group := []string{"--annotation", "io.containerd.runc.v2.group=" + name()}
 	var id string
@@ -134,7 +131,7 @@ func shimMemory(t *testing.T, e *engine, way shimWay, containers int) int {
 }
 
 // parent is the pid of a process's parent.
-func parent(t *testing.T, pid string) string {
+func parent(t testing.TB, pid string) string {
 	t.Helper()
 	status, err := os.ReadFile("/proc/" + pid + "/status")
 	must(t, err)

@@ -26,7 +26,7 @@ const knownFailures = "cri-known-failures.txt"
 // rt's shim, with the documented configuration.
 func TestCRI(t *testing.T) {
 	if *critest == "" {
-		t.Skip("without -critest: make cri-test")
+		t.Fatal("-critest must name the program: make engines-test")
 	}
 	e := newCRI(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
@@ -130,14 +130,12 @@ default_runtime_name = "rt"
 	for tag, command := range map[string][]string{
 		image: {"sh"}, pauseImage: {"sleep", "1000000"}, webImage: {"httpd", "-f", "-p", "80", "-h", "/root"},
 	} {
-		tar := filepath.Join(dir, "image.tar")
-		writeImage(t, tar, tag, command)
-		e.ok(t, "image", "import", tar)
+		e.load(t, tag, command, "image", "import")
 	}
 	return e
 }
 
-func absolute(t *testing.T, path string) string {
+func absolute(t testing.TB, path string) string {
 	t.Helper()
 	abs, err := filepath.Abs(path)
 	must(t, err)

@@ -29,16 +29,11 @@ func newDocker(t *testing.T) *engine {
 	file := filepath.Join(e.dir, "daemon.json")
 	must(t, os.WriteFile(file, config, 0o644))
 	e.client = []string{"docker", "-H", socket}
-	start := func(t *testing.T) func() {
+	stop := e.serve(t, func(t testing.TB) func() {
 		return daemon(t, filepath.Join(e.dir, "log"), nil, func() bool {
 			return e.command(context.Background(), "version").Run() == nil
 		}, "dockerd", "--config-file", file)
-	}
-	stop := start(t)
-	e.restart = func(t *testing.T) {
-		stop()
-		stop = start(t)
-	}
+	})
 	t.Cleanup(func() {
 		for id := range strings.FieldsSeq(e.ok(t, "ps", "-aq")) {
 			e.ok(t, "rm", "-f", id)
@@ -47,9 +42,7 @@ func newDocker(t *testing.T) *engine {
 		unmountBelow(t, e.dir)
 		removeCgroups(e.cgroup)
 	})
-	tar := filepath.Join(e.dir, "image.tar")
-	writeImage(t, tar, image, []string{"sh"})
-	e.ok(t, "load", "-i", tar)
+	e.load(t, image, []string{"sh"}, "load", "-i")
 	return e
 }
 
@@ -58,10 +51,13 @@ func TestDocker(t *testing.T) {
 		{"Docker with rt", "rt"},
 		{"Docker with runc", "runc"},
 	} {
+		control := runtime.name == "runc"
+		if control && !*compare {
+			continue
+		}
 		t.Run(runtime.title, func(t *testing.T) {
-			skipControl(t, runtime.name == "runc")
 			e := newDocker(t)
-			e.title, e.runtime, e.control = runtime.title, runtime.name, runtime.name == "runc"
+			e.title, e.runtime, e.control = runtime.title, runtime.name, control
 			e.run(t, cliScenarios)
 		})
 	}

@@ -10,7 +10,7 @@ import (
 
 // documented is the block of docs/engines.md in a language that contains a
 // word, with the programs under test in place of the installed ones.
-func documented(t *testing.T, language, word string) string {
+func documented(t testing.TB, language, word string) string {
 	t.Helper()
 	data, err := os.ReadFile(docs(t))
 	must(t, err)
@@ -25,7 +25,7 @@ func documented(t *testing.T, language, word string) string {
 
 // docs is the path of docs/engines.md: the tests run in the directory of the
 // repository or in their own.
-func docs(t *testing.T) string {
+func docs(t testing.TB) string {
 	t.Helper()
 	for _, dir := range []string{"docs", "../../docs"} {
 		path := filepath.Join(dir, "engines.md")
@@ -40,9 +40,7 @@ func docs(t *testing.T) string {
 // The commands of ctr that the document shows.
 func TestDocumentedCommands(t *testing.T) {
 	e := newContainerd(t)
-	tar := filepath.Join(e.dir, "busybox.tar")
-	writeImage(t, tar, "docker.io/library/busybox:latest", []string{"sh"})
-	e.ok(t, "image", "import", tar)
+	e.load(t, "docker.io/library/busybox:latest", []string{"sh"}, "image", "import")
 	for _, word := range []string{"io.containerd.rt.v2", "--runc-binary"} {
 		line := strings.Fields(documented(t, "sh", word))
 		equal(t, e.ok(t, line[1:]...), "hello")

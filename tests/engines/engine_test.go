@@ -47,7 +47,7 @@ type engine struct {
 	dir string
 	// restart ends the daemon and starts it again. The daemon is the whole
 	// test's, t that of a part.
-	restart func(t *testing.T)
+	restart func(t testing.TB)
 }
 
 // pause ends a script whose output must not be lost.
@@ -56,12 +56,6 @@ func (e *engine) pause() string {
 		return "; sleep 1"
 	}
 	return ""
-}
-
-func skipControl(t *testing.T, control bool) {
-	if control && !*compare {
-		t.Skip("without -compare")
-	}
 }
 
 const patience = 60 * time.Second
@@ -76,7 +70,7 @@ func (e *engine) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // try runs a command of the client, with an input.
-func (e *engine) try(t *testing.T, input string, args ...string) (out string, code int) {
+func (e *engine) try(t testing.TB, input string, args ...string) (out string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -102,7 +96,7 @@ func (e *engine) try(t *testing.T, input string, args ...string) (out string, co
 }
 
 // ok runs a command that must succeed.
-func (e *engine) ok(t *testing.T, args ...string) string {
+func (e *engine) ok(t testing.TB, args ...string) string {
 	t.Helper()
 	out, code := e.try(t, "", args...)
 	if code != 0 {
@@ -112,7 +106,7 @@ func (e *engine) ok(t *testing.T, args ...string) string {
 }
 
 // exits runs a command that must end with a status.
-func (e *engine) exits(t *testing.T, code int, args ...string) string {
+func (e *engine) exits(t testing.TB, code int, args ...string) string {
 	t.Helper()
 	out, got := e.try(t, "", args...)
 	if got != code {
@@ -121,14 +115,14 @@ func (e *engine) exits(t *testing.T, code int, args ...string) string {
 	return out
 }
 
-func equal(t *testing.T, got, want string) {
+func equal(t testing.TB, got, want string) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%q, not %q", got, want)
 	}
 }
 
-func contains(t *testing.T, got string, wants ...string) {
+func contains(t testing.TB, got string, wants ...string) {
 	t.Helper()
 	for _, want := range wants {
 		if !strings.Contains(got, want) {
@@ -138,7 +132,7 @@ func contains(t *testing.T, got string, wants ...string) {
 }
 
 // eventually repeats a check until it holds.
-func eventually(t *testing.T, what string, check func() bool) {
+func eventually(t testing.TB, what string, check func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience / 2); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if check() {
@@ -174,7 +168,7 @@ func (e *engine) onTerminal(t *testing.T, input string, args ...string) (out str
 }
 
 // daemon starts a program that serves until it is stopped.
-func daemon(t *testing.T, log string, env []string, ready func() bool, args ...string) (stop func()) {
+func daemon(t testing.TB, log string, env []string, ready func() bool, args ...string) (stop func()) {
 	t.Helper()
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	must(t, err)
@@ -213,6 +207,25 @@ func daemon(t *testing.T, log string, env []string, ready func() bool, args ...s
 	data, _ := os.ReadFile(log)
 	t.Fatalf("%s does not get ready: %s", args[0], data)
 	return nil
+}
+
+// serve starts the engine's daemon. What it returns stops the one that runs then.
+func (e *engine) serve(t testing.TB, start func(testing.TB) (stop func())) (stop func()) {
+	t.Helper()
+	current := start(t)
+	e.restart = func(t testing.TB) {
+		current()
+		current = start(t)
+	}
+	return func() { current() }
+}
+
+// load makes an image and lets a command of the client take its file.
+func (e *engine) load(t testing.TB, tag string, program []string, command ...string) {
+	t.Helper()
+	tar := filepath.Join(e.dir, "image.tar")
+	writeImage(t, tar, tag, program)
+	e.ok(t, append(command, tar)...)
 }
 
 // scenario is something that people do with an engine.
@@ -354,7 +367,7 @@ func replaceBetween(path, begin, end, text string) error {
 }
 
 // binary is the path of one of rt's programs.
-func binary(t *testing.T, name string) string {
+func binary(t testing.TB, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(*binaries, name))
 	must(t, err)

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ const image = "docker.io/library/rt-engines:latest"
 
 // writeImage makes an image of busybox in the form of `docker save`, which all
 // engines read.
-func writeImage(t *testing.T, path, tag string, command []string) {
+func writeImage(t testing.TB, path, tag string, command []string) {
 	t.Helper()
 	layer := layer(t)
 	config, err := json.Marshal(map[string]any{
@@ -92,7 +92,7 @@ func writeImage(t *testing.T, path, tag string, command []string) {
 }
 
 // layer is a root file system: busybox, and users.
-func layer(t *testing.T) []byte {
+func layer(t testing.TB) []byte {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
 	must(t, err)
@@ -128,7 +128,7 @@ func layer(t *testing.T) []byte {
 }
 
 // unmountBelow unmounts what an engine left mounted in its directory.
-func unmountBelow(t *testing.T, dir string) {
+func unmountBelow(t testing.TB, dir string) {
 	t.Helper()
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)

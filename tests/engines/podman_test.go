@@ -42,9 +42,7 @@ log_driver = "k8s-file"
 		unmountBelow(t, dir)
 		removeCgroups(e.cgroup)
 	})
-	tar := filepath.Join(dir, "image.tar")
-	writeImage(t, tar, image, []string{"sh"})
-	e.ok(t, "load", "-i", tar)
+	e.load(t, image, []string{"sh"}, "load", "-i")
 	return e
 }
 
@@ -75,15 +73,22 @@ func newUser(t *testing.T, dir string) []string {
 	}
 }
 
+// runtimes are those that Podman and Buildah use.
+func runtimes() []string {
+	if !*compare {
+		return []string{"rt"}
+	}
+	return []string{"rt", "runc"}
+}
+
 func TestPodman(t *testing.T) {
-	for _, runtime := range []string{"rt", "runc"} {
+	for _, runtime := range runtimes() {
 		for _, rootless := range []bool{false, true} {
 			title := "Podman with " + runtime
 			if rootless {
 				title = "rootless " + title
 			}
 			t.Run(title, func(t *testing.T) {
-				skipControl(t, runtime == "runc")
 				e := newPodman(t, runtime, rootless)
 				e.title = title
 				e.run(t, cliScenarios)
@@ -93,9 +98,8 @@ func TestPodman(t *testing.T) {
 }
 
 func TestBuildah(t *testing.T) {
-	for _, runtime := range []string{"rt", "runc"} {
+	for _, runtime := range runtimes() {
 		t.Run(runtime, func(t *testing.T) {
-			skipControl(t, runtime == "runc")
 			p := newPodman(t, runtime, false)
 			e := *p
 			e.kind, e.title = "buildah", "Buildah with "+runtime

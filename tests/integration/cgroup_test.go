@@ -88,11 +88,6 @@ func TestLimitsOfV1(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.placeCgroup("")
 	disk := aDisk(t)
-	throttle := func(rate uint64) []specs.LinuxThrottleDevice {
-		d := specs.LinuxThrottleDevice{Rate: rate}
-		d.Major, d.Minor = disk[0], disk[1]
-		return []specs.LinuxThrottleDevice{d}
-	}
 	r := b.spec.Linux.Resources
 	r.Memory = &specs.LinuxMemory{
 		Limit: ptr(int64(64 << 20)), Reservation: ptr(int64(32 << 20)), Swap: ptr(int64(96 << 20)),
@@ -101,10 +96,7 @@ func TestLimitsOfV1(t *testing.T) {
 	r.CPU = &specs.LinuxCPU{
 		Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Burst: ptr(uint64(20000)), Cpus: "0", Mems: "0",
 	}
-	r.BlockIO = &specs.LinuxBlockIO{
-		ThrottleReadBpsDevice: throttle(1 << 20), ThrottleWriteBpsDevice: throttle(2 << 20),
-		ThrottleReadIOPSDevice: throttle(300), ThrottleWriteIOPSDevice: throttle(400),
-	}
+	r.BlockIO = throttled(disk)
 	b.create()
 	device := fmt.Sprintf("%d:%d ", disk[0], disk[1])
 	for _, c := range [][3]string{
@@ -190,6 +182,20 @@ func TestCgroupOwner(t *testing.T) {
 	}
 	if !maps.Equal(owners, want) {
 		t.Errorf("owners %v, want %v", owners, want)
+	}
+}
+
+// throttled limits a device to 1 and 2 MiB, and 300 and 400 operations, a second:
+// reading and writing.
+func throttled(disk [2]int64) *specs.LinuxBlockIO {
+	at := func(rate uint64) []specs.LinuxThrottleDevice {
+		d := specs.LinuxThrottleDevice{Rate: rate}
+		d.Major, d.Minor = disk[0], disk[1]
+		return []specs.LinuxThrottleDevice{d}
+	}
+	return &specs.LinuxBlockIO{
+		ThrottleReadBpsDevice: at(1 << 20), ThrottleWriteBpsDevice: at(2 << 20),
+		ThrottleReadIOPSDevice: at(300), ThrottleWriteIOPSDevice: at(400),
 	}
 }
 

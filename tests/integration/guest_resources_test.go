@@ -20,21 +20,13 @@ func unified() bool { return cgroups.IsCgroup2UnifiedMode() }
 // everything sets all limits that both versions have.
 func everything(t *testing.T, b *bundle) (device string) {
 	disk := aDisk(t)
-	throttle := func(rate uint64) []specs.LinuxThrottleDevice {
-		d := specs.LinuxThrottleDevice{Rate: rate}
-		d.Major, d.Minor = disk[0], disk[1]
-		return []specs.LinuxThrottleDevice{d}
-	}
 	r := b.spec.Linux.Resources
 	r.Memory = &specs.LinuxMemory{Limit: ptr(int64(64 << 20)), Reservation: ptr(int64(32 << 20)), Swap: ptr(int64(96 << 20))}
 	r.CPU = &specs.LinuxCPU{
 		Shares: ptr(uint64(512)), Quota: ptr(int64(50000)), Period: ptr(uint64(100000)), Burst: ptr(uint64(20000)), Cpus: "0", Mems: "0",
 	}
 	r.Pids = &specs.LinuxPids{Limit: ptr(int64(77))}
-	r.BlockIO = &specs.LinuxBlockIO{
-		ThrottleReadBpsDevice: throttle(1 << 20), ThrottleWriteBpsDevice: throttle(2 << 20),
-		ThrottleReadIOPSDevice: throttle(300), ThrottleWriteIOPSDevice: throttle(400),
-	}
+	r.BlockIO = throttled(disk)
 	r.HugepageLimits = []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}
 	return fmt.Sprintf("%d:%d", disk[0], disk[1])
 }

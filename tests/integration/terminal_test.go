@@ -73,6 +73,22 @@ func (term *terminal) expect(t *testing.T, text string) string {
 	}
 }
 
+// start starts a command on the terminal. What it returns waits for the end and
+// is the exit status; a command that does not end is killed.
+func (term *terminal) start(t *testing.T, cmd *exec.Cmd) (wait func() int) {
+	t.Helper()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
+	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	must(t, cmd.Start())
+	kill := func() { _ = cmd.Process.Kill() }
+	t.Cleanup(kill)
+	return func() int {
+		defer time.AfterFunc(patience(20*time.Second), kill).Stop()
+		_ = cmd.Wait()
+		return cmd.ProcessState.ExitCode()
+	}
+}
+
 func (term *terminal) send(t *testing.T, text string) {
 	t.Helper()
 	_, err := io.WriteString(term.master, text)
@@ -106,11 +122,7 @@ done`
 			term := newTerminal(t)
 			term.resize(t, 33, 111)
 			before := term.modes(t)
-			cmd := b.command(args...)
-			cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
-			cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
-			must(t, cmd.Start())
-			t.Cleanup(func() { _ = cmd.Process.Kill() })
+			wait := term.start(t, b.command(args...))
 			out := term.expect(t, "ready")
 			for _, w := range []string{"/dev/pts/", "33 111"} {
 				if !strings.Contains(out, w) {
@@ -132,8 +144,7 @@ done`
 			term.expect(t, "44 99")
 			term.send(t, "end\n")
 			term.expect(t, "got end")
-			_ = cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != 7 {
+			if code := wait(); code != 7 {
 				t.Errorf("exit status %d", code)
 			}
 			if after := term.modes(t); after != before {
@@ -244,14 +255,7 @@ func TestTerminalIsRestoredAfterAnError(t *testing.T) {
 	b.write()
 	term := newTerminal(t)
 	before := term.modes(t)
-	cmd := b.command("run", b.id)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
-	must(t, cmd.Start())
-	timer := time.AfterFunc(patience(20*time.Second), func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
-	_ = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 1 {
+	if code := term.start(t, b.command("run", b.id))(); code != 1 {
 		t.Errorf("exit status %d", code)
 	}
 	// The message begins at the left again.
@@ -271,11 +275,7 @@ func TestJobControl(t *testing.T) {
 	b.spec.Process.Args = []string{"sh"}
 	b.write()
 	term := newTerminal(t)
-	cmd := b.command("run", b.id)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
-	must(t, cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	wait := term.start(t, b.command("run", b.id))
 	term.expect(t, "# ") // the shell's prompt
 	term.send(t, "echo before; sleep 1000\n")
 	term.expect(t, "\nbefore")
@@ -285,10 +285,7 @@ func TestJobControl(t *testing.T) {
 	term.send(t, "kill -9 %1; echo after\n")
 	term.expect(t, "\nafter")
 	b.ok("kill", b.id, "KILL")
-	timer := time.AfterFunc(patience(20*time.Second), func() { _ = cmd.Process.Kill() })
-	_ = cmd.Wait()
-	timer.Stop()
-	if code := cmd.ProcessState.ExitCode(); code != 128+9 {
+	if code := wait(); code != 128+9 {
 		t.Errorf("exit status %d", code)
 	}
 	b.noTrace()
