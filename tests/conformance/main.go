@@ -74,12 +74,15 @@ func runSuite(ctx context.Context, opts options, suite *suite, known knownFailur
 		if !opts.run.MatchString(program) {
 			continue
 		}
-		out, err := suite.execute(ctx, program, opts)
-		if err != nil {
-			return fmt.Errorf("%s: %w", program, err)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
+		var out output
+		for try := 0; try == 0 || try < tries && lostRace(program, out); try++ {
+			var err error
+			if out, err = suite.execute(ctx, program, opts); err != nil {
+				return fmt.Errorf("%s: %w", program, err)
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 		}
 		report.add(program, out)
 	}

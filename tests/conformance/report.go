@@ -36,7 +36,7 @@ func (r *report) add(program string, out output) {
 		r.unexpected = append(r.unexpected, program+" passed, but is listed as a known failure")
 	}
 	r.summary(program, v, tap, append(notes, out.left.notes()...))
-	if v == fail && r.verbose {
+	if v == fail && (r.verbose || !known) {
 		r.details(out)
 	}
 }

@@ -464,9 +464,17 @@ var cliScenarios = []scenario{
 		eventually(t, "more output", func() bool { return strings.Count(e.ok(t, "logs", id), "alive") > before })
 	}},
 	{name: "100 containers at once", run: func(t *testing.T, e *engine) {
-		together(t, 100, func(int) error {
-			if out, code := e.runIn(t, nil, "echo", "hello"); out != "hello" || code != 0 {
-				return fmt.Errorf("%q, %d", out, code)
+		dir := openDir(t)
+		must(t, os.Chmod(dir, 0o777))
+		together(t, 100, func(i int) error {
+			log := filepath.Join(dir, fmt.Sprint(i))
+			var more []string
+			if e.kind == "podman" {
+				more = []string{"--log-opt", "path=" + log}
+			}
+			if out, code := e.runIn(t, more, "echo", "hello"); out != "hello" || code != 0 {
+				logged, _ := os.ReadFile(log)
+				return fmt.Errorf("%q, %d; the container's log: %q", out, code, logged)
 			}
 			return nil
 		})
