@@ -211,12 +211,22 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		Image: exe, CgroupFD: -1, Prepare: place.Prepare, Conversation: 3 + len(e.o.Preserve),
 		Files: append(append(streams[:], e.o.Preserve...), e.controlFiles()...),
 	}
+	e.proc, err = startAt(cfg, place)
+	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup.Unified() != "" {
+		if place, err = e.cgroup.PlacementOf(e.container.state.Pid); err == nil {
+			e.proc, err = startAt(cfg, place)
+		}
+	}
+	return err
+}
+
+// startAt starts a program in a place that is no longer needed afterwards.
+func startAt(cfg *launch.Config, place *cgroup.Placement) (*launch.Process, error) {
 	if place.Dir != nil {
 		defer place.Dir.Close()
 		cfg.CgroupFD = int(place.Dir.Fd())
 	}
-	e.proc, err = launch.Start(cfg)
-	return err
+	return launch.Start(cfg)
 }
 
 // controlFiles are the plan's files. The conversation's place stays nil.

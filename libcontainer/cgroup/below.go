@@ -55,6 +55,21 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 	return p, err
 }
 
+// PlacementOf is where a process is that may have gone below the container's
+// cgroup. On v2, a container that hands controllers to cgroups below its own
+// takes no more processes in its own: cgroups(7), "no internal processes".
+func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
+	theirs, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return nil, err
+	}
+	place := filepath.Join(unifiedRoot, theirs[""])
+	if !strings.HasPrefix(place, c.Unified()+"/") {
+		return nil, fmt.Errorf("process %d is not in a cgroup below %s", pid, c.Unified())
+	}
+	return c.placement(func(string, string) string { return place })
+}
+
 // inside joins a cgroup's directory with a path below it that must exist.
 func inside(dir, sub string) (string, error) {
 	place := filepath.Join(dir, sub)

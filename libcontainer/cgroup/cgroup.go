@@ -156,7 +156,7 @@ func (c *Cgroup) frozenAncestor() string {
 	if dir == "" {
 		dir, file, mark = c.Paths["freezer"], "freezer.state", "FR" // FREEZING, FROZEN
 	}
-	for ; len(dir) > len("/sys/fs/cgroup"); dir = filepath.Dir(dir) {
+	for ; len(dir) > len(unifiedRoot); dir = filepath.Dir(dir) {
 		text, err := sysfile.Read(filepath.Join(dir, file))
 		if errors.Is(err, os.ErrNotExist) {
 			continue

@@ -49,8 +49,11 @@ func v1Paths(inner string) (map[string]string, error) {
 	return paths, err
 }
 
-// hybridMountpoint is where cgroup v2 lies beside the hierarchies of v1.
-const hybridMountpoint = "/sys/fs/cgroup/unified"
+// Where cgroup v2 lies alone, and beside the hierarchies of v1.
+const (
+	unifiedRoot      = "/sys/fs/cgroup"
+	hybridMountpoint = "/sys/fs/cgroup/unified"
+)
 
 // below joins a mount point with the container's path. A mount may show only a
 // part of its hierarchy, whose path there is root.

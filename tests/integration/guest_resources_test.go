@@ -201,3 +201,29 @@ func TestTooLittleMemory(t *testing.T) {
 		b.noTrace()
 	}
 }
+
+// A container that hands controllers to cgroups below its own, as one with
+// systemd does, takes no process in its own. Exec goes where its first process
+// is.
+func TestExecBesideAnInnerHierarchy(t *testing.T) {
+	if !unified() {
+		return // v1 takes processes everywhere
+	}
+	b := running(t, func(b *bundle) {
+		for i, m := range b.spec.Mounts {
+			if m.Type == "cgroup" {
+				b.spec.Mounts[i].Options = []string{"nosuid", "noexec", "nodev", "rw"}
+			}
+		}
+		b.spec.Process.Args = []string{"sh", "-c", "cd /sys/fs/cgroup && mkdir inner other && echo 1 > inner/cgroup.procs && echo +pids > cgroup.subtree_control && echo ready; exec sleep 1000"}
+	})
+	eventually(t, "an inner hierarchy", func() bool {
+		data, err := os.ReadFile(b.cgroups()[0] + "/cgroup.subtree_control")
+		must(t, err)
+		return string(data) == "pids\n"
+	})
+	want(t, "cgroup", b.ok("exec", b.id, "cat", "/proc/self/cgroup"), "0::/inner")
+	want(t, "cgroup", b.ok("exec", "--cgroup", "other", b.id, "cat", "/proc/self/cgroup"), "0::/other")
+	b.ok("delete", "--force", b.id)
+	b.noTrace()
+}

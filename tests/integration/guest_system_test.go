@@ -94,7 +94,7 @@ func census(t *testing.T) string {
 }
 
 func TestManyRunsLeaveNothing(t *testing.T) {
-	runs := often(500)
+	const runs = 1000
 	b := newBundle(t, "true")
 	b.run() // what the first one loads stays
 	before := census(t)
@@ -231,6 +231,50 @@ func TestUserWithoutDelegation(t *testing.T) {
 	b.write()
 	if out, err := b.asPerson(false, rtPath, "--root", b.root, "run", b.id); err == nil || !strings.Contains(out, "linux.resources") {
 		t.Errorf("%v: %q", err, out)
+	}
+	b.noTrace()
+}
+
+// Beside their own, a user can map the ids that /etc/subuid and /etc/subgid
+// give them, by the helpers that are allowed to.
+func TestSubordinateIDs(t *testing.T) {
+	b := newUsersBundle(t, "id; cat /proc/self/uid_map /proc/self/gid_map")
+	b.spec.Linux.Resources = nil
+	b.spec.Process.User = specs.User{UID: 5, GID: 6, AdditionalGids: []uint32{7, 8}}
+	subordinate := func(kind string) (first uint32) {
+		data, err := os.ReadFile("/etc/sub" + kind)
+		must(t, err)
+		_, err = fmt.Sscanf(string(data), "person:%d:", &first)
+		must(t, err)
+		return first
+	}
+	more := func(list *[]specs.LinuxIDMapping, first uint32) {
+		*list = append(*list, specs.LinuxIDMapping{ContainerID: 1, HostID: first, Size: 1000})
+	}
+	uid, gid := subordinate("uid"), subordinate("gid")
+	more(&b.spec.Linux.UIDMappings, uid)
+	more(&b.spec.Linux.GIDMappings, gid)
+	b.write()
+	run := []string{"env", "PATH=" + os.Getenv("PATH"), rtPath, "--root", b.root, "run", b.id}
+	out, err := b.asPerson(false, run...)
+	if err != nil || !strings.Contains(out, "uid=5 gid=6 groups=7,8\n") {
+		t.Errorf("%v: %q", err, out)
+	}
+	for _, first := range []uint32{uid, gid} {
+		if !strings.Contains(out, fmt.Sprintf(" %d       1000\n", first)) {
+			t.Errorf("%d is not mapped: %q", first, out)
+		}
+	}
+
+	run[1] = "PATH=/nowhere"
+	if out, err := b.asPerson(false, run...); err == nil || !strings.Contains(out, "linux.uidMappings: ") || !strings.Contains(out, "package uidmap") {
+		t.Errorf("without the helpers: %v: %q", err, out)
+	}
+	run[1] = "PATH=" + os.Getenv("PATH")
+	b.spec.Linux.UIDMappings[1].HostID = 1 // not the user's
+	b.write()
+	if out, err := b.asPerson(false, run...); err == nil || !strings.Contains(out, "linux.uidMappings: ") || !strings.Contains(out, "/etc/subuid") {
+		t.Errorf("ids of others: %v: %q", err, out)
 	}
 	b.noTrace()
 }
