@@ -37,7 +37,7 @@ func shimWays(t testing.TB) []shimWay {
 // BenchmarkShims compares ways to run containers: their runs are interleaved, and
 // the table shows medians and their ratios to runc's shim with runc.
 func BenchmarkShims(t *testing.B) {
-	e := newContainerd(t)
+	e := newContainerd(t, debian)
 	ways := shimWays(t)
 	runs, execs := make([][]time.Duration, len(ways)), make([][]time.Duration, len(ways))
 	boxes := make([]string, len(ways))

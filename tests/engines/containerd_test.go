@@ -12,8 +12,41 @@ import (
 	"time"
 )
 
+// release is a containerd: Debian's, or that of a directory.
+type release string
+
+// debian is what is installed.
+const debian release = ""
+
+// program is the path of one of the release's programs.
+func (r release) program(t testing.TB, name string) string {
+	t.Helper()
+	if r == debian {
+		return name
+	}
+	return filepath.Join(absolute(t, string(r)), name)
+}
+
+// path is where containerd finds shims: rt's, then its own.
+func (r release) path(t testing.TB) string {
+	t.Helper()
+	path := absolute(t, *binaries)
+	if r != debian {
+		path += ":" + absolute(t, string(r))
+	}
+	return "PATH=" + path + ":" + os.Getenv("PATH")
+}
+
+// start runs containerd until it is stopped.
+func (r release) start(t testing.TB, dir, socket, config string) (stop func()) {
+	t.Helper()
+	return daemon(t, filepath.Join(dir, "log"), []string{r.path(t)}, func() bool {
+		return exec.Command(r.program(t, "ctr"), "-a", socket, "version").Run() == nil
+	}, r.program(t, "containerd"), "-c", config)
+}
+
 // newContainerd starts a containerd of the test's own and loads the image.
-func newContainerd(t testing.TB) *engine {
+func newContainerd(t testing.TB, r release) *engine {
 	t.Helper()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "containerd.sock")
@@ -21,18 +54,14 @@ func newContainerd(t testing.TB) *engine {
 	must(t, os.WriteFile(config, fmt.Appendf(nil, `version = 2
 root = %q
 state = %q
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
 [grpc]
 address = %q
 `, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644))
 	e := &engine{kind: "containerd", dir: dir, cgroup: name()}
-	e.client = []string{"ctr", "-a", socket, "-n", e.cgroup}
-	env := []string{"PATH=" + absolute(t, *binaries) + ":" + os.Getenv("PATH")}
-	stop := e.serve(t, func(t testing.TB) func() {
-		return daemon(t, filepath.Join(dir, "log"), env, func() bool {
-			return exec.Command("ctr", "-a", socket, "version").Run() == nil
-		}, "containerd", "-c", config)
-	})
+	e.client = []string{r.program(t, "ctr"), "-a", socket, "-n", e.cgroup}
+	e.env = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"} // of cgroup v1, for one
+	stop := e.serve(t, func(t testing.TB) func() { return r.start(t, dir, socket, config) })
 	t.Cleanup(func() {
 		stop()
 		unmountBelow(t, dir)
@@ -43,19 +72,26 @@ address = %q
 }
 
 func TestContainerd(t *testing.T) {
-	for _, runtime := range []struct{ title, name, binary string }{
-		{"containerd with rt's shim", "io.containerd.rt.v2", ""},
-		{"containerd with runc's shim and rt", "io.containerd.runc.v2", "rt"},
-		{"containerd with runc", "io.containerd.runc.v2", "runc"},
+	current := release(*containerd)
+	for _, runtime := range []struct {
+		title, name, binary string
+		release             release
+	}{
+		{"containerd 1.6 with rt's shim", "io.containerd.rt.v2", "", debian},
+		{"containerd 1.6 with runc's shim and rt", "io.containerd.runc.v2", "rt", debian},
+		{"containerd 1.6 with runc", "io.containerd.runc.v2", "runc", debian},
+		{"containerd 2 with rt's shim", "io.containerd.rt.v2", "", current},
+		{"containerd 2 with runc's shim and rt", "io.containerd.runc.v2", "rt", current},
+		{"containerd 2 with runc", "io.containerd.runc.v2", "runc", current},
 	} {
 		control := runtime.binary == "runc"
 		if control && !*compare {
 			continue
 		}
 		t.Run(runtime.title, func(t *testing.T) {
-			e := newContainerd(t)
+			e := newContainerd(t, runtime.release)
 			e.title, e.runtime, e.control = runtime.title, runtime.name, control
-			e.hasty = runtime.name == "io.containerd.runc.v2"
+			e.hasty = runtime.name == "io.containerd.runc.v2" && runtime.release == debian
 			args := []string{"--runtime", runtime.name}
 			if runtime.binary == "rt" {
 				args = append(args, "--runc-binary", binary(t, "rt"))

@@ -28,7 +28,13 @@ func TestCRI(t *testing.T) {
 	if *critest == "" {
 		t.Fatal("-critest must name the program: make engines-test")
 	}
-	e := newCRI(t)
+	for title, r := range map[string]release{"1.6": debian, "2": release(*containerd)} {
+		t.Run("containerd "+title, func(t *testing.T) { testCRI(t, r, title) })
+	}
+}
+
+func testCRI(t *testing.T, r release, title string) {
+	e := newCRI(t, r)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	images := filepath.Join(e.dir, "images.yaml")
@@ -48,7 +54,7 @@ func TestCRI(t *testing.T) {
 	for _, m := range regexp.MustCompile(`(?m)^\s*\[FAIL\] \[k8s.io\] (.*)$`).FindAllStringSubmatch(string(out), -1) {
 		failed[strings.TrimSpace(m[1])] = true
 	}
-	known := readKnownFailures(t)
+	known := readKnownFailures(t, title)
 	for name := range failed {
 		if known[name] == "" {
 			t.Errorf("fails: %s", name)
@@ -66,8 +72,9 @@ func TestCRI(t *testing.T) {
 	t.Logf("critest: %s, %d failed for known reasons", summary, len(known))
 }
 
-// readKnownFailures reads lines of a name and, behind a tab, a reason.
-func readKnownFailures(t *testing.T) map[string]string {
+// readKnownFailures reads lines of the releases of containerd, a name and a
+// reason, with tabs between them, and returns those of one release.
+func readKnownFailures(t *testing.T, release string) map[string]string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(filepath.Dir(docs(t)), "../tests/engines", knownFailures))
 	must(t, err)
@@ -76,11 +83,13 @@ func readKnownFailures(t *testing.T) map[string]string {
 		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		name, reason, found := strings.Cut(line, "\t")
-		if !found || strings.TrimSpace(reason) == "" {
-			t.Fatalf("%s: no reason: %s", knownFailures, line)
+		fields := strings.Split(line, "\t")
+		if len(fields) != 3 || fields[2] == "" {
+			t.Fatalf("%s: not three fields: %s", knownFailures, line)
 		}
-		known[strings.TrimSpace(name)] = strings.TrimSpace(reason)
+		if slices.Contains(strings.Split(fields[0], ","), release) {
+			known[fields[1]] = fields[2]
+		}
 	}
 	return known
 }
@@ -90,19 +99,13 @@ const (
 	pauseImage = "docker.io/library/rt-engines-pause:latest"
 )
 
-// newCRI starts a containerd with the CRI plugin, whose pods have a network
-// namespace with a point-to-point link and no way out.
-func newCRI(t *testing.T) *engine {
+// criConfig is the configuration of a containerd with the CRI plugin: a format
+// for the directories of its data and state, its socket, the image of pods and
+// the directory with the network's configuration.
+func (r release) criConfig(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "containerd.sock")
-	network := filepath.Join(dir, "cni")
-	must(t, os.Mkdir(network, 0o755))
-	must(t, os.WriteFile(filepath.Join(network, "10-rt.conflist"), fmt.Appendf(nil, `{"cniVersion": "1.0.0", "name": "rt", "plugins": [
-	{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.99.0.0/16", "dataDir": %q}},
-	{"type": "portmap", "capabilities": {"portMappings": true}}]}`, filepath.Join(dir, "ipam")), 0o644))
-	config := filepath.Join(dir, "config.toml")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, `version = 2
+	if r == debian {
+		return `version = 2
 root = %q
 state = %q
 [grpc]
@@ -117,18 +120,51 @@ bin_dir = "/usr/lib/cni"
 conf_dir = %q
 [plugins."io.containerd.grpc.v1.cri".containerd]
 default_runtime_name = "rt"
-%s`, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network, documented(t, "toml", "runtimes.rt]")), 0o644))
-	e := &engine{kind: "containerd", dir: dir, client: []string{"ctr", "-a", socket, "-n", "k8s.io"}}
-	env := []string{"PATH=" + absolute(t, *binaries) + ":" + os.Getenv("PATH")}
-	stop := daemon(t, filepath.Join(dir, "log"), env, func() bool {
-		return exec.Command("ctr", "-a", socket, "version").Run() == nil
-	}, "containerd", "-c", config)
+` + documented(t, "toml", "grpc.v1.cri")
+	}
+	return `version = 3
+root = %q
+state = %q
+[grpc]
+address = %q
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = %q
+[plugins."io.containerd.grpc.v1.cri"]
+stream_server_address = "127.0.0.1"
+[plugins."io.containerd.cri.v1.runtime"]
+disable_apparmor = true
+restrict_oom_score_adj = true
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["/usr/lib/cni"]
+conf_dir = %q
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "rt"
+` + documented(t, "toml", "cri.v1.runtime")
+}
+
+// newCRI starts a containerd with the CRI plugin, whose pods have a network
+// namespace with a point-to-point link and no way out.
+func newCRI(t *testing.T, r release) *engine {
+	t.Helper()
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "containerd.sock")
+	network := filepath.Join(dir, "cni")
+	must(t, os.Mkdir(network, 0o755))
+	must(t, os.WriteFile(filepath.Join(network, "10-rt.conflist"), fmt.Appendf(nil, `{"cniVersion": "1.0.0", "name": "rt", "plugins": [
+	{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.99.0.0/16", "dataDir": %q}},
+	{"type": "portmap", "capabilities": {"portMappings": true}}]}`, filepath.Join(dir, "ipam")), 0o644))
+	config := filepath.Join(dir, "config.toml")
+	must(t, os.WriteFile(config, fmt.Appendf(nil, r.criConfig(t),
+		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network), 0o644))
+	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}}
+	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9") // no test of images, no registry
+	stop := r.start(t, dir, socket, config)
 	t.Cleanup(func() {
 		stop()
 		unmountBelow(t, dir)
 	})
 	for tag, command := range map[string][]string{
-		image: {"sh"}, pauseImage: {"sleep", "1000000"}, webImage: {"httpd", "-f", "-p", "80", "-h", "/root"},
+		image: {"sh"}, pauseImage: {"tail", "-f", "/dev/null"}, webImage: {"httpd", "-f", "-p", "80", "-h", "/root"},
 	} {
 		e.load(t, tag, command, "image", "import")
 	}

@@ -13,7 +13,7 @@ import (
 // own, and loads the image.
 func newDocker(t *testing.T) *engine {
 	t.Helper()
-	c := newContainerd(t)
+	c := newContainerd(t, debian)
 	e := &engine{kind: "docker", dir: t.TempDir(), cgroup: name()}
 	socket := "unix://" + filepath.Join(e.dir, "socket")
 	settings := map[string]any{

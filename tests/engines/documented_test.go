@@ -39,7 +39,7 @@ func docs(t testing.TB) string {
 
 // The commands of ctr that the document shows.
 func TestDocumentedCommands(t *testing.T) {
-	e := newContainerd(t)
+	e := newContainerd(t, debian)
 	e.load(t, "docker.io/library/busybox:latest", []string{"sh"}, "image", "import")
 	for _, word := range []string{"io.containerd.rt.v2", "--runc-binary"} {
 		line := strings.Fields(documented(t, "sh", word))

@@ -21,15 +21,16 @@ import (
 )
 
 var (
-	binaries = flag.String("binaries", "", "`directory` of rt and containerd-shim-rt-v2")
-	compare  = flag.Bool("compare", true, "run the scenarios on runc, too")
-	markdown = flag.String("markdown", "", "write the table of results to `file`")
+	binaries   = flag.String("binaries", "", "`directory` of rt and containerd-shim-rt-v2")
+	containerd = flag.String("containerd", "", "`directory` of the programs of containerd's current release")
+	compare    = flag.Bool("compare", true, "run the scenarios on runc, too")
+	markdown   = flag.String("markdown", "", "write the table of results to `file`")
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Geteuid() != 0 || *binaries == "" {
-		fmt.Fprintln(os.Stderr, "engines: run by root, with -binaries: make engines-test")
+	if os.Geteuid() != 0 || *binaries == "" || *containerd == "" {
+		fmt.Fprintln(os.Stderr, "engines: run by root, with -binaries and -containerd: make engines-test")
 		os.Exit(2)
 	}
 	code := m.Run()
@@ -113,6 +114,9 @@ func layer(t testing.TB) []byte {
 	file("bin/busybox", 0o755, busybox)
 	file("etc/passwd", 0o644, []byte("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"))
 	file("etc/group", 0o644, []byte("root:x:0:\nuser:x:1000:\n"))
+	// Debian's busybox has neither.
+	file("bin/ipcs", 0o755, []byte("#!/bin/sh\nexec cat /proc/sysvipc/shm\n"))
+	file("bin/pgrep", 0o755, []byte("#!/bin/sh\ngrep -lx \"$1\" /proc/[0-9]*/comm 2>/dev/null | cut -d / -f 3 | grep .\n"))
 	file("root/index.html", 0o644, []byte("hello\n"))
 	file("etc/not-executable", 0o644, []byte("text\n"))
 	applets, err := exec.Command("/bin/busybox", "--list").Output()
