@@ -92,6 +92,8 @@ type creation struct {
 	proc   *launch.Process
 	keeper *os.File
 	place  *cgroup.Placement
+	// ahead makes some of the namespaces until the program is there.
+	ahead *launch.Ahead
 	// resctrl is where the resctrl file system is mounted, if it is wanted.
 	resctrl string
 	// hookState and hookOutput are the files of hooks that run in the
@@ -114,11 +116,14 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 		return nil, nil, err
 	}
 	b.done("read and checked the configuration")
+	b.makeAhead()
 	if err := b.reserve(); err != nil {
+		b.cancelAhead()
 		return nil, nil, err
 	}
 	b.done("reserved the id")
 	err := b.build()
+	b.cancelAhead()
 	if err != nil {
 		b.undo()
 		return nil, nil, err
@@ -372,8 +377,34 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 			cfg.AmbientCaps = append(cfg.AmbientCaps, uintptr(n))
 		}
 	}
-	b.proc, err = launch.Start(cfg)
+	if b.ahead == nil {
+		b.proc, err = launch.Start(cfg)
+		return err
+	}
+	b.proc, err = b.ahead.Start(cfg)
+	b.ahead = nil
 	return err
+}
+
+// makeAhead begins with those of the container's namespaces that take the
+// kernel long, and that do not depend on others: what a user namespace owns has
+// to be made in it.
+func (b *creation) makeAhead() {
+	var flags uint64
+	for _, t := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace} {
+		if n := spec.FindNamespace(b.spec, t); n != nil && n.Path == "" {
+			flags |= spec.NamespaceFlag(t)
+		}
+	}
+	if flags != 0 && spec.FindNamespace(b.spec, specs.UserNamespace) == nil {
+		b.ahead = launch.MakeAhead(flags)
+	}
+}
+
+func (b *creation) cancelAhead() {
+	if b.ahead != nil {
+		b.ahead.Cancel()
+	}
 }
 
 // undo removes everything that was made.

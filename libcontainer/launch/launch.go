@@ -54,15 +54,20 @@ func Start(cfg *Config) (*Process, error) {
 		return start(cfg)
 	}
 	var p *Process
-	err := onOwnThread(func() error {
-		if err := cfg.Prepare(); err != nil {
-			return err
-		}
-		var err error
-		p, err = start(cfg)
+	err := onOwnThread(func() (err error) {
+		p, err = prepareAndStart(cfg)
 		return err
 	})
 	return p, err
+}
+
+func prepareAndStart(cfg *Config) (*Process, error) {
+	if cfg.Prepare != nil {
+		if err := cfg.Prepare(); err != nil {
+			return nil, err
+		}
+	}
+	return start(cfg)
 }
 
 // onOwnThread runs f on an OS thread that nothing else runs on, now or later.
