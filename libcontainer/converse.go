@@ -172,9 +172,6 @@ func (b *creation) created() error {
 		}
 	}
 	b.ready = true
-	if b.o.Ready != nil {
-		b.o.Ready()
-	}
 	return nil
 }
 

@@ -52,9 +52,6 @@ type Options struct {
 	Rootless bool
 	// Keep prepares Run for Container.Keep. It may be nil.
 	Keep *KeepOptions
-	// Ready is called by Run before the container's process is executed. It may be
-	// nil.
-	Ready func()
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
 	// Debug is told when a step of the creation is done. It may be nil.

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"syscall"
 	"unsafe"
 
 	"github.com/rtcontainers/rt/libcontainer/compile"
@@ -29,9 +28,10 @@ type KeepOptions struct {
 // Keep replaces the calling program by a small one that waits for the
 // container, forwards signals, deletes the container and ends with its exit
 // status. It is for programs that would do nothing else any more, and holds
-// some dozens of KiB of memory. It needs Options.Keep. last is called when no
-// signal reaches the caller any more, to forward those that have. If Keep
-// returns, the caller has to wait itself.
+// some dozens of KiB of memory. It needs Options.Keep. last is called right
+// before, on a thread that takes no signals any more: the signals that came
+// until then are the caller's to forward, and those that still come to its other
+// threads. If Keep returns, the caller has to wait itself.
 func (c *Container) Keep(p *Process, last func()) error {
 	return p.keep(last, p.p.PidFD, int(c.dir.Fd()))
 }
@@ -49,43 +49,28 @@ func (p *Process) keep(last func(), fds ...int) error {
 			return err
 		}
 	}
-	runtime.LockOSThread() // another thread might be new, and block nothing
+	// What comes to this thread from here on waits for the new program.
+	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// What comes from here on waits for the new program: on every thread, since
-	// any of them would take it. While last works the Go runtime may start more
-	// threads, which block nothing.
-	for threads := -1; threads != countThreads(); {
-		threads = countThreads()
-		if err := maskSignals(^goSignal); err != nil {
-			return err
-		}
-		last()
+	old, err := setMask(^uint64(0))
+	if err != nil {
+		return err
 	}
-	err := unix.Exec("/proc/self/fd/"+strconv.Itoa(int(p.keeper.Fd())), []string{"rt-keeper"}, nil)
-	return errors.Join(os.NewSyscallError("execve", err), maskSignals(0))
+	last()
+	err = unix.Exec("/proc/self/fd/"+strconv.Itoa(int(p.keeper.Fd())), []string{"rt-keeper"}, nil)
+	_, restored := setMask(old)
+	return errors.Join(os.NewSyscallError("execve", err), restored)
 }
 
-// countThreads counts this program's threads: proc(5), the links of a directory
-// are its subdirectories and two more.
-func countThreads() int {
-	var st unix.Stat_t
-	if unix.Stat("/proc/self/task", &st) != nil {
-		return 0
-	}
-	return int(st.Nlink) - 2
-}
-
-// goSignal is the mask of the signal by which Go reaches all of its threads
-// (runtime/os_linux.go, sigPerThreadSyscall).
-const goSignal = uint64(1) << (33 - 1)
-
-// maskSignals sets the signals that all threads of this program block.
-func maskSignals(mask uint64) error {
-	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&mask)), 0, unsafe.Sizeof(mask), 0, 0)
+// setMask sets the signals that the calling OS thread blocks, and returns those
+// that it blocked before: sigprocmask(2).
+func setMask(mask uint64) (old uint64, err error) {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
+		uintptr(unsafe.Pointer(&mask)), uintptr(unsafe.Pointer(&old)), unsafe.Sizeof(mask), 0, 0)
 	if errno != 0 {
-		return os.NewSyscallError("rt_sigprocmask", errno)
+		return 0, os.NewSyscallError("rt_sigprocmask", errno)
 	}
-	return nil
+	return old, nil
 }
 
 // prepareKeeper makes the program of Keep, where it can do what there is to do.

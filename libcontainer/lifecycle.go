@@ -28,6 +28,9 @@ type Process struct {
 // Pid is the process's id.
 func (p *Process) Pid() int { return p.p.Pid }
 
+// PidFD is a pidfd of the process, pidfd_open(2), which Close closes.
+func (p *Process) PidFD() int { return p.p.PidFD }
+
 // Signal sends a signal to the process.
 func (p *Process) Signal(sig unix.Signal) error {
 	return unix.PidfdSendSignal(p.p.PidFD, sig, nil, 0)

@@ -87,6 +87,7 @@ func execute(in *input) error {
 		if !f.tty.active() {
 			f.takeLeave(p, p.Keep)
 		}
+		f.caught.release(f.signals)
 		status := wait(p, f.signals, f.tty)
 		f.tty.restore()
 		return exitError(status)

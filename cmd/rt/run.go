@@ -51,9 +51,6 @@ func run(in *input) error {
 			return err
 		}
 	}
-	if !detach {
-		o.Ready = func() { <-f.installed } // no signal ends rt from here on
-	}
 	c, p, err := libcontainer.Run(*o)
 	if err != nil {
 		return err
@@ -73,6 +70,7 @@ func run(in *input) error {
 		// cannot, rt goes on.
 		f.takeLeave(p, func(last func()) error { return c.Keep(p, last) })
 	}
+	f.caught.release(f.signals)
 	status := wait(p, f.signals, f.tty)
 	if n != nil {
 		n.finish()
@@ -92,16 +90,20 @@ type front struct {
 	tty      *foreground
 	terminal func(*os.File) error
 	signals  chan os.Signal
-	// installed is closed when signals receives them.
-	installed chan struct{}
+	// caught holds the signals back until there is somebody to get them.
+	caught caught
 }
 
 // attach prepares for waiting, unless rt is not to wait. A terminal that goes to
 // a socket is not the caller's.
 func attach(in *input, socket func(*os.File) error, detach bool) (*front, error) {
-	f := &front{terminal: socket, signals: make(chan os.Signal, 128), installed: make(chan struct{})}
+	f := &front{terminal: socket, signals: make(chan os.Signal, 128)}
 	if detach {
 		return f, nil
+	}
+	var err error
+	if f.caught, err = catchSignals(); err != nil {
+		return nil, err
 	}
 	if f.terminal == nil {
 		f.tty = new(foreground)
@@ -115,29 +117,13 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 			return nil, os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
 		}
 	}
-	// While the process is made they wait in the channel.
-	go func() {
-		signal.Notify(f.signals, forwarded...)
-		close(f.installed)
-	}()
 	return f, nil
 }
 
-// takeLeave lets keep put the small program in rt's place. The signals that rt
-// took until then are forwarded. If keep returns, rt goes on.
+// takeLeave lets keep put the small program in rt's place. If keep returns, rt
+// goes on.
 func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
-	<-f.installed
-	err := keep(func() {
-		// Stop waits until every signal that was taken is in its channels. The
-		// handlers stay, for a thread that is new and blocks none.
-		settle := make(chan os.Signal, 1)
-		signal.Notify(settle, forwarded...)
-		signal.Stop(settle)
-		for len(f.signals) > 0 {
-			_ = p.Signal((<-f.signals).(unix.Signal))
-		}
-	})
-	logrus.Debug("no small program takes the place of rt: ", err)
+	logrus.Debug("no small program takes the place of rt: ", keep(func() { f.caught.sendTo(p.PidFD()) }))
 }
 
 // keepOptions describe what the small program does that stays of rt.
@@ -151,16 +137,6 @@ func keepOptions(in *input, id string) (*libcontainer.KeepOptions, error) {
 		Keep: in.Bool("keep"), Delete: []string{self, "--root", root, "delete", "--force", id}, Ignored: notForwarded,
 	}, err
 }
-
-// notForwarded are the signals that are meant for rt itself, or for its
-// terminal.
-var notForwarded = []unix.Signal{unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE, unix.SIGWINCH}
-
-// forwarded are the signals that people and service managers send. The Go
-// runtime needs a tenth of a millisecond to take a signal over, so the many
-// others follow when the container turns out to run for longer than that
-// matters.
-var forwarded = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
 
 const lateSignals = 20 * time.Millisecond
 

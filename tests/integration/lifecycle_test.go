@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,6 +135,38 @@ func TestRunForwardsSignals(t *testing.T) {
 		t.Errorf("exit status %d", code)
 	}
 	b.noTrace()
+}
+
+// A signal that comes while rt makes the container ends rt before there is
+// anything, or reaches the container's process.
+func TestSignalsAtAnyMoment(t *testing.T) {
+	b := newBundle(t, `trap "exit 5" TERM; while :; do sleep 0.05; done`)
+	for i, n := range b.spec.Linux.Namespaces { // whose first process is immune until it traps
+		if n.Type == specs.PIDNamespace {
+			b.spec.Linux.Namespaces = slices.Delete(b.spec.Linux.Namespaces, i, i+1)
+			break
+		}
+	}
+	b.write()
+	reached := 0
+	for n := range often(100) {
+		cmd := b.command("run", b.id)
+		must(t, cmd.Start())
+		time.Sleep(time.Duration(n%25) * time.Duration(slowness) * 500 * time.Microsecond)
+		must(t, cmd.Process.Signal(unix.SIGTERM))
+		_ = cmd.Wait()
+		ws := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		switch code := ws.ExitStatus(); {
+		case code == 5 || code == 128+15:
+			reached++
+		case !ws.Signaled():
+			t.Errorf("exit status %d", code)
+		}
+		b.noTrace()
+	}
+	if reached == 0 {
+		t.Error("none reached the container")
+	}
 }
 
 func TestRunReturnsTheSignal(t *testing.T) {

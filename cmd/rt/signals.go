@@ -1,0 +1,105 @@
+package main
+
+import (
+	"math/bits"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// notForwarded are the signals that are meant for rt itself, or for its
+// terminal.
+var notForwarded = []unix.Signal{unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE, unix.SIGWINCH}
+
+// forwarded are the signals that people and service managers send. The many
+// others follow when the container turns out to run for longer than lateSignals.
+var forwarded = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
+
+// The handler of the forwarded signals is a few instructions of ours, until rt
+// has to wait itself: os/signal takes half a millisecond to take six signals
+// over, and a signal that is on its way through it gets lost when a small
+// program takes rt's place.
+var (
+	// target is a pidfd to which the handler sends what comes, or -1.
+	target int64 = -1
+	// received are the signals that came while there was no target: bit n is
+	// signal n.
+	received uint64
+)
+
+// signalled is the handler and restore what it returns to. The kernel calls
+// them, nobody else.
+func signalled()
+func restore()
+
+// handler returns their addresses.
+func handler() (signalled, restore uintptr)
+
+// sigaction is the kernel's struct sigaction on amd64 and arm64.
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+const (
+	saRestorer = 0x04000000
+	saOnStack  = 0x08000000
+	saRestart  = 0x10000000
+)
+
+// rtSigaction changes what a signal does: sigaction(2).
+func rtSigaction(s unix.Signal, action *sigaction) (old sigaction, err error) {
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(action)),
+		uintptr(unsafe.Pointer(&old)), unsafe.Sizeof(action.mask), 0, 0)
+	if errno != 0 {
+		return old, os.NewSyscallError("rt_sigaction", errno)
+	}
+	return old, nil
+}
+
+// caught are the actions of the forwarded signals before catchSignals.
+type caught map[unix.Signal]sigaction
+
+// catchSignals makes the forwarded signals wait for sendTo or release.
+func catchSignals() (caught, error) {
+	c := make(caught, len(forwarded))
+	ours := sigaction{flags: saRestorer | saOnStack | saRestart}
+	ours.handler, ours.restorer = handler()
+	for _, s := range forwarded {
+		s := s.(unix.Signal)
+		old, err := rtSigaction(s, &ours)
+		if err != nil {
+			return nil, err
+		}
+		c[s] = old
+	}
+	return c, nil
+}
+
+// sendTo makes the handler send what comes to a process.
+func (c caught) sendTo(pidfd int) {
+	atomic.StoreInt64(&target, int64(pidfd))
+	c.pass(func(s unix.Signal) { _ = unix.PidfdSendSignal(pidfd, s, nil, 0) })
+}
+
+// pass hands over what has come before.
+func (c caught) pass(to func(unix.Signal)) {
+	for set := atomic.SwapUint64(&received, 0); set != 0; set &= set - 1 {
+		to(unix.Signal(bits.TrailingZeros64(set)))
+	}
+}
+
+// release makes the channel receive the signals: what has come, and what comes.
+func (c caught) release(signals chan os.Signal) {
+	atomic.StoreInt64(&target, -1)
+	signal.Notify(signals, forwarded...)
+	for s, old := range c {
+		_, _ = rtSigaction(s, &old)
+	}
+	c.pass(func(s unix.Signal) { signals <- s })
+}

@@ -1,0 +1,34 @@
+#include "textflag.h"
+
+// The handler of the signals that rt forwards: see signals.go. The kernel calls
+// it with the signal in DI, and it may spoil all registers.
+TEXT ·signalled(SB),NOSPLIT|NOFRAME,$0
+	MOVQ	·target(SB), AX
+	TESTQ	AX, AX
+	JLT	note
+	MOVL	DI, SI	// the signal
+	MOVL	AX, DI	// the pidfd
+	MOVL	$0, DX
+	MOVL	$0, R10
+	MOVL	$424, AX	// pidfd_send_signal
+	SYSCALL
+	RET
+note:
+	LEAQ	·received(SB), BX
+	LOCK
+	BTSQ	DI, (BX)
+	RET
+
+// The handler returns to it: sigreturn(2).
+TEXT ·restore(SB),NOSPLIT|NOFRAME,$0
+	MOVL	$15, AX	// rt_sigreturn
+	SYSCALL
+	INT	$3
+
+// func handler() (signalled, restore uintptr)
+TEXT ·handler(SB),NOSPLIT,$0-16
+	LEAQ	·signalled(SB), AX
+	MOVQ	AX, signalled+0(FP)
+	LEAQ	·restore(SB), AX
+	MOVQ	AX, restore+8(FP)
+	RET

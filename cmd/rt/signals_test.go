@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A caught signal waits for a process or for a channel, whichever comes.
+func TestCaughtSignals(t *testing.T) {
+	c, err := catchSignals()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal, len(forwarded))
+	defer signal.Stop(signals)
+	send := func(s unix.Signal) {
+		t.Helper()
+		if err := unix.Kill(os.Getpid(), s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	child := func() (*exec.Cmd, int) {
+		cmd := exec.Command("sleep", "1000")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		fd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cmd, fd
+	}
+	endedBy := func(cmd *exec.Cmd, want unix.Signal) {
+		t.Helper()
+		_ = cmd.Wait()
+		if got := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(); got != want {
+			t.Errorf("ended by %v, not by %v", got, want)
+		}
+	}
+
+	send(unix.SIGUSR2)
+	first, fd := child()
+	c.sendTo(fd)
+	endedBy(first, unix.SIGUSR2)
+
+	second, fd := child()
+	c.sendTo(fd)
+	send(unix.SIGTERM)
+	endedBy(second, unix.SIGTERM)
+
+	c.sendTo(-1)
+	send(unix.SIGHUP)
+	c.release(signals)
+	send(unix.SIGUSR1)
+	for _, want := range []unix.Signal{unix.SIGHUP, unix.SIGUSR1} {
+		if got := <-signals; got != want {
+			t.Errorf("got %v, not %v", got, want)
+		}
+	}
+}
