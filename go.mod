@@ -9,7 +9,6 @@ require (
 	github.com/opencontainers/cgroups v0.1.0
 	github.com/opencontainers/runtime-spec v1.3.0
 	github.com/sirupsen/logrus v1.10.2
-	github.com/urfave/cli/v3 v3.14.0
 	golang.org/x/sys v0.50.0
 )
 

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/urfave/cli/v3"
 )
 
-// command defines one command of rt. Help, errors of usage and completion are
-// urfave/cli's, made from the definition. A command line without anything
-// unusual is read from the definition right away: engines call rt for every
-// container, and half a millisecond is a tenth of a container's birth.
+// command defines one command of rt. Reading of the command line, help, manual
+// pages and completion follow from the definitions.
 type command struct {
 	name, usage string
 	// args describes the arguments in the help.
@@ -74,135 +69,111 @@ func find(flags []flag, name string) *flag {
 	return nil
 }
 
-// completionFlag is how the completion of the shells asks urfave/cli what may
-// follow.
-const completionFlag = "--generate-shell-completion"
-
-// parse reads a command line without help: ok is false when it is not the
-// plain form, or wrong.
-func parse(argv []string) (c *command, in *input, ok bool) {
-	if len(argv) > 0 && argv[len(argv)-1] == completionFlag {
-		return nil, nil, false
+// usageError is an error about the command line of a command, or of rt itself.
+func usageError(name, format string, args ...any) error {
+	line := "rt"
+	if name != "" {
+		line, format = "rt "+name, name+": "+format
 	}
-	in = &input{values: map[string]string{}, lists: map[string][]string{}}
-	rest, ok := in.take(globalFlags(), argv)
-	if !ok || len(rest) == 0 {
-		return nil, nil, false
-	}
-	for _, c := range commands() {
-		if c.name != rest[0] {
-			continue
-		}
-		in.command = c.name
-		in.args, ok = in.take(c.flags, rest[1:])
-		for _, arg := range in.args {
-			ok = ok && (c.rest || !strings.HasPrefix(arg, "-"))
-		}
-		return &c, in, ok
-	}
-	return nil, nil, false
+	return fmt.Errorf(format+"; see `%s --help`", append(args, line)...)
 }
 
-// take reads flags up to the first argument.
-func (in *input) take(flags []flag, argv []string) (rest []string, ok bool) {
+// parse reads a command line. The command is nil when there is none.
+func parse(argv []string) (*command, *input, error) {
+	in := &input{values: map[string]string{}, lists: map[string][]string{}}
+	rest, err := in.take(globalFlags(), argv, true)
+	if err != nil || len(rest) == 0 || in.Bool("help") || in.Bool("version") {
+		return nil, in, err
+	}
+	c := findCommand(rest[0])
+	if c == nil {
+		return nil, in, usageError("", "%q is not a command", rest[0])
+	}
+	in.command = c.name
+	in.args, err = in.take(c.flags, rest[1:], c.rest)
+	return c, in, err
+}
+
+func findCommand(name string) *command {
+	list := commands()
+	if i := slices.IndexFunc(list, func(c command) bool { return c.name == name }); i >= 0 {
+		return &list[i]
+	}
+	return nil
+}
+
+// take reads flags, and returns the arguments: from the first on when that ends
+// the flags. `--` ends them in any case.
+func (in *input) take(flags []flag, argv []string, firstEnds bool) (args []string, err error) {
 	for _, f := range flags {
 		if f.value != "" {
 			in.values[f.name] = f.value
 		}
 	}
-	for len(argv) > 0 && strings.HasPrefix(argv[0], "-") {
-		name, value, has := strings.Cut(argv[0], "=")
-		argv = argv[1:]
-		if dashed := strings.TrimPrefix(name, "--"); dashed != name {
-			name = dashed
-		} else if name = name[1:]; len(name) != 1 {
-			return nil, false
-		}
-		f := find(flags, name)
+	for len(argv) > 0 {
+		word := argv[0]
 		switch {
-		case f == nil:
-			return nil, false
-		case f.kind == boolFlag && has:
-			return nil, false
-		case f.kind == boolFlag:
-			value = "true"
-		case !has && len(argv) == 0:
-			return nil, false
-		case !has:
-			value, argv = argv[0], argv[1:]
-		}
-		if _, err := strconv.Atoi(value); f.kind == intFlag && err != nil {
-			return nil, false
-		}
-		if f.kind == listFlag {
-			in.lists[f.name] = append(in.lists[f.name], value)
-		} else {
-			in.values[f.name] = value
-		}
-	}
-	return argv, true
-}
-
-// cli is the definition in urfave/cli's terms.
-func (c *command) cli() *cli.Command {
-	cmd := &cli.Command{
-		Name: c.name, Usage: c.usage, ArgsUsage: c.args, Flags: cliFlags(c.flags), OnUsageError: usageError,
-		DisableSliceFlagSeparator: true, ShellComplete: c.complete,
-		Action: func(_ context.Context, cmd *cli.Command) error {
-			in := &input{command: c.name, values: map[string]string{}, lists: map[string][]string{}, args: cmd.Args().Slice()}
-			for _, f := range append(globalFlags(), c.flags...) {
-				switch f.kind {
-				case boolFlag:
-					in.values[f.name] = strconv.FormatBool(cmd.Bool(f.name))
-				case stringFlag:
-					in.values[f.name] = cmd.String(f.name)
-				case intFlag:
-					in.values[f.name] = strconv.Itoa(cmd.Int(f.name))
-				case listFlag:
-					in.lists[f.name] = cmd.StringSlice(f.name)
-				}
+		case word == "--":
+			return append(args, argv[1:]...), nil
+		case isFlag(word):
+			if argv, err = in.flag(flags, word, argv[1:]); err != nil {
+				return nil, err
 			}
-			return c.do(in)
-		},
+		case firstEnds:
+			return argv, nil
+		default:
+			args, argv = append(args, word), argv[1:]
+		}
 	}
-	if c.rest {
-		one := 1
-		cmd.StopOnNthArg = &one
-	}
-	return cmd
+	return args, nil
 }
 
-// complete prints what may follow: the ids of containers, where one is wanted,
-// and flags.
-func (c *command) complete(ctx context.Context, cmd *cli.Command) {
-	last := os.Args[max(0, len(os.Args)-2)]
-	if strings.HasPrefix(c.args, "<container-id") && cmd.NArg() == 0 && !strings.HasPrefix(last, "-") {
-		entries, _ := os.ReadDir(cmd.String("root"))
-		for _, e := range entries {
-			fmt.Fprintln(cmd.Root().Writer, e.Name())
-		}
-	}
-	cli.DefaultCompleteWithFlags(ctx, cmd)
+// isFlag tells flags from arguments. A single dash is an argument.
+func isFlag(word string) bool { return len(word) > 1 && word[0] == '-' }
+
+// flagName is the name of the flag, which may have one dash or two, and the
+// value behind an equals sign.
+func flagName(word string) (name, value string, has bool) {
+	name, value, has = strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
+	return name, value, has
 }
 
-func cliFlags(flags []flag) []cli.Flag {
-	list := make([]cli.Flag, 0, len(flags))
-	for _, f := range flags {
-		var aliases []string
-		if f.alias != "" {
-			aliases = []string{f.alias}
+// flag reads one flag and returns what follows.
+func (in *input) flag(flags []flag, word string, rest []string) ([]string, error) {
+	name, value, has := flagName(word)
+	f := find(slices.Concat(flags, alwaysFlags(in.command), globalFlags()), name)
+	switch {
+	case f == nil:
+		return nil, usageError(in.command, "there is no flag %s", word)
+	case f.kind == boolFlag && !has:
+		value = "true"
+	case f.kind == boolFlag:
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return nil, usageError(in.command, "--%s: %q is not one of true, false", f.name, value)
 		}
-		switch f.kind {
-		case boolFlag:
-			list = append(list, &cli.BoolFlag{Name: f.name, Aliases: aliases, Usage: f.usage})
-		case stringFlag:
-			list = append(list, &cli.StringFlag{Name: f.name, Aliases: aliases, Value: f.value, Usage: f.usage})
-		case intFlag:
-			n, _ := strconv.Atoi(f.value)
-			list = append(list, &cli.IntFlag{Name: f.name, Aliases: aliases, Value: n, Usage: f.usage})
-		case listFlag:
-			list = append(list, &cli.StringSliceFlag{Name: f.name, Aliases: aliases, Usage: f.usage})
-		}
+		value = strconv.FormatBool(on)
+	case !has && len(rest) == 0:
+		return nil, usageError(in.command, "--%s needs a value", f.name)
+	case !has:
+		value, rest = rest[0], rest[1:]
+	}
+	if _, err := strconv.Atoi(value); f.kind == intFlag && err != nil {
+		return nil, usageError(in.command, "--%s: %q is not a number", f.name, value)
+	}
+	if f.kind == listFlag {
+		in.lists[f.name] = append(in.lists[f.name], value)
+	} else {
+		in.values[f.name] = value
+	}
+	return rest, nil
+}
+
+// alwaysFlags are those that every command has, and rt itself.
+func alwaysFlags(command string) []flag {
+	list := []flag{{name: "help", alias: "h", usage: "show this help"}}
+	if command == "" {
+		list = append(list, flag{name: "version", alias: "v", usage: "print the version"})
 	}
 	return list
 }
@@ -213,10 +184,6 @@ func (c *command) do(in *input) error {
 		return err
 	}
 	return c.run(in)
-}
-
-func usageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
-	return fmt.Errorf("%s: %w; see `%s --help`", cmd.Name, err, cmd.FullName())
 }
 
 // oneID is the container id of commands that take nothing else.

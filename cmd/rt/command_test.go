@@ -1,131 +1,138 @@
 package main
 
 import (
-	"context"
-	"io"
-	"math/rand/v2"
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
-// byCLI reads a command line with urfave/cli: nil when it has something to say
-// about it.
-func byCLI(argv []string) *input {
-	var got *input
-	root := app()
-	root.Writer, root.ErrWriter = io.Discard, io.Discard
-	root.Commands = nil
-	for _, c := range commands() {
-		c.run = func(in *input) error { got = in; return nil }
-		root.Commands = append(root.Commands, c.cli())
-	}
-	if root.Run(context.Background(), append([]string{"rt"}, argv...)) != nil {
-		return nil
-	}
-	return got
-}
-
-// withDefaults fills what a plain map leaves out.
-func withDefaults(in *input) map[string]string {
-	values := map[string]string{}
-	for _, c := range commands() {
-		if c.name != in.command {
-			continue
-		}
-		for _, f := range append(globalFlags(), c.flags...) {
-			values[f.name] = in.values[f.name]
-			if v := values[f.name]; f.kind == boolFlag && v != "true" {
-				values[f.name] = "false"
-			} else if f.kind == intFlag && v == "" {
-				values[f.name] = "0"
-			}
-		}
-	}
-	return values
-}
-
-func compare(t *testing.T, argv []string) (parsed bool) {
-	t.Helper()
-	_, in, ok := parse(argv)
-	if !ok {
-		return false
-	}
-	want := byCLI(argv)
-	if want == nil {
-		t.Errorf("%q: urfave/cli refuses it", argv)
-		return true
-	}
-	for name, list := range want.lists {
-		if len(list)+len(in.lists[name]) > 0 && !reflect.DeepEqual(list, in.lists[name]) {
-			t.Errorf("%q: --%s: got %q, want %q", argv, name, in.lists[name], list)
-		}
-	}
-	if in.command != want.command || len(in.args)+len(want.args) > 0 && !reflect.DeepEqual(in.args, want.args) ||
-		!reflect.DeepEqual(withDefaults(in), withDefaults(want)) {
-		t.Errorf("%q: got %+v, want %+v", argv, in, want)
-	}
-	return true
-}
-
-func TestParseAgreesWithCLI(t *testing.T) {
+func TestParse(t *testing.T) {
 	for _, c := range []struct {
-		argv []string
-		ok   bool
+		line    string
+		command string
+		values  string // those that are wanted, name=value
+		lists   string
+		args    []string
 	}{
-		{[]string{"run", "id"}, true},
-		{[]string{"--root", "/r", "--log-format=json", "--systemd-cgroup", "create", "-b", "/b", "--pid-file=/p", "--preserve-fds", "2", "id"}, true},
-		{[]string{"kill", "--all", "id", "KILL"}, true},
-		{[]string{"delete", "-f", "a", "b"}, true},
-		{[]string{"list", "-f=json", "-q"}, true},
-		{[]string{"spec", "--rootless"}, true},
-		{[]string{"state", "id"}, true},
-		{[]string{"exec", "-e", "A=1,2", "--env=B=", "-u", "1:2", "-t", "id", "sh", "-c", "echo --help", "--", "-x"}, true},
-		{[]string{}, false},
-		{[]string{"--help"}, false},
-		{[]string{"--version"}, false},
-		{[]string{"run", "--help"}, false},
-		{[]string{"run", "--no-such", "id"}, false},
-		{[]string{"kill", "id", "--all"}, false},
-		{[]string{"create", "--preserve-fds", "x", "id"}, false},
-		{[]string{"create", "--bundle"}, false},
-		{[]string{"no-such", "id"}, false},
-		{[]string{"run", "--", "id"}, false},
+		{line: "run id", command: "run", values: "root=" + defaultRoot() + " log-format=text detach=", args: []string{"id"}},
+		{line: "--root /r --log-format=json --systemd-cgroup create -b /b --pid-file=/p --preserve-fds 2 id", command: "create",
+			values: "root=/r log-format=json systemd-cgroup=true bundle=/b pid-file=/p preserve-fds=2", args: []string{"id"}},
+		{line: "kill --all id KILL", command: "kill", values: "all=true", args: []string{"id", "KILL"}},
+		{line: "kill id KILL --all", command: "kill", values: "all=true", args: []string{"id", "KILL"}},
+		{line: "kill -- id -9", command: "kill", args: []string{"id", "-9"}},
+		{line: "delete -f a b", command: "delete", values: "force=true", args: []string{"a", "b"}},
+		{line: "delete --force=false a", command: "delete", values: "force=false", args: []string{"a"}},
+		{line: "list -f=json -q", command: "list", values: "format=json quiet=true"},
+		{line: "run -bundle /b id", command: "run", values: "bundle=/b", args: []string{"id"}},
+		{line: "run --debug id", command: "run", values: "debug=true", args: []string{"id"}},
+		{line: "update -r - id", command: "update", values: "resources=-", args: []string{"id"}},
+		{line: "exec -e A=1,2 --env=B= -u 1:2 -t id sh -c echo --help -- -x", command: "exec", values: "user=1:2 tty=true help=",
+			lists: "env=A=1,2 env=B=", args: []string{"id", "sh", "-c", "echo", "--help", "--", "-x"}},
+		{line: "run --help", command: "run", values: "help=true"},
+		{line: "state -h id", command: "state", values: "help=true", args: []string{"id"}},
+		{line: "--version", values: "version=true"},
+		{line: "-h run", values: "help=true"},
+		{line: ""},
 	} {
-		if ok := compare(t, c.argv); ok != c.ok {
-			t.Errorf("%q: parsed %v, want %v", c.argv, ok, c.ok)
+		cmd, in, err := parse(strings.Fields(c.line))
+		if err != nil {
+			t.Errorf("%s: %v", c.line, err)
+			continue
+		}
+		name := ""
+		if cmd != nil {
+			name = cmd.name
+		}
+		if name != c.command || in.command != c.command || len(in.args)+len(c.args) > 0 && !reflect.DeepEqual(in.args, c.args) {
+			t.Errorf("%s: command %q, arguments %q", c.line, name, in.args)
+		}
+		for value := range strings.FieldsSeq(c.values) {
+			if name, want, _ := strings.Cut(value, "="); in.String(name) != want {
+				t.Errorf("%s: --%s is %q", c.line, name, in.String(name))
+			}
+		}
+		var lists []string
+		for name, list := range in.lists {
+			for _, value := range list {
+				lists = append(lists, name+"="+value)
+			}
+		}
+		if strings.Join(lists, " ") != c.lists {
+			t.Errorf("%s: lists %q", c.line, lists)
 		}
 	}
 }
 
-// Any command line that parse takes means the same to urfave/cli.
-func TestParseAgreesWithCLIOnRandomLines(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	words := []string{"id", "x", "7", "--", "-", "=", "json", "text", "auto"}
-	for _, c := range commands() {
-		words = append(words, c.name, c.name)
-		for _, f := range append(globalFlags(), c.flags...) {
-			if f.name != "log" { // would make files
-				words = append(words, "--"+f.name, "--"+f.name+"=1", "-"+f.alias)
+func TestUsageErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"no-such id":                    `"no-such" is not a command; see ` + "`rt --help`",
+		"--no-such run id":              "there is no flag --no-such; see `rt --help`",
+		"run --no-such id":              "run: there is no flag --no-such; see `rt run --help`",
+		"run --version":                 "there is no flag --version",
+		"create --bundle":               "create: --bundle needs a value",
+		"create --preserve-fds x id":    `--preserve-fds: "x" is not a number`,
+		"delete --force=perhaps id":     `--force: "perhaps" is not one of true, false`,
+		"run -dx id":                    "there is no flag -dx",
+		"run --=x id":                   "there is no flag",
+		"run id --pid-file":             "--pid-file needs a value",
+		"completion tcsh":               `needs one of bash, zsh, fish, not ["tcsh"]`,
+		"--log-format xml completion x": "--log-format",
+	} {
+		err := execute(strings.Fields(line))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+// The help of every command shows all of its flags.
+func TestHelp(t *testing.T) {
+	for _, c := range append(commands(), command{flags: globalFlags()}) {
+		var b bytes.Buffer
+		help := &c
+		if c.name == "" {
+			help = nil
+		}
+		if err := printHelp(&b, help); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range append(c.flags, alwaysFlags(c.name)...) {
+			if !strings.Contains(b.String(), "--"+f.name) {
+				t.Errorf("%q: no --%s: %s", c.name, f.name, b.String())
 			}
 		}
 	}
-	taken := 0
-	for range 20000 {
-		argv := make([]string, 1+rng.IntN(6))
-		for i := range argv {
-			argv[i] = words[rng.IntN(len(words))]
-		}
-		_, in, ok := parse(argv)
-		if !ok || in.String("log-format") != "text" && in.String("log-format") != "json" || in.String("rootless") != "auto" && in.String("rootless") != "true" {
-			continue
-		}
-		taken++
-		compare(t, argv)
-		if t.Failed() {
-			return
-		}
+}
+
+func TestComplete(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "box"), 0o755); err != nil {
+		t.Fatal(err)
 	}
-	if taken < 100 {
-		t.Errorf("only %d lines were taken", taken)
+	for _, c := range []struct {
+		words []string
+		want  string // a candidate, or nothing
+	}{
+		{nil, "state"},
+		{[]string{"st"}, "state"},
+		{[]string{"--"}, "--systemd-cgroup"},
+		{[]string{"--root", ""}, ""},
+		{[]string{"--root", root, "state", ""}, "box"},
+		{[]string{"--root=" + root, "exec", "-t", "-e", "A=1", ""}, "box"},
+		{[]string{"--root", root, "state", "box", ""}, ""},
+		{[]string{"run", "--bundle", ""}, ""},
+		{[]string{"kill", "-"}, "--all"},
+		{[]string{"completion", ""}, "fish"},
+		{[]string{"no-such", ""}, ""},
+	} {
+		var b bytes.Buffer
+		complete(&b, c.words)
+		if lines := strings.Fields(b.String()); c.want == "" && len(lines) > 0 || c.want != "" && !strings.Contains(fmt.Sprint(lines), c.want) {
+			t.Errorf("%q: %q", c.words, lines)
+		}
 	}
 }

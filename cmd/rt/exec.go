@@ -39,7 +39,7 @@ func execCommand() command {
 			{name: "ignore-paused", usage: "start the process in a paused container, too"},
 		},
 		run: func(in *input) error {
-			if err := execute(in); err != nil {
+			if err := runExec(in); err != nil {
 				var exit exitStatus
 				if errors.As(err, &exit) {
 					return err
@@ -57,7 +57,7 @@ type failedExec struct{ error }
 
 func (failedExec) exitStatus() int { return 255 }
 
-func execute(in *input) error {
+func runExec(in *input) error {
 	if len(in.args) == 0 {
 		return errors.New("exec: needs a container id")
 	}

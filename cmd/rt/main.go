@@ -8,9 +8,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,7 +22,6 @@ import (
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
-	"github.com/urfave/cli/v3"
 )
 
 // version and commit are set by the linker.
@@ -44,12 +43,7 @@ func main() {
 	// turns it on again in what runs long.
 	debug.SetGCPercent(-1)
 	debug.SetMemoryLimit(64 << 20) // bytes
-	var err error
-	if c, in, ok := parse(os.Args[1:]); ok {
-		err = c.do(in)
-	} else {
-		err = app().Run(context.Background(), os.Args)
-	}
+	err := execute(os.Args[1:])
 	var exit exitStatus
 	switch {
 	case err == nil:
@@ -58,6 +52,25 @@ func main() {
 	default:
 		fail(err)
 	}
+}
+
+// execute does what the command line says.
+func execute(argv []string) error {
+	if n := len(argv) - 1; n >= 0 && argv[n] == completionFlag {
+		complete(os.Stdout, argv[:n])
+		return nil
+	}
+	c, in, err := parse(argv)
+	switch {
+	case err != nil:
+		return err
+	case in.Bool("version"):
+		printVersion(os.Stdout)
+		return nil
+	case c == nil || in.Bool("help"):
+		return printHelp(os.Stdout, c)
+	}
+	return c.do(in)
 }
 
 // exitStatus ends rt with the status of what it ran.
@@ -82,6 +95,7 @@ func commands() []command {
 	return []command{
 		createCommand(), startCommand(), runCommand(), execCommand(), stateCommand(), killCommand(), deleteCommand(),
 		pauseCommand(), resumeCommand(), psCommand(), eventsCommand(), updateCommand(), listCommand(), specCommand(), featuresCommand(), explainCommand(),
+		completionCommand(),
 	}
 }
 
@@ -102,39 +116,8 @@ const (
 file system, as the OCI runtime specification describes them.`
 )
 
-// app is rt in urfave/cli's terms: what parse does not read.
-func app() *cli.Command {
-	cli.VersionPrinter = printVersion
-	root := &cli.Command{
-		Name:            "rt",
-		Usage:           summary,
-		Version:         version,
-		Description:     description + "\n\nTo run a container from the bundle in ./mybundle:\n\n    rt run mybundle",
-		Flags:           cliFlags(globalFlags()),
-		Action:          noCommand,
-		HideHelpCommand: true,
-		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
-		OnUsageError:    usageError,
-
-		EnableShellCompletion:           true,
-		ConfigureShellCompletionCommand: func(c *cli.Command) { c.Hidden = false },
-	}
-	for _, c := range commands() {
-		root.Commands = append(root.Commands, c.cli())
-	}
-	return root
-}
-
-// noCommand runs when no command has the name that was given.
-func noCommand(_ context.Context, cmd *cli.Command) error {
-	if name := cmd.Args().First(); name != "" {
-		return fmt.Errorf("%q is not a command; see `rt --help`", name)
-	}
-	return cli.ShowAppHelp(cmd)
-}
-
-func printVersion(cmd *cli.Command) {
-	fmt.Fprintf(cmd.Root().Writer, "rt version %s\ncommit: %s\nspec: %s\ngo: %s\n", version, buildCommit(), specs.Version, runtime.Version())
+func printVersion(w io.Writer) {
+	fmt.Fprintf(w, "rt version %s\ncommit: %s\nspec: %s\ngo: %s\n", version, buildCommit(), specs.Version, runtime.Version())
 }
 
 // buildCommit is what the Makefile or the Go tool says.

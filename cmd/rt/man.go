@@ -45,29 +45,14 @@ func roff(s string) string {
 	return s
 }
 
-// flags are the options, with the word of the usage that stands for the value
-// between backquotes.
+// flags are the options.
 func (p *page) flags(title string, flags []flag) {
 	if len(flags) == 0 {
 		return
 	}
 	p.section(title)
 	for _, f := range flags {
-		tag := "--" + f.name
-		value := map[flagKind]string{stringFlag: "STRING", intFlag: "N", listFlag: "STRING"}[f.kind]
-		if parts := strings.Split(f.usage, "`"); len(parts) == 3 {
-			value = parts[1]
-		}
-		if value != "" {
-			tag += " " + value
-		}
-		if f.alias != "" {
-			tag = "-" + f.alias + ", " + tag
-		}
-		text := strings.ReplaceAll(f.usage, "`", "")
-		if f.kind == listFlag {
-			text += "; may be given several times"
-		}
+		tag, text := f.shown()
 		if f.value != "" && f.name != "root" { // whose default depends on the user
 			text += " (default: " + f.value + ")"
 		}

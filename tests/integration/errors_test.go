@@ -2,7 +2,10 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -145,29 +148,35 @@ func TestFeatures(t *testing.T) {
 	}
 }
 
-// What the completion of the shells asks for.
+// The scripts work in the shells that the machine has.
 func TestCompletion(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.create()
+	script := filepath.Join(b.dir, "completion")
+	must(t, os.WriteFile(script, []byte(b.ok("completion", "bash")), 0o644))
 	for _, c := range []struct {
-		args []string
-		want string
+		words []string
+		want  string
 	}{
-		{[]string{"sta"}, "state"},
-		{[]string{"state"}, b.id},
-		{[]string{"exec"}, b.id},
-		{[]string{"kill", "-"}, "--all"},
+		{[]string{"sta"}, "start state"},
+		{[]string{"--root", b.root, "state", ""}, b.id},
+		{[]string{"--root", b.root, "exec", "-t", b.id[:3]}, b.id},
+		{[]string{"kill", "--a"}, "--all"},
 	} {
-		if out := b.ok(append(c.args, "--generate-shell-completion")...); !strings.Contains(out, c.want) {
-			t.Errorf("%q: %s", c.args, out)
-		}
+		cmd := exec.Command("bash", "-c", `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _rt; echo "${COMPREPLY[*]}"`, "bash", script)
+		cmd.Args = append(append(cmd.Args, rtPath), c.words...)
+		out, err := cmd.CombinedOutput()
+		must(t, err)
+		want(t, fmt.Sprint(c.words), string(out), c.want)
 	}
-	for _, shell := range []string{"bash", "zsh", "fish"} {
-		if out := b.ok("completion", shell); !strings.Contains(out, "rt") {
+	for _, shell := range []string{"zsh", "fish"} {
+		if out := b.ok("completion", shell); !strings.Contains(out, completionFlag) {
 			t.Errorf("%s: %s", shell, out)
 		}
 	}
 }
+
+const completionFlag = "--generate-shell-completion"
 
 func TestExplain(t *testing.T) {
 	b := newBundle(t, "true")
