@@ -155,11 +155,16 @@ func openPath(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// otherNamespaces are those that a process does not share with rt: setns(2)
-// refuses a user namespace that one is in already.
-func otherNamespaces(pid int) (uint64, error) {
+// otherNamespaces are those of a container that a process of rt does not have:
+// those that were made for it, and of those that it joined or kept the ones that
+// are not rt's own. setns(2) refuses a user namespace that one is in already.
+func otherNamespaces(s *specs.Spec, pid int) (uint64, error) {
 	var flags uint64
 	for _, n := range spec.Namespaces {
+		if made := spec.FindNamespace(s, n.Type); made != nil && made.Path == "" {
+			flags |= n.Flag
+			continue
+		}
 		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, n.Proc))
 		if errors.Is(err, os.ErrNotExist) {
 			continue // not in this kernel
@@ -175,7 +180,7 @@ func otherNamespaces(pid int) (uint64, error) {
 }
 
 func (e *execution) launch(streams [3]*os.File) error {
-	namespaces, err := otherNamespaces(e.container.state.Pid)
+	namespaces, err := otherNamespaces(e.spec, e.container.state.Pid)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // Command rt is an OCI container runtime.
 //
 // It ends before it could make use of the share of the CPUs that its cgroup
-// gives it, which takes the Go runtime a tenth of a millisecond to find out.
+// gives it, which the Go runtime would watch.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
