@@ -3,15 +3,18 @@ package engines
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
 // newDocker starts a Docker daemon of the test's own, with a containerd of its
-// own, and loads the image.
-func newDocker(t *testing.T) *engine {
+// own and more settings, and loads the image.
+func newDocker(t *testing.T, more map[string]any) *engine {
 	t.Helper()
 	c := newContainerd(t, debian)
 	e := &engine{kind: "docker", dir: t.TempDir(), cgroup: name()}
@@ -23,6 +26,7 @@ func newDocker(t *testing.T) *engine {
 		// The limit of open files that Docker asks for may be above the caller's.
 		"default-ulimits": map[string]any{"nofile": map[string]any{"Name": "nofile", "Hard": 1024, "Soft": 1024}},
 	}
+	maps.Copy(settings, more)
 	must(t, json.Unmarshal([]byte(documented(t, "json", "runtimes")), &settings))
 	config, err := json.Marshal(settings)
 	must(t, err)
@@ -56,9 +60,63 @@ func TestDocker(t *testing.T) {
 			continue
 		}
 		t.Run(runtime.title, func(t *testing.T) {
-			e := newDocker(t)
+			e := newDocker(t, nil)
 			e.title, e.runtime, e.control = runtime.title, runtime.name, control
 			e.run(t, cliScenarios)
 		})
 	}
+}
+
+// With userns-remap every container has a user namespace, and Docker's files
+// belong to subordinate ids.
+func TestDockerRemapsUsers(t *testing.T) {
+	for _, runtime := range runtimes() {
+		t.Run(runtime, func(t *testing.T) {
+			dir := openDir(t)
+			newUser(t, dir)
+			e := newDocker(t, map[string]any{"userns-remap": testUser})
+			e.title, e.runtime, e.control = "Docker with userns-remap and "+runtime, runtime, runtime == "runc"
+			e.run(t, remapScenarios)
+		})
+	}
+}
+
+var remapScenarios = []scenario{
+	{name: "root is another user outside", run: func(t *testing.T, e *engine) {
+		equal(t, strings.Join(strings.Fields(e.okIn(t, nil, "cat", "/proc/self/uid_map", "/proc/self/gid_map")), " "),
+			fmt.Sprintf("0 %d 65536 0 %[1]d 65536", firstSubID))
+		id := e.detached(t, nil, "sleep", "1000")
+		st, err := os.Stat("/proc/" + e.inspect(t, id, ".State.Pid"))
+		must(t, err)
+		equal(t, fmt.Sprint(st.Sys().(*syscall.Stat_t).Uid), fmt.Sprint(firstSubID))
+	}},
+	{name: "exec", run: func(t *testing.T, e *engine) {
+		id := e.detached(t, nil, "sleep", "1000")
+		equal(t, e.ok(t, "exec", id, "sh", "-c", "id -u; touch /root/file && stat -c %u /root/file"), "0\n0")
+		equal(t, e.ok(t, "exec", "-u", "1000", id, "id", "-u"), "1000")
+	}},
+	{name: "terminal", run: func(t *testing.T, e *engine) {
+		_, line := e.box(t, "run", []string{"--rm", "-t"}, "stat", "-c", "%u,%n", "/dev/pts/0")
+		out, code := e.onTerminal(t, "", line...)
+		if code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+		contains(t, out, "0,/dev/pts/0")
+	}},
+	{name: "volume", run: func(t *testing.T, e *engine) {
+		out := e.okIn(t, []string{"-v", "/data"}, sh("echo text > /data/file; stat -c %u /data/file; cat /data/file")...)
+		equal(t, out, "0\ntext")
+	}},
+	{name: "file of another user", run: func(t *testing.T, e *engine) {
+		dir := openDir(t)
+		must(t, os.WriteFile(filepath.Join(dir, "file"), []byte("text\n"), 0o600)) // root's, outside
+		out, code := e.runIn(t, []string{"-v", dir + ":/data"}, "cat", "/data/file")
+		if code == 0 {
+			t.Error("the container can read it")
+		}
+		contains(t, out, "Permission denied")
+	}},
+	{name: "device", run: func(t *testing.T, e *engine) {
+		equal(t, e.okIn(t, nil, sh("echo gone > /dev/null; head -c 4 /dev/zero | wc -c")...), "4")
+	}},
 }

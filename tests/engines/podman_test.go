@@ -46,14 +46,19 @@ log_driver = "k8s-file"
 	return e
 }
 
+const (
+	testUser   = "rt-engines"
+	firstSubID = 500000
+)
+
 // newUser makes a user with subordinate ids, in this mount namespace only, to
 // whom a directory belongs, and returns the beginning of their command lines.
 func newUser(t *testing.T, dir string) []string {
 	t.Helper()
-	const user, id = "rt-engines", 4242
+	const user, id = testUser, 4242
 	for file, line := range map[string]string{
 		"passwd": fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh", user, id, id, dir), "group": fmt.Sprintf("%s:x:%d:", user, id),
-		"subuid": user + ":500000:65536", "subgid": user + ":500000:65536",
+		"subuid": fmt.Sprintf("%s:%d:65536", user, firstSubID), "subgid": fmt.Sprintf("%s:%d:65536", user, firstSubID),
 	} {
 		real := filepath.Join("/etc", file)
 		data, err := os.ReadFile(real)
