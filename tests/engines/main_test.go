@@ -23,14 +23,15 @@ import (
 var (
 	binaries   = flag.String("binaries", "", "`directory` of rt and containerd-shim-rt-v2")
 	containerd = flag.String("containerd", "", "`directory` of the programs of containerd's current release")
+	buildkit   = flag.String("buildkit", "", "`directory` of the programs of BuildKit")
 	compare    = flag.Bool("compare", true, "run the scenarios on runc, too")
 	markdown   = flag.String("markdown", "", "write the table of results to `file`")
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Geteuid() != 0 || *binaries == "" || *containerd == "" {
-		fmt.Fprintln(os.Stderr, "engines: run by root, with -binaries and -containerd: make engines-test")
+	if os.Geteuid() != 0 || *binaries == "" || *containerd == "" || *buildkit == "" {
+		fmt.Fprintln(os.Stderr, "engines: run by root, with -binaries, -containerd and -buildkit: make engines-test")
 		os.Exit(2)
 	}
 	code := m.Run()
