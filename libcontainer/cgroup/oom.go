@@ -29,7 +29,10 @@ func (c *Cgroup) OutOfMemory() string {
 	const most = 1 << 60 // from here on v1 has no limit
 	limit, err := sysfile.Read(name)
 	bytes, numberErr := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64)
-	if err != nil || numberErr != nil || bytes > most {
+	if err != nil { // systemd may have removed the scope since
+		bytes, numberErr = c.MemoryLimit(), nil
+	}
+	if bytes <= 0 || numberErr != nil || bytes > most {
 		return "the memory limit of a cgroup above the container's is too low"
 	}
 	return fmt.Sprintf("linux.resources.memory.limit: %d bytes are too few", bytes)
