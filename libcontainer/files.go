@@ -32,7 +32,7 @@ func (b *creation) openFiles() ([]*os.File, error) {
 			files[i], err = hookFile("hook-output")
 			b.hookOutput = duplicate(files[i])
 		case compile.Namespace:
-			files[i], err = openNamespace(&f)
+			files[i], err = b.openNamespace(&f)
 		case compile.Tree:
 			files[i], err = openTree(&f)
 		}
@@ -61,6 +61,24 @@ func closeFiles(files []*os.File) {
 			f.Close()
 		}
 	}
+}
+
+// openNamespace opens a namespace to join. Kernel parameters in the configuration
+// must not be set in rt's own, whatever file leads there.
+func (b *creation) openNamespace(f *compile.File) (*os.File, error) {
+	file, err := openNamespace(f)
+	if err != nil {
+		return nil, err
+	}
+	if field := spec.SysctlOf(b.spec, f.Namespace); field != "" {
+		own, err := os.Stat("/proc/self/ns/" + procName(f.Namespace))
+		theirs, otherErr := file.Stat()
+		if err == nil && otherErr == nil && os.SameFile(own, theirs) {
+			file.Close()
+			return nil, fmt.Errorf("%s: would change the host: %s, %q, is rt's own %s namespace", field, f.Source, f.Path, f.Namespace)
+		}
+	}
+	return file, nil
 }
 
 // openNamespace opens a namespace and checks that it is one, of the right type.

@@ -57,6 +57,22 @@ func sysctlNamespace(file string) (specs.LinuxNamespaceType, bool) {
 	return "", false
 }
 
+// SysctlOf is a name in linux.sysctl of a parameter that belongs to a type of
+// namespace, as its JSON path, or empty.
+func SysctlOf(s *specs.Spec, t specs.LinuxNamespaceType) string {
+	if s.Linux == nil {
+		return ""
+	}
+	for _, name := range sortedKeys(s.Linux.Sysctl) {
+		if file, ok := SysctlPath(name); ok {
+			if owner, ok := sysctlNamespace(file); ok && owner == t {
+				return member("linux.sysctl", name)
+			}
+		}
+	}
+	return ""
+}
+
 // sysctl checks the section of that name: config-linux.md, "Sysctl".
 func (v *validator) sysctl(values map[string]string) {
 	seen := make(map[string]string, len(values))

@@ -309,6 +309,18 @@ func TestSysctl(t *testing.T) {
 	b := newBundle(t, `cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/kernel/shmmni`)
 	b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "80", "kernel.shmmni": "77"}
 	want(t, "sysctls", b.run(), "80\n77")
+
+	// The host's namespace, by a name that does not tell.
+	own := b.path("own")
+	must(t, os.Symlink("/proc/self/ns/net", own))
+	for i, n := range b.spec.Linux.Namespaces {
+		if n.Type == specs.NetworkNamespace {
+			b.spec.Linux.Namespaces[i].Path = own
+		}
+	}
+	b.write()
+	b.fails([]string{"linux.sysctl", "ip_unprivileged_port_start", "would change the host", own}, "run", b.id)
+	b.noTrace()
 }
 
 func TestMountNamespaceDoesNotLeakToTheHost(t *testing.T) {
