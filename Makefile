@@ -106,17 +106,18 @@ faults-table: build
 	$(GO) build -o bin/faults ./tests/faults
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
 
-# The engines from Debian's packages, and the current containerd and BuildKit, on
-# rt and on runc.
+# The engines from Debian's packages, and the current containerd, Docker and
+# BuildKit, on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
-ENGINES_TEST := tests/view hybrid bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -critest bin/critest -test.timeout 25m
+ENGINES_TEST := tests/view hybrid bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -critest bin/critest -test.timeout 45m
 .PHONY: engines engines-test engines-table cri-test bench-engines
 engines: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
 	$(GO) build -C tests/containerd -ldflags '-s -w' -tags 'no_btrfs no_devmapper no_zfs' -o $(CURDIR)/bin/containerd/ tool
 	$(GO) build -C tests/buildkit -ldflags '-s -w' -o $(CURDIR)/bin/buildkit/ tool
+	$(GO) build -C tests/docker -ldflags '-s -w' -tags exclude_graphdriver_btrfs -o $(CURDIR)/bin/docker/ tool
 	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
 engines-test: engines
 	$(ENGINES_TEST) -compare=$(COMPARE)
@@ -127,7 +128,7 @@ cri-test: engines
 	$(ENGINES_TEST) -test.run TestCRI -test.v
 # The comparison of shims in docs/engines.md. crun takes no hybrid layout.
 bench-engines: engines
-	tests/view v1 bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
+	tests/view v1 bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
 
 docs-test: build
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr

@@ -218,9 +218,11 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 	}
 	e.proc, err = startAt(cfg, place)
 	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup.Unified() != "" {
-		if place, err = e.cgroup.PlacementOf(e.container.state.Pid); err == nil {
-			e.proc, err = startAt(cfg, place)
+		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
+		if innerErr != nil {
+			return errors.Join(err, innerErr)
 		}
+		e.proc, err = startAt(cfg, inner)
 	}
 	return err
 }

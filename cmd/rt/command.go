@@ -36,6 +36,15 @@ type flag struct {
 	kind  flagKind
 	value string // the default
 	usage string
+	// key is where its value is kept when its name is taken by a global flag.
+	key string
+}
+
+func (f *flag) kept() string {
+	if f.key != "" {
+		return f.key
+	}
+	return f.name
 }
 
 // input is a command line that was understood.
@@ -107,7 +116,7 @@ func findCommand(name string) *command {
 func (in *input) take(flags []flag, argv []string, firstEnds bool) (args []string, err error) {
 	for _, f := range flags {
 		if f.value != "" {
-			in.values[f.name] = f.value
+			in.values[f.kept()] = f.value
 		}
 	}
 	for len(argv) > 0 {
@@ -162,9 +171,9 @@ func (in *input) flag(flags []flag, word string, rest []string) ([]string, error
 		return nil, usageError(in.command, "--%s: %q is not a number", f.name, value)
 	}
 	if f.kind == listFlag {
-		in.lists[f.name] = append(in.lists[f.name], value)
+		in.lists[f.kept()] = append(in.lists[f.kept()], value)
 	} else {
-		in.values[f.name] = value
+		in.values[f.kept()] = value
 	}
 	return rest, nil
 }

@@ -32,6 +32,8 @@ func TestParse(t *testing.T) {
 		{line: "update -r - id", command: "update", values: "resources=-", args: []string{"id"}},
 		{line: "exec -e A=1,2 --env=B= -u 1:2 -t id sh -c echo --help -- -x", command: "exec", values: "user=1:2 tty=true help=",
 			lists: "env=A=1,2 env=B=", args: []string{"id", "sh", "-c", "echo", "--help", "--", "-x"}},
+		{line: "--rootless true spec", command: "spec", values: "rootless=true spec-rootless="},
+		{line: "spec --rootless", command: "spec", values: "rootless=auto spec-rootless=true"},
 		{line: "run --help", command: "run", values: "help=true"},
 		{line: "state -h id", command: "state", values: "help=true", args: []string{"id"}},
 		{line: "--version", values: "version=true"},
@@ -126,6 +128,7 @@ func TestComplete(t *testing.T) {
 		{[]string{"--root", root, "state", "box", ""}, ""},
 		{[]string{"run", "--bundle", ""}, ""},
 		{[]string{"kill", "-"}, "--all"},
+		{[]string{"state", "--root", root, ""}, "box"},
 		{[]string{"completion", ""}, "fish"},
 		{[]string{"no-such", ""}, ""},
 	} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +16,11 @@ const completionFlag = "--generate-shell-completion"
 // be meant.
 var completionScripts = map[string]string{
 	"bash": `_rt() {
-    local cur=${COMP_WORDS[COMP_CWORD]} words
-    words=$("${COMP_WORDS[0]}" "${COMP_WORDS[@]:1:COMP_CWORD-1}" "$cur" --generate-shell-completion 2>/dev/null)
+    local cur=${COMP_WORDS[COMP_CWORD]} line=() word words
+    for word in "${COMP_WORDS[@]:0:COMP_CWORD}"; do # bash splits --flag=value
+        if [[ $word == = || ${line[*]: -1} == *= ]]; then line[-1]+=$word; else line+=("$word"); fi
+    done
+    words=$("${line[@]}" "$cur" --generate-shell-completion 2>/dev/null)
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -o default -F _rt rt
@@ -88,7 +92,7 @@ func complete(w io.Writer, words []string) {
 			if c = findCommand(word); c == nil {
 				return
 			}
-			flags = append(c.flags, alwaysFlags(c.name)...)
+			flags = slices.Concat(c.flags, alwaysFlags(c.name), globalFlags())
 		}
 	}
 	switch {

@@ -25,8 +25,7 @@ var forwarded = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT
 var (
 	// target is a pidfd to which the handler sends what comes, or -1.
 	target int64 = -1
-	// received are the signals that came while there was no target: bit n is
-	// signal n.
+	// received are the signals that nobody has been sent yet: bit n is signal n.
 	received uint64
 )
 
@@ -47,6 +46,7 @@ type sigaction struct {
 }
 
 const (
+	sigIgn     = 1
 	saRestorer = 0x04000000
 	saOnStack  = 0x08000000
 	saRestart  = 0x10000000
@@ -99,7 +99,9 @@ func (c caught) release(signals chan os.Signal) {
 	atomic.StoreInt64(&target, -1)
 	signal.Notify(signals, forwarded...)
 	for s, old := range c {
-		_, _ = rtSigaction(s, &old)
+		if old.handler > sigIgn { // for the others os/signal has just put its own in place
+			_, _ = rtSigaction(s, &old)
+		}
 	}
 	c.pass(func(s unix.Signal) { signals <- s })
 }

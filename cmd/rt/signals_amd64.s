@@ -1,22 +1,26 @@
 #include "textflag.h"
 
 // The handler of the signals that rt forwards: see signals.go. The kernel calls
-// it with the signal in DI, and it may spoil all registers.
+// it with the signal in DI, and it may spoil all registers. It notes the signal
+// before it looks for the target, so that a target that comes meanwhile is
+// found, or finds the note.
 TEXT ·signalled(SB),NOSPLIT|NOFRAME,$0
+	LEAQ	·received(SB), BX
+	LOCK
+	BTSQ	DI, (BX)
 	MOVQ	·target(SB), AX
 	TESTQ	AX, AX
-	JLT	note
+	JLT	done
+	LOCK
+	BTRQ	DI, (BX)
+	JCC	done	// somebody else has sent it
 	MOVL	DI, SI	// the signal
 	MOVL	AX, DI	// the pidfd
 	MOVL	$0, DX
 	MOVL	$0, R10
 	MOVL	$424, AX	// pidfd_send_signal
 	SYSCALL
-	RET
-note:
-	LEAQ	·received(SB), BX
-	LOCK
-	BTSQ	DI, (BX)
+done:
 	RET
 
 // The handler returns to it: sigreturn(2).

@@ -1,26 +1,35 @@
 #include "textflag.h"
 
 // The handler of the signals that rt forwards: see signals.go. The kernel calls
-// it with the signal in R0, and it may spoil all registers but R30.
+// it with the signal in R0, and it may spoil all registers but R30. It notes the
+// signal before it looks for the target, so that a target that comes meanwhile
+// is found, or finds the note.
 TEXT ·signalled(SB),NOSPLIT|NOFRAME,$0
+	MOVD	$1, R2
+	LSL	R0, R2, R2	// the signal's bit
+	MOVD	$·received(SB), R3
+set:
+	LDAXR	(R3), R4
+	ORR	R2, R4, R4
+	STLXR	R4, (R3), R5
+	CBNZ	R5, set
+	DMB	$0xb	// inner shareable, all
 	MOVD	·target(SB), R9
-	TBNZ	$63, R9, note
+	TBNZ	$63, R9, done
+clear:
+	LDAXR	(R3), R4
+	TST	R2, R4
+	BEQ	done	// somebody else has sent it
+	BIC	R2, R4, R4
+	STLXR	R4, (R3), R5
+	CBNZ	R5, clear
 	MOVD	R0, R1	// the signal
 	MOVD	R9, R0	// the pidfd
 	MOVD	$0, R2
 	MOVD	$0, R3
 	MOVD	$424, R8	// pidfd_send_signal
 	SVC
-	RET
-note:
-	MOVD	$1, R2
-	LSL	R0, R2, R2
-	MOVD	$·received(SB), R3
-again:
-	LDAXR	(R3), R4
-	ORR	R2, R4
-	STLXR	R4, (R3), R5
-	CBNZ	R5, again
+done:
 	RET
 
 // The handler returns to it: sigreturn(2).

@@ -13,6 +13,7 @@ import (
 
 // A caught signal waits for a process or for a channel, whichever comes.
 func TestCaughtSignals(t *testing.T) {
+	signal.Ignore(unix.SIGHUP) // as nohup starts programs
 	c, err := catchSignals()
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +60,15 @@ func TestCaughtSignals(t *testing.T) {
 	send(unix.SIGHUP)
 	c.release(signals)
 	send(unix.SIGUSR1)
-	for _, want := range []unix.Signal{unix.SIGHUP, unix.SIGUSR1} {
-		if got := <-signals; got != want {
-			t.Errorf("got %v, not %v", got, want)
+	send(unix.SIGHUP)
+	for _, want := range []unix.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGHUP} {
+		select {
+		case got := <-signals:
+			if got != want {
+				t.Errorf("got %v, not %v", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%v does not come", want)
 		}
 	}
 }

@@ -17,11 +17,11 @@ func specCommand() command {
 		usage: "write a default config.json",
 		flags: []flag{
 			{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
-			{name: "rootless", usage: "for a container without privileges"},
+			{name: "rootless", key: "spec-rootless", usage: "for a container without privileges"},
 		},
 		run: func(in *input) error {
 			s := spec.Default()
-			if in.Bool("rootless") {
+			if in.Bool("spec-rootless") {
 				spec.Rootless(s)
 			}
 			data, err := json.MarshalIndent(s, "", "\t")

@@ -67,7 +67,11 @@ func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
 	if !strings.HasPrefix(place, c.Unified()+"/") {
 		return nil, fmt.Errorf("process %d is not in a cgroup below %s", pid, c.Unified())
 	}
-	return c.placement(func(string, string) string { return place })
+	p, err := c.placement(func(string, string) string { return place })
+	if err == nil && p.Dir == nil {
+		return nil, &os.PathError{Op: "open", Path: place, Err: os.ErrNotExist}
+	}
+	return p, err
 }
 
 // inside joins a cgroup's directory with a path below it that must exist.

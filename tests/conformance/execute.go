@@ -16,6 +16,8 @@ type output struct {
 	stdout, stderr []byte
 	status         int // the exit status, -1 after a signal
 	timedOut       bool
+	// tries is how often the program ran, of which this is the last time.
+	tries int
 	// left tells what the program left to clean up.
 	left leftovers
 }

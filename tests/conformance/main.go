@@ -77,9 +77,12 @@ func runSuite(ctx context.Context, opts options, suite *suite, known knownFailur
 		var out output
 		for try := 0; try == 0 || try < tries && lostRace(program, out); try++ {
 			var err error
+			left := out.left
 			if out, err = suite.execute(ctx, program, opts); err != nil {
 				return fmt.Errorf("%s: %w", program, err)
 			}
+			out.left.add(left)
+			out.tries = try + 1
 			if err := ctx.Err(); err != nil {
 				return err
 			}

@@ -35,6 +35,9 @@ func (r *report) add(program string, out output) {
 	case v == pass && known:
 		r.unexpected = append(r.unexpected, program+" passed, but is listed as a known failure")
 	}
+	if out.tries > 1 {
+		notes = append(notes, fmt.Sprintf("lost its race %d times", out.tries-1))
+	}
 	r.summary(program, v, tap, append(notes, out.left.notes()...))
 	if v == fail && (r.verbose || !known) {
 		r.details(out)

@@ -22,6 +22,13 @@ type leftovers struct {
 	containers, processes, mounts, cgroups int
 }
 
+func (l *leftovers) add(more leftovers) {
+	l.containers += more.containers
+	l.processes += more.processes
+	l.mounts += more.mounts
+	l.cgroups += more.cgroups
+}
+
 func newScratch(suite *suite, runtime string) (_ *scratch, err error) {
 	dir, err := os.MkdirTemp("", "rt-conformance-")
 	if err != nil {

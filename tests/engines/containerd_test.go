@@ -91,7 +91,7 @@ func TestContainerd(t *testing.T) {
 		t.Run(runtime.title, func(t *testing.T) {
 			e := newContainerd(t, runtime.release)
 			e.title, e.runtime, e.control = runtime.title, runtime.name, control
-			e.hasty = runtime.name == "io.containerd.runc.v2" && runtime.release == debian
+			e.hasty = runtime.name == "io.containerd.runc.v2"
 			args := []string{"--runtime", runtime.name}
 			if runtime.binary == "rt" {
 				args = append(args, "--runc-binary", binary(t, "rt"))

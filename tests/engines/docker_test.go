@@ -12,11 +12,25 @@ import (
 	"testing"
 )
 
+// dockerKind is a Docker with a runtime. Debian's client is used with all.
+type dockerKind struct {
+	title   string
+	runtime string
+	// settings is a word of the documented settings that make the runtime known.
+	settings string
+	current  bool
+	more     map[string]any
+}
+
 // newDocker starts a Docker daemon of the test's own, with a containerd of its
-// own and more settings, and loads the image.
-func newDocker(t *testing.T, more map[string]any) *engine {
+// own, and loads the image.
+func newDocker(t *testing.T, k dockerKind) *engine {
 	t.Helper()
-	c := newContainerd(t, debian)
+	programs, dockerd := debian, "dockerd"
+	if k.current {
+		programs, dockerd = release(*containerd), filepath.Join(absolute(t, *docker), "dockerd")
+	}
+	c := newContainerd(t, programs)
 	e := &engine{kind: "docker", dir: t.TempDir(), cgroup: name()}
 	socket := "unix://" + filepath.Join(e.dir, "socket")
 	settings := map[string]any{
@@ -26,17 +40,24 @@ func newDocker(t *testing.T, more map[string]any) *engine {
 		// The limit of open files that Docker asks for may be above the caller's.
 		"default-ulimits": map[string]any{"nofile": map[string]any{"Name": "nofile", "Hard": 1024, "Soft": 1024}},
 	}
-	maps.Copy(settings, more)
-	must(t, json.Unmarshal([]byte(documented(t, "json", "runtimes")), &settings))
+	if k.current {
+		settings["min-api-version"] = "1.41" // the client's
+		// The builder takes the default, and wants more of runc than Debian's can.
+		settings["default-runtime"] = k.runtime
+	}
+	maps.Copy(settings, k.more)
+	must(t, json.Unmarshal([]byte(documented(t, "json", k.settings)), &settings))
 	config, err := json.Marshal(settings)
 	must(t, err)
 	file := filepath.Join(e.dir, "daemon.json")
 	must(t, os.WriteFile(file, config, 0o644))
+	e.title, e.runtime, e.control = k.title, k.runtime, k.runtime == "runc"
+	e.hasty = k.current && k.settings == `"path"`
 	e.client = []string{"docker", "-H", socket}
 	stop := e.serve(t, func(t testing.TB) func() {
-		return daemon(t, filepath.Join(e.dir, "log"), nil, func() bool {
+		return daemon(t, filepath.Join(e.dir, "log"), []string{programs.path(t)}, func() bool {
 			return e.command(context.Background(), "version").Run() == nil
-		}, "dockerd", "--config-file", file)
+		}, dockerd, "--config-file", file)
 	})
 	t.Cleanup(func() {
 		for id := range strings.FieldsSeq(e.ok(t, "ps", "-aq")) {
@@ -51,19 +72,16 @@ func newDocker(t *testing.T, more map[string]any) *engine {
 }
 
 func TestDocker(t *testing.T) {
-	for _, runtime := range []struct{ title, name string }{
-		{"Docker with rt", "rt"},
-		{"Docker with runc", "runc"},
+	for _, k := range []dockerKind{
+		{title: "Docker 20.10 with rt", runtime: "rt", settings: `"path"`},
+		{title: "Docker 20.10 with runc", runtime: "runc", settings: `"path"`},
+		{title: "Docker 29 with rt's shim", runtime: "rt", settings: `"runtimeType"`, current: true},
+		{title: "Docker 29 with runc's shim and rt", runtime: "rt", settings: `"path"`, current: true},
 	} {
-		control := runtime.name == "runc"
-		if control && !*compare {
+		if k.runtime == "runc" && !*compare {
 			continue
 		}
-		t.Run(runtime.title, func(t *testing.T) {
-			e := newDocker(t, nil)
-			e.title, e.runtime, e.control = runtime.title, runtime.name, control
-			e.run(t, cliScenarios)
-		})
+		t.Run(k.title, func(t *testing.T) { newDocker(t, k).run(t, cliScenarios) })
 	}
 }
 
@@ -74,9 +92,10 @@ func TestDockerRemapsUsers(t *testing.T) {
 		t.Run(runtime, func(t *testing.T) {
 			dir := openDir(t)
 			newUser(t, dir)
-			e := newDocker(t, map[string]any{"userns-remap": testUser})
-			e.title, e.runtime, e.control = "Docker with userns-remap and "+runtime, runtime, runtime == "runc"
-			e.run(t, remapScenarios)
+			newDocker(t, dockerKind{
+				title: "Docker with userns-remap and " + runtime, runtime: runtime, settings: `"path"`,
+				more: map[string]any{"userns-remap": testUser},
+			}).run(t, remapScenarios)
 		})
 	}
 }

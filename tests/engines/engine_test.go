@@ -37,9 +37,9 @@ type engine struct {
 	// control is a runtime to compare rt with. What fails there is shown in the
 	// table.
 	control bool
-	// hasty is ctr 1.6 with runc's shim: it waits for ever for an input that
-	// ends before the task is made, and loses output that comes right before the
-	// end.
+	// hasty is ctr or the current Docker with runc's shim: it waits for ever for
+	// an input that ends before the task is made, and loses output that comes
+	// right before the end.
 	hasty bool
 	// rootless is an engine of a user who may make no cgroups.
 	rootless bool

@@ -24,14 +24,15 @@ var (
 	binaries   = flag.String("binaries", "", "`directory` of rt and containerd-shim-rt-v2")
 	containerd = flag.String("containerd", "", "`directory` of the programs of containerd's current release")
 	buildkit   = flag.String("buildkit", "", "`directory` of the programs of BuildKit")
+	docker     = flag.String("docker", "", "`directory` of the current Docker daemon")
 	compare    = flag.Bool("compare", true, "run the scenarios on runc, too")
 	markdown   = flag.String("markdown", "", "write the table of results to `file`")
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if os.Geteuid() != 0 || *binaries == "" || *containerd == "" || *buildkit == "" {
-		fmt.Fprintln(os.Stderr, "engines: run by root, with -binaries, -containerd and -buildkit: make engines-test")
+	if os.Geteuid() != 0 || *binaries == "" || *containerd == "" || *buildkit == "" || *docker == "" {
+		fmt.Fprintln(os.Stderr, "engines: run by root, with the directories of the programs: make engines-test")
 		os.Exit(2)
 	}
 	code := m.Run()

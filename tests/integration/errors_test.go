@@ -161,6 +161,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"sta"}, "start state"},
 		{[]string{"--root", b.root, "state", ""}, b.id},
 		{[]string{"--root", b.root, "exec", "-t", b.id[:3]}, b.id},
+		{[]string{"--root", "=", b.root, "state", ""}, b.id}, // as bash splits it
 		{[]string{"kill", "--a"}, "--all"},
 	} {
 		cmd := exec.Command("bash", "-c", `. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _rt; echo "${COMPREPLY[*]}"`, "bash", script)
