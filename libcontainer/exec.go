@@ -279,6 +279,9 @@ func (e *execution) converse() error {
 		if err != nil {
 			return err
 		}
+		if m.Words[0] == compile.RequestReady {
+			e.prepareKeeper()
+		}
 	}
 }
 
@@ -288,15 +291,15 @@ func (e *execution) created() error {
 	if err := adjustOOM(e.o.Process, e.proc.Pid); err != nil {
 		return err
 	}
-	if err := announce(e.proc, e.o.PidFile, e.o.PIDFD); err != nil {
-		return err
+	return announce(e.proc, e.o.PidFile, e.o.PIDFD)
+}
+
+// prepareKeeper makes the program of Process.Keep while the process is executed.
+// Without one the caller stays.
+func (e *execution) prepareKeeper() {
+	if e.o.Keep != nil {
+		e.keeper, _ = keeperFile(&compile.Keeper{Pid: e.proc.Pid, PidFD: e.proc.PidFD, Keep: true, Ignored: e.o.Keep.Ignored})
 	}
-	if e.o.Keep == nil {
-		return nil
-	}
-	var err error
-	e.keeper, err = keeperFile(&compile.Keeper{Pid: e.proc.Pid, PidFD: e.proc.PidFD, Keep: true, Ignored: e.o.Keep.Ignored})
-	return err
 }
 
 func (e *execution) undo() {
