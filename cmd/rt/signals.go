@@ -29,12 +29,8 @@ var (
 	received uint64
 )
 
-// signalled is the handler and restore what it returns to. The kernel calls
-// them, nobody else.
-func signalled()
-func restore()
-
-// handler returns their addresses.
+// handler returns the addresses of the handler and of what it returns to. The
+// kernel calls them, nobody else.
 func handler() (signalled, restore uintptr)
 
 // sigaction is the kernel's struct sigaction on amd64 and arm64.

@@ -4,7 +4,7 @@
 // it with the signal in DI, and it may spoil all registers. It notes the signal
 // before it looks for the target, so that a target that comes meanwhile is
 // found, or finds the note.
-TEXT ·signalled(SB),NOSPLIT|NOFRAME,$0
+TEXT signalled<>(SB),NOSPLIT|NOFRAME,$0
 	LEAQ	·received(SB), BX
 	LOCK
 	BTSQ	DI, (BX)
@@ -24,15 +24,15 @@ done:
 	RET
 
 // The handler returns to it: sigreturn(2).
-TEXT ·restore(SB),NOSPLIT|NOFRAME,$0
+TEXT restore<>(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$15, AX	// rt_sigreturn
 	SYSCALL
 	INT	$3
 
 // func handler() (signalled, restore uintptr)
 TEXT ·handler(SB),NOSPLIT,$0-16
-	LEAQ	·signalled(SB), AX
+	LEAQ	signalled<>(SB), AX
 	MOVQ	AX, signalled+0(FP)
-	LEAQ	·restore(SB), AX
+	LEAQ	restore<>(SB), AX
 	MOVQ	AX, restore+8(FP)
 	RET

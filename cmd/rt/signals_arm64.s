@@ -4,7 +4,7 @@
 // it with the signal in R0, and it may spoil all registers but R30. It notes the
 // signal before it looks for the target, so that a target that comes meanwhile
 // is found, or finds the note.
-TEXT ·signalled(SB),NOSPLIT|NOFRAME,$0
+TEXT signalled<>(SB),NOSPLIT|NOFRAME,$0
 	MOVD	$1, R2
 	LSL	R0, R2, R2	// the signal's bit
 	MOVD	$·received(SB), R3
@@ -33,15 +33,15 @@ done:
 	RET
 
 // The handler returns to it: sigreturn(2).
-TEXT ·restore(SB),NOSPLIT|NOFRAME,$0
+TEXT restore<>(SB),NOSPLIT|NOFRAME,$0
 	MOVD	$139, R8	// rt_sigreturn
 	SVC
 	BRK
 
 // func handler() (signalled, restore uintptr)
 TEXT ·handler(SB),NOSPLIT,$0-16
-	MOVD	$·signalled(SB), R0
+	MOVD	$signalled<>(SB), R0
 	MOVD	R0, signalled+0(FP)
-	MOVD	$·restore(SB), R0
+	MOVD	$restore<>(SB), R0
 	MOVD	R0, restore+8(FP)
 	RET

@@ -83,6 +83,9 @@ func TestNewerCalls(t *testing.T) {
 			t.Errorf("libseccomp knows %s: take it out of the list", name)
 		}
 	}
+	if number, _ := resolve("map_shadow_stack", specs.ArchX32); number >= 0 {
+		t.Errorf("libseccomp knows map_shadow_stack on x32: %d", number)
+	}
 	r := rand.New(rand.NewPCG(1, 2))
 	c := &tally{explained: map[string]int{}}
 	p := dockerProfile(t)

@@ -22,14 +22,21 @@ func namesNewer(p *specs.LinuxSeccomp) bool {
 }
 
 // newer are calls that libseccomp 2.5.4 does not know.
-var newer = []string{"mseal", "setxattrat", "listns"}
+var newer = []string{"mseal", "setxattrat", "listns", "uretprobe"}
+
+// Two have numbers between older ones. The second libseccomp does not know on
+// x32 only.
+const (
+	uretprobe           = 335
+	mapShadowStackOfX32 = x32Bit | 453
+)
 
 // explain names the reason of a difference, if it is one of those that are
 // meant. Each is as narrow as it can be.
 func explain(b *pair, d *simulate.Data, rt, runc uint32) string {
 	number := uint32(d.Number)
 	switch {
-	case namesNewer(b.profile) && number&^x32Bit <= listns && (b.stub.hit(d) || number&^x32Bit > lastKnown):
+	case namesNewer(b.profile) && number&^x32Bit <= listns && (b.stub.hit(d) || number&^x32Bit > lastKnown || number&^x32Bit == uretprobe || number == mapShadowStackOfX32):
 		// libseccomp skips the name; runc's largest number is smaller.
 		return "calls newer than libseccomp 2.5.4"
 	case d.Arch == unix.AUDIT_ARCH_X86_64 && number>>30 == 2 && !b.lists(specs.ArchX32):
