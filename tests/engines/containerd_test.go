@@ -294,7 +294,7 @@ func containerdScenarios(flags []string) []scenario {
 		}},
 		{name: "events", run: func(t *testing.T, e *engine) {
 			events := watch(t, e)
-			ok(t, e, nil, "true")
+			ok(t, e, nil, sh("true"+e.pause())...)
 			eventually(t, "all events, in order", func() bool {
 				text := events()
 				for _, topic := range []string{"/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"} {

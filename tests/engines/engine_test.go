@@ -38,8 +38,8 @@ type engine struct {
 	// table.
 	control bool
 	// hasty is ctr or the current Docker with runc's shim: it waits for ever for
-	// an input that ends before the task is made, and loses output that comes
-	// right before the end.
+	// an input that ends before the task is made, loses output that comes right
+	// before the end, and tells of a quick end before the start.
 	hasty bool
 	// rootless is an engine of a user who may make no cgroups.
 	rootless bool
