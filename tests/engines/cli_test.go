@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // The command lines of Docker and Podman are alike.
@@ -107,6 +111,19 @@ func openDir(t *testing.T) string {
 	must(t, os.Chmod(dir, 0o755))
 	must(t, os.Chmod(filepath.Dir(dir), 0o755))
 	return dir
+}
+
+// endInTheEnd ends a process when the test ends, if it still runs.
+func endInTheEnd(t *testing.T, pid string) {
+	t.Helper()
+	number, err := strconv.Atoi(pid)
+	must(t, err)
+	fd, err := unix.PidfdOpen(number, 0)
+	must(t, err)
+	t.Cleanup(func() {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		unix.Close(fd)
+	})
 }
 
 func sh(script string) []string { return []string{"sh", "-c", script} }
@@ -395,8 +412,23 @@ var cliScenarios = []scenario{
 	{name: "kill in the host's pid namespace", run: func(t *testing.T, e *engine) {
 		id := e.detached(t, []string{"--pid", "host"}, sh("sleep 1001 & sleep 1001 & wait")...)
 		pid := e.inspect(t, id, ".State.Pid")
+		ends := []string{pid}
+		eventually(t, "its children run", func() bool {
+			data, err := os.ReadFile("/proc/" + pid + "/task/" + pid + "/children")
+			must(t, err)
+			ends = append(ends[:1], strings.Fields(string(data))...)
+			return len(ends) == 3
+		})
+		for _, child := range ends[1:] {
+			endInTheEnd(t, child)
+		}
+		if e.rootless { // without a cgroup nobody finds the others
+			ends = ends[:1]
+		}
 		e.ok(t, e.remove(id)...)
-		eventually(t, "its process ends", func() bool { _, err := os.Stat("/proc/" + pid); return err != nil })
+		eventually(t, "its processes end", func() bool {
+			return !slices.ContainsFunc(ends, func(pid string) bool { _, err := os.Stat("/proc/" + pid); return err == nil })
+		})
 	}},
 	{name: "shared memory", run: func(t *testing.T, e *engine) {
 		contains(t, e.okIn(t, []string{"--shm-size", "2m"}, "grep", "/dev/shm", "/proc/mounts"), "size=2048k")
