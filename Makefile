@@ -110,7 +110,8 @@ faults-table: build
 # BuildKit, on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
-ENGINES_TEST := tests/view hybrid bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -critest bin/critest -test.timeout 45m
+ENGINES_RUN := bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -critest bin/critest
+ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
 .PHONY: engines engines-test engines-table cri-test bench-engines
 engines: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
@@ -128,7 +129,7 @@ cri-test: engines
 	$(ENGINES_TEST) -test.run TestCRI -test.v
 # The comparison of shims in docs/engines.md. crun takes no hybrid layout.
 bench-engines: engines
-	tests/view v1 bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
+	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
 
 docs-test: build
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr

@@ -89,7 +89,7 @@ type creation struct {
 	proc   *launch.Process
 	keeper *os.File
 	place  *cgroup.Placement
-	// ahead makes some of the namespaces until the program is there.
+	// ahead makes some of the namespaces until the program is there; nil: none.
 	ahead *launch.Ahead
 	// resctrl is where the resctrl file system is mounted, if it is wanted.
 	resctrl string
@@ -113,14 +113,13 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 		return nil, nil, err
 	}
 	b.done("read and checked the configuration")
-	b.makeAhead()
+	b.ahead = makeAhead(b.spec)
+	defer b.ahead.Cancel()
 	if err := b.reserve(); err != nil {
-		b.cancelAhead()
 		return nil, nil, err
 	}
 	b.done("reserved the id")
 	err := b.build()
-	b.cancelAhead()
 	if err != nil {
 		b.undo()
 		return nil, nil, err
@@ -374,34 +373,24 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 			cfg.AmbientCaps = append(cfg.AmbientCaps, uintptr(n))
 		}
 	}
-	if b.ahead == nil {
-		b.proc, err = launch.Start(cfg)
-		return err
-	}
 	b.proc, err = b.ahead.Start(cfg)
-	b.ahead = nil
 	return err
 }
 
 // makeAhead begins with those of the container's namespaces that take the
 // kernel long, and that do not depend on others: what a user namespace owns has
 // to be made in it.
-func (b *creation) makeAhead() {
+func makeAhead(s *specs.Spec) *launch.Ahead {
 	var flags uint64
 	for _, t := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace} {
-		if n := spec.FindNamespace(b.spec, t); n != nil && n.Path == "" {
+		if n := spec.FindNamespace(s, t); n != nil && n.Path == "" {
 			flags |= spec.NamespaceFlag(t)
 		}
 	}
-	if flags != 0 && spec.FindNamespace(b.spec, specs.UserNamespace) == nil {
-		b.ahead = launch.MakeAhead(flags)
+	if flags == 0 || spec.FindNamespace(s, specs.UserNamespace) != nil {
+		return nil
 	}
-}
-
-func (b *creation) cancelAhead() {
-	if b.ahead != nil {
-		b.ahead.Cancel()
-	}
+	return launch.MakeAhead(flags)
 }
 
 // undo removes everything that was made.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -164,43 +165,38 @@ func mapTree(fd int, m *compile.IDMap) error {
 // writeMaps serves the program of a new user namespace: user_namespaces(7).
 func (b *creation) writeMaps() error {
 	l := b.spec.Linux
-	if err := b.writeMap("uid_map", "newuidmap", l.UIDMappings); err != nil {
+	if err := b.writeMap("uid", l.UIDMappings); err != nil {
 		return fmt.Errorf("linux.uidMappings: %w", err)
 	}
-	if err := b.writeMap("gid_map", "newgidmap", l.GIDMappings); err != nil {
+	if err := b.writeMap("gid", l.GIDMappings); err != nil {
 		return fmt.Errorf("linux.gidMappings: %w", err)
 	}
 	return nil
 }
 
-// writeMap writes a map or, where the caller may map no ids but their own, has
+// writeMap writes the map of a kind of ids, uid or gid, or, where the caller may map no ids but their own, has
 // newuidmap(1) or newgidmap(1) write it.
-func (b *creation) writeMap(name, helper string, list []specs.LinuxIDMapping) error {
-	dir := fmt.Sprintf("/proc/%d/", b.proc.Pid)
-	err := sysfile.Write(dir+name, []byte(idMap(list)))
+func (b *creation) writeMap(kind string, list []specs.LinuxIDMapping) error {
+	dir, text := fmt.Sprintf("/proc/%d/", b.proc.Pid), idMap(list)
+	name, helper := dir+kind+"_map", "new"+kind+"map"
+	err := sysfile.Write(name, []byte(text))
 	if !errors.Is(err, unix.EPERM) || os.Geteuid() == 0 {
 		return err
 	}
-	if name == "gid_map" && len(list) == 1 && list[0].Size == 1 && list[0].HostID == uint32(os.Getegid()) {
+	if kind == "gid" && len(list) == 1 && list[0].Size == 1 && list[0].HostID == uint32(os.Getegid()) {
 		// One's own group, too, for the price of setgroups(2).
 		if err := sysfile.Write(dir+"setgroups", []byte("deny")); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		return sysfile.Write(dir+name, []byte(idMap(list)))
+		return sysfile.Write(name, []byte(text))
 	}
 	path, err := exec.LookPath(helper)
 	if err != nil {
 		return fmt.Errorf("an ordinary user can map ids that are not their own only with %s, which is not installed (Debian, Ubuntu: package uidmap)", helper)
 	}
-	args := []string{strconv.Itoa(b.proc.Pid)}
-	for _, m := range list {
-		for _, n := range []uint32{m.ContainerID, m.HostID, m.Size} {
-			args = append(args, strconv.FormatUint(uint64(n), 10))
-		}
-	}
-	out, err := exec.Command(path, args...).CombinedOutput()
+	out, err := exec.Command(path, append([]string{strconv.Itoa(b.proc.Pid)}, strings.Fields(text)...)...).CombinedOutput()
 	if exit := new(exec.ExitError); errors.As(err, &exit) { // it has said why, and who says so
-		return fmt.Errorf("%s (the ids that a user may map are in /etc/sub%s)", bytes.TrimSpace(out), helper[len("new"):len("newuid")])
+		return fmt.Errorf("%s (the ids that a user may map are in /etc/sub%s)", bytes.TrimSpace(out), kind)
 	}
 	return err
 }

@@ -150,7 +150,10 @@ func flagName(word string) (name, value string, has bool) {
 // flag reads one flag and returns what follows.
 func (in *input) flag(flags []flag, word string, rest []string) ([]string, error) {
 	name, value, has := flagName(word)
-	f := find(slices.Concat(flags, alwaysFlags(in.command), globalFlags()), name)
+	f := find(flags, name)
+	if f == nil { // rarely: engines call rt for every container
+		f = find(slices.Concat(alwaysFlags(in.command), globalFlags()), name)
+	}
 	switch {
 	case f == nil:
 		return nil, usageError(in.command, "there is no flag %s", word)

@@ -61,42 +61,20 @@ func completionCommand() command {
 // complete prints what may stand in the place of the last word: names of
 // commands, ids of containers, flags.
 func complete(w io.Writer, words []string) {
-	var c *command
-	flags, root, args := append(globalFlags(), alwaysFlags("")...), defaultRoot(), 0
 	current := ""
 	if n := len(words); n > 0 {
 		current, words = words[n-1], words[:n-1]
 	}
-	for len(words) > 0 {
-		word := words[0]
-		words = words[1:]
-		switch {
-		case isFlag(word):
-			name, value, has := flagName(word)
-			f := find(flags, name)
-			if f == nil || f.kind == boolFlag {
-				continue
-			}
-			if !has {
-				if len(words) == 0 {
-					return // its value is wanted: files, if anything
-				}
-				value, words = words[0], words[1:]
-			}
-			if f.name == "root" {
-				root = value
-			}
-		case c != nil:
-			args++
-		default:
-			if c = findCommand(word); c == nil {
-				return
-			}
-			flags = slices.Concat(c.flags, alwaysFlags(c.name), globalFlags())
-		}
+	c, in, err := parse(words)
+	if err != nil {
+		return // a flag's value is wanted, which may be a file, or the line is wrong
 	}
 	switch {
 	case strings.HasPrefix(current, "-"):
+		flags := slices.Concat(alwaysFlags(in.command), globalFlags())
+		if c != nil {
+			flags = append(flags, c.flags...)
+		}
 		for _, f := range flags {
 			fmt.Fprintln(w, "--"+f.name)
 		}
@@ -104,12 +82,13 @@ func complete(w io.Writer, words []string) {
 		for _, c := range commands() {
 			fmt.Fprintln(w, c.name)
 		}
-	case c.name == "completion" && args == 0:
+	case len(in.args) > 0:
+	case c.name == "completion":
 		for shell := range completionScripts {
 			fmt.Fprintln(w, shell)
 		}
-	case strings.HasPrefix(c.args, "<container-id") && args == 0:
-		entries, _ := os.ReadDir(root)
+	case strings.HasPrefix(c.args, "<container-id"):
+		entries, _ := os.ReadDir(in.String("root"))
 		for _, e := range entries {
 			fmt.Fprintln(w, e.Name())
 		}

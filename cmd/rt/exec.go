@@ -87,8 +87,7 @@ func runExec(in *input) error {
 		if !f.tty.active() {
 			f.takeLeave(p, p.Keep)
 		}
-		f.caught.release(f.signals)
-		status := wait(p, f.signals, f.tty)
+		status := f.wait(p)
 		f.tty.restore()
 		return exitError(status)
 	})

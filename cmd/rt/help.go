@@ -28,17 +28,23 @@ func (f *flag) shown() (tag, text string) {
 	return tag, text
 }
 
+const synopsis = "rt [global option...] <command> [option...] [argument...]"
+
+func (c *command) synopsis() string {
+	return strings.TrimSpace("rt [global option...] " + c.name + " [option...] " + c.args)
+}
+
 // printHelp prints the help of a command, or of rt itself.
 func printHelp(w io.Writer, c *command) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if c == nil {
-		fmt.Fprintf(t, "rt %s: %s\n\nUsage: rt [global option...] <command> [option...] [argument...]\n\n%s\n\n", version, summary, description)
+		fmt.Fprintf(t, "rt %s: %s\n\nUsage: %s\n\n%s\n\n", version, summary, synopsis, description)
 		fmt.Fprint(t, "To run a container from the bundle in ./mybundle:\n\n    rt run mybundle\n\nCommands:\n")
 		for _, c := range commands() {
 			fmt.Fprintf(t, "  %s\t%s\n", c.name, c.usage)
 		}
 	} else {
-		fmt.Fprintf(t, "rt %s: %s\n\nUsage: %s\n", c.name, c.usage, strings.TrimSpace("rt [global option...] "+c.name+" [option...] "+c.args))
+		fmt.Fprintf(t, "rt %s: %s\n\nUsage: %s\n", c.name, c.usage, c.synopsis())
 		printFlags(t, "Options", append(c.flags, alwaysFlags(c.name)...))
 	}
 	global := globalFlags()

@@ -63,7 +63,7 @@ func (p *page) flags(title string, flags []flag) {
 func mainPage() string {
 	p := newPage("rt", summary)
 	p.section("SYNOPSIS")
-	p.text("rt [global option...] <command> [option...] [argument...]")
+	p.text(synopsis)
 	p.section("DESCRIPTION")
 	p.text(strings.Join(strings.Fields(description), " "))
 	p.section("COMMANDS")
@@ -84,7 +84,7 @@ func mainPage() string {
 func commandPage(c *command) string {
 	p := newPage("rt-"+c.name, c.usage)
 	p.section("SYNOPSIS")
-	p.text(strings.TrimSpace("rt [global option...] " + c.name + " [option...] " + c.args))
+	p.text(c.synopsis())
 	p.section("DESCRIPTION")
 	p.text(strings.ToUpper(c.usage[:1]) + c.usage[1:] + ".")
 	p.flags("OPTIONS", c.flags)

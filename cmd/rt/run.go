@@ -70,8 +70,7 @@ func run(in *input) error {
 		// cannot, rt goes on.
 		f.takeLeave(p, func(last func()) error { return c.Keep(p, last) })
 	}
-	f.caught.release(f.signals)
-	status := wait(p, f.signals, f.tty)
+	status := f.wait(p)
 	if n != nil {
 		n.finish()
 	}
@@ -142,19 +141,20 @@ const lateSignals = 20 * time.Millisecond
 
 // wait forwards signals to the process until it has ended, and collects the
 // orphans that rt adopted meanwhile.
-func wait(p *libcontainer.Process, signals chan os.Signal, tty *foreground) unix.WaitStatus {
+func (f *front) wait(p *libcontainer.Process) unix.WaitStatus {
+	f.caught.release(f.signals)
 	go func() {
-		for s := range signals {
+		for s := range f.signals {
 			sig := s.(unix.Signal)
 			if sig == unix.SIGWINCH {
-				tty.resize()
+				f.tty.resize()
 			}
 			if !slices.Contains(notForwarded, sig) {
 				_ = p.Signal(sig)
 			}
 		}
 	}()
-	defer time.AfterFunc(lateSignals, func() { signal.Notify(signals) }).Stop()
+	defer time.AfterFunc(lateSignals, func() { signal.Notify(f.signals) }).Stop()
 	for {
 		var ws unix.WaitStatus
 		pid, err := unix.Wait4(-1, &ws, 0, nil)

@@ -26,16 +26,15 @@ func (c *Cgroup) OutOfMemory() string {
 	if dir := c.Unified(); dir != "" {
 		name = filepath.Join(dir, "memory.max")
 	}
-	const most = 1 << 60 // from here on v1 has no limit
-	limit, err := sysfile.Read(name)
-	bytes, numberErr := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64)
-	if err != nil { // systemd may have removed the scope since
-		bytes, numberErr = c.MemoryLimit(), nil
+	const most = 1 << 60     // from here on v1 has no limit
+	limit := c.MemoryLimit() // systemd may have removed the scope since
+	if text, err := sysfile.Read(name); err == nil {
+		limit, _ = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // 0: v2 has none
 	}
-	if bytes <= 0 || numberErr != nil || bytes > most {
+	if limit <= 0 || limit > most {
 		return "the memory limit of a cgroup above the container's is too low"
 	}
-	return fmt.Sprintf("linux.resources.memory.limit: %d bytes are too few", bytes)
+	return fmt.Sprintf("linux.resources.memory.limit: %d bytes are too few", limit)
 }
 
 // MemoryLimit is linux.resources.memory.limit in bytes; 0 or less: none.

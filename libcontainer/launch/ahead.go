@@ -16,7 +16,7 @@ type result struct {
 }
 
 // MakeAhead makes namespaces (the flags of clone(2) for some that unshare(2)
-// gives to a single thread) on an OS thread of their own. End it with Start or
+// gives to a single thread) on an OS thread of their own. End it with
 // Cancel.
 func MakeAhead(flags uint64) *Ahead {
 	a := &Ahead{configs: make(chan *Config), results: make(chan result, 1)}
@@ -38,12 +38,20 @@ func MakeAhead(flags uint64) *Ahead {
 	return a
 }
 
-// Start is the function Start, with the namespaces that are there already.
+// Start is the function Start, with the namespaces that are there already. A nil
+// Ahead has none.
 func (a *Ahead) Start(cfg *Config) (*Process, error) {
+	if a == nil {
+		return Start(cfg)
+	}
 	a.configs <- cfg
 	r := <-a.results
 	return r.p, r.err
 }
 
-// Cancel gives the namespaces up.
-func (a *Ahead) Cancel() { close(a.configs) }
+// Cancel gives the namespaces up, unless Start took them.
+func (a *Ahead) Cancel() {
+	if a != nil {
+		close(a.configs)
+	}
+}

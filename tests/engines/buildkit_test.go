@@ -27,17 +27,13 @@ func newBuildKit(t *testing.T, runtime string) *engine {
 	dir, err := os.MkdirTemp("", "rt-")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
-	path := runtime
-	if runtime == "rt" {
-		path = binary(t, "rt")
-	}
 	socket := "unix://" + filepath.Join(dir, "socket")
 	programs := absolute(t, *buildkit)
 	e := &engine{kind: "buildkit", dir: dir, client: []string{filepath.Join(programs, "buildctl"), "--addr", socket}}
 	stop := daemon(t, filepath.Join(dir, "log"), nil, func() bool {
 		return e.command(context.Background(), "debug", "workers").Run() == nil
 	}, filepath.Join(programs, "buildkitd"), "--root", filepath.Join(dir, "root"), "--addr", socket, "--containerd-worker=false",
-		"--oci-worker=true", "--oci-worker-binary", path, "--oci-worker-net", "host")
+		"--oci-worker=true", "--oci-worker-binary", runtimePath(t, runtime), "--oci-worker-net", "host")
 	t.Cleanup(func() {
 		stop()
 		unmountBelow(t, dir)
@@ -46,17 +42,22 @@ func newBuildKit(t *testing.T, runtime string) *engine {
 	return e
 }
 
-// build builds a Dockerfile whose first stage, base, is there already. What the
-// last stage has is in the directory out.
-func (e *engine) build(t *testing.T, dockerfile string, more ...string) (log string, code int, out string) {
+// buildLine is the command line that builds a Dockerfile whose first stage, base,
+// is there already.
+func buildLine(t *testing.T, dockerfile string) []string {
 	t.Helper()
 	dir := t.TempDir()
-	out = filepath.Join(dir, "out")
 	must(t, os.WriteFile(filepath.Join(dir, "layer.tar"), layer(t), 0o644))
 	must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS base\nADD layer.tar /\nENV PATH=/bin\n"+dockerfile), 0o644))
-	args := append([]string{"build", "--progress", "plain", "--no-cache", "--frontend", "dockerfile.v0", "--local", "context=" + dir,
-		"--local", "dockerfile=" + dir, "--output", "type=local,dest=" + out}, more...)
-	log, code = e.try(t, "", args...)
+	return []string{"build", "--progress", "plain", "--no-cache", "--frontend", "dockerfile.v0", "--local", "context=" + dir, "--local", "dockerfile=" + dir}
+}
+
+// build builds a Dockerfile. What the last stage has is in the directory out.
+func (e *engine) build(t *testing.T, dockerfile string, more ...string) (log string, code int, out string) {
+	t.Helper()
+	out = t.TempDir()
+	args := append(buildLine(t, dockerfile), "--output", "type=local,dest="+out)
+	log, code = e.try(t, "", append(args, more...)...)
 	return log, code, out
 }
 
@@ -152,10 +153,7 @@ var buildScenarios = []scenario{
 	{name: "build that is interrupted", run: func(t *testing.T, e *engine) {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		dir := t.TempDir()
-		must(t, os.WriteFile(filepath.Join(dir, "layer.tar"), layer(t), 0o644))
-		must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nADD layer.tar /\nRUN [\"/bin/sleep\", \"98765\"]\n"), 0o644))
-		cmd := e.command(ctx, "build", "--frontend", "dockerfile.v0", "--local", "context="+dir, "--local", "dockerfile="+dir)
+		cmd := e.command(ctx, buildLine(t, "RUN [\"/bin/sleep\", \"98765\"]\n")...)
 		must(t, cmd.Start())
 		sleeps := func() bool {
 			lines, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -86,6 +86,15 @@ func runtimes() []string {
 	return []string{"rt", "runc"}
 }
 
+// runtimePath is the program of one of them.
+func runtimePath(t *testing.T, runtime string) string {
+	t.Helper()
+	if runtime == "rt" {
+		return binary(t, "rt")
+	}
+	return runtime
+}
+
 func TestPodman(t *testing.T) {
 	for _, runtime := range runtimes() {
 		for _, rootless := range []bool{false, true} {
@@ -109,11 +118,7 @@ func TestBuildah(t *testing.T) {
 			e := *p
 			e.kind, e.title = "buildah", "Buildah with "+runtime
 			e.client = append([]string{"buildah"}, p.client[1:]...)
-			path := runtime
-			if runtime == "rt" {
-				path = binary(t, "rt")
-			}
-			e.run(t, buildahScenarios(path))
+			e.run(t, buildahScenarios(runtimePath(t, runtime)))
 		})
 	}
 }
