@@ -76,7 +76,7 @@ func (b *creation) openNamespace(f *compile.File) (*os.File, error) {
 		theirs, otherErr := file.Stat()
 		if err == nil && otherErr == nil && os.SameFile(own, theirs) {
 			file.Close()
-			return nil, fmt.Errorf("%s: would change the host: %s, %q, is rt's own %s namespace", field, f.Source, f.Path, f.Namespace)
+			return nil, fmt.Errorf("%s: would change the host: %s, %q, is rt's own %s namespace: leave its path out, or set the parameter on the host", field, f.Source, f.Path, f.Namespace)
 		}
 	}
 	return file, nil
