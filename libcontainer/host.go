@@ -21,7 +21,8 @@ import (
 // without changing anything.
 func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.File) (compile.Host, error) {
 	h := compile.Host{LastCap: lastCapability(), Capabilities: ownCapabilities()}
-	h.Privileged = os.Geteuid() == 0 && h.Capabilities&(1<<unix.CAP_SYS_ADMIN) != 0 && ownsMachine()
+	// Only in the first user namespace may rt make device nodes.
+	h.Privileged = os.Geteuid() == 0 && h.Capabilities&(1<<unix.CAP_SYS_ADMIN) != 0 && !sysfile.InUserNamespace()
 	if wantsCgroups(s) && cg != nil {
 		facts, err := cg.Facts()
 		if err != nil {
@@ -113,17 +114,6 @@ func ownCapabilities() uint64 {
 		return 0
 	}
 	return uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
-}
-
-// ownsMachine tells whether rt runs in the first user namespace: only there
-// may it make device nodes.
-func ownsMachine() bool {
-	data, err := sysfile.Read("/proc/self/uid_map")
-	if err != nil {
-		return true // no user namespaces in this kernel
-	}
-	f := strings.Fields(string(data))
-	return len(f) == 3 && f[0] == "0" && f[1] == "0" && f[2] == "4294967295"
 }
 
 // ownable tells whether a standard stream may change its owner: what somebody

@@ -18,9 +18,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/moby/sys/userns"
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/sirupsen/logrus"
 )
 
@@ -39,10 +39,7 @@ func milliseconds(d time.Duration) string {
 }
 
 func main() {
-	// A short-lived command is faster without garbage collection; the limit
-	// turns it on again in what runs long.
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(64 << 20) // bytes
+	runtime.MemProfileRate = 0 // nobody asks for the profile that the samples are for
 	err := execute(os.Args[1:])
 	var exit exitStatus
 	switch {
@@ -146,7 +143,7 @@ func defaultRoot() string {
 // isOrdinaryUser tells whether rt was started by a user other than root, maybe as
 // the root of a user namespace, as Podman does.
 func isOrdinaryUser() bool {
-	return os.Geteuid() != 0 || os.Getenv("USER") != "root" && userns.RunningInUserNS()
+	return os.Geteuid() != 0 || os.Getenv("USER") != "root" && sysfile.InUserNamespace()
 }
 
 // logFile is the file of --log, nil when there is none.
@@ -191,7 +188,7 @@ func rootless(in *input) bool {
 	if os.Geteuid() != 0 {
 		return true
 	}
-	return userns.RunningInUserNS() && !ownsManager(in)
+	return sysfile.InUserNamespace() && !ownsManager(in)
 }
 
 // ownsManager tells whether the systemd that --systemd-cgroup would talk to is

@@ -25,25 +25,54 @@ func ReadAt(dir int, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	data := make([]byte, 0, 4096)
+	// Most files are far smaller, and the stack is there already.
+	var buf [4096]byte
+	var data []byte
 	for {
-		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		n, err := read(fd, buf[:])
 		if err != nil {
 			return nil, &os.PathError{Op: "read", Path: name, Err: err}
 		}
 		if n == 0 {
 			return data, nil
 		}
-		data = data[:len(data)+n]
-		if len(data) == cap(data) {
-			data = append(data, 0)[:len(data)]
+		data = append(data, buf[:n]...)
+	}
+}
+
+// read is read(2), again after a signal.
+func read(fd int, buf []byte) (int, error) {
+	for {
+		if n, err := unix.Read(fd, buf); err != unix.EINTR {
+			return n, err
 		}
 	}
+}
+
+// IsNotExist tells whether an error of this package says that a file is not there.
+func IsNotExist(err error) bool {
+	e, ok := err.(*os.PathError)
+	return ok && e.Err == unix.ENOENT
 }
 
 // Write writes to an existing file in one call, as files of the kernel's want.
 func Write(name string, data []byte) error {
 	return write(unix.AT_FDCWD, name, data, unix.O_WRONLY|unix.O_CLOEXEC)
+}
+
+// WriteEach is Write for several pieces, each in a call of its own.
+func WriteEach(name string, pieces ...string) error {
+	fd, err := open(unix.AT_FDCWD, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for _, p := range pieces {
+		if err := writeAll(fd, name, []byte(p)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CreateAt writes a new file, or replaces the content of one, that only its
@@ -58,6 +87,10 @@ func write(dir int, name string, data []byte, flags int) error {
 		return err
 	}
 	defer unix.Close(fd)
+	return writeAll(fd, name, data)
+}
+
+func writeAll(fd int, name string, data []byte) error {
 	for len(data) > 0 {
 		n, err := retry(func() (int, error) { return unix.Write(fd, data) })
 		if err != nil {

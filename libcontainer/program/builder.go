@@ -22,7 +22,7 @@ type Builder struct {
 // NewBuilder returns an empty builder.
 func NewBuilder() *Builder {
 	b := &Builder{strings: map[string]int{}, nextReg: firstFree, note: new(Note)}
-	b.p.Instructions = make([]Instruction, 0, 640)
+	b.p.Instructions = make([]Instruction, 0, 1024)
 	b.p.Items = make([]Item, 0, 192)
 	b.p.labels = make([]labelInfo, 0, 192)
 	b.p.Fail = Next

@@ -127,55 +127,70 @@ func structItem(name string, fields []Field) Item {
 	return it
 }
 
-// Layout says where the items of a program lie in memory.
+// Layout says where the items of a program lie in memory: in a section of
+// constants, and in one of what the program writes to.
 type Layout struct {
-	Addrs []uint64
-	// ReadOnly and Writable are the sections' contents with all addresses
-	// filled in. Zeros is how much zeroed memory follows Writable.
-	ReadOnly, Writable []byte
-	Zeros              int
+	p *Program
+	// addrs are the items' places in their sections, addresses after Fill.
+	addrs []uint64
+	// ReadOnly and Writable are the sizes of the sections' contents in bytes;
+	// Zeros is how much zeroed memory follows Writable.
+	ReadOnly, Writable, Zeros int
 }
 
-// Addr is the address of ref.
-func (l *Layout) Addr(ref Ref) uint64 { return l.Addrs[ref.Item] + uint64(ref.Offset) }
-
-// Lay places the items: constants from ro on, writable ones from rw on.
-func (p *Program) Lay(ro, rw uint64) (*Layout, error) {
-	l := &Layout{Addrs: make([]uint64, len(p.Items))}
-	for i, it := range p.Items {
+// Lay finds a place for every item.
+func (p *Program) Lay() (*Layout, error) {
+	l := &Layout{p: p, addrs: make([]uint64, len(p.Items))}
+	for i := range p.Items {
+		it := &p.Items[i]
 		switch {
 		case !it.Writable:
-			l.ReadOnly = pad(l.ReadOnly, it.align())
-			l.Addrs[i] = ro + uint64(len(l.ReadOnly))
-			l.ReadOnly = append(l.ReadOnly, it.Bytes...)
+			at := align(l.ReadOnly, it.align())
+			l.addrs[i], l.ReadOnly = uint64(at), at+len(it.Bytes)
 		case len(it.Bytes) > 0:
-			l.Writable = pad(l.Writable, 8)
-			l.Addrs[i] = rw + uint64(len(l.Writable))
-			l.Writable = append(l.Writable, it.Bytes...)
-		}
-	}
-	l.Writable = pad(l.Writable, 8)
-	for i, it := range p.Items {
-		if it.Writable && len(it.Bytes) == 0 {
-			l.Addrs[i] = rw + uint64(len(l.Writable)+l.Zeros)
-			l.Zeros += (it.Size + 7) &^ 7
-		}
-	}
-	for i, it := range p.Items {
-		section, base := l.ReadOnly, ro
-		if it.Writable {
-			section, base = l.Writable, rw
+			l.addrs[i], l.Writable = uint64(l.Writable), align(l.Writable+len(it.Bytes), 8)
 		}
 		for _, r := range it.Relocs {
 			if r.To.Item >= len(p.Items) {
 				return nil, fmt.Errorf("program: %s points to data that does not exist", it.Name)
 			}
-			at := l.Addrs[i] - base + uint64(r.Offset)
-			binary.LittleEndian.PutUint64(section[at:], l.Addr(r.To))
+		}
+	}
+	for i := range p.Items {
+		if it := &p.Items[i]; it.Writable && len(it.Bytes) == 0 {
+			l.addrs[i] = uint64(l.Writable + l.Zeros)
+			l.Zeros += align(it.Size, 8)
 		}
 	}
 	return l, nil
 }
+
+// Fill writes the contents of the two sections, which start at the addresses ro
+// and rw, to zeroed memory with their sizes.
+func (l *Layout) Fill(ro, rw uint64, readOnly, writable []byte) {
+	for i := range l.p.Items {
+		section, base := readOnly, ro
+		if l.p.Items[i].Writable {
+			section, base = writable, rw
+		}
+		if bytes := l.p.Items[i].Bytes; len(bytes) > 0 { // else it may lie behind the section
+			copy(section[l.addrs[i]:], bytes)
+		}
+		l.addrs[i] += base
+	}
+	for i := range l.p.Items {
+		section, base := readOnly, ro
+		if l.p.Items[i].Writable {
+			section, base = writable, rw
+		}
+		for _, r := range l.p.Items[i].Relocs {
+			binary.LittleEndian.PutUint64(section[l.addrs[i]-base+uint64(r.Offset):], l.Addr(r.To))
+		}
+	}
+}
+
+// Addr is the address of ref, after Fill.
+func (l *Layout) Addr(ref Ref) uint64 { return l.addrs[ref.Item] + uint64(ref.Offset) }
 
 func (it *Item) align() int {
 	if it.Text {
@@ -184,9 +199,4 @@ func (it *Item) align() int {
 	return 8
 }
 
-func pad(b []byte, align int) []byte {
-	for len(b)%align != 0 {
-		b = append(b, 0)
-	}
-	return b
-}
+func align(n, to int) int { return (n + to - 1) / to * to }

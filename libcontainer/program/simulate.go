@@ -38,19 +38,19 @@ type Machine struct {
 
 	p      *Program
 	layout *Layout
-	rw     []byte
+	ro, rw []byte
 	halted bool
 }
 
 // NewMachine lays the program out for a simulation.
 func NewMachine(p *Program) (*Machine, error) {
-	l, err := p.Lay(simRO, simRW)
+	l, err := p.Lay()
 	if err != nil {
 		return nil, err
 	}
-	rw := make([]byte, len(l.Writable)+l.Zeros)
-	copy(rw, l.Writable)
-	return &Machine{p: p, layout: l, rw: rw}, nil
+	m := &Machine{p: p, layout: l, ro: make([]byte, l.ReadOnly), rw: make([]byte, l.Writable+l.Zeros)}
+	l.Fill(simRO, simRW, m.ro, m.rw)
+	return m, nil
 }
 
 // Halt ends the simulation after the current call, as exit or execve do.
@@ -61,7 +61,7 @@ func (m *Machine) Memory(addr uint64, n int) ([]byte, error) {
 	for _, s := range []struct {
 		base  uint64
 		bytes []byte
-	}{{simRO, m.layout.ReadOnly}, {simRW, m.rw}} {
+	}{{simRO, m.ro}, {simRW, m.rw}} {
 		if addr >= s.base && addr+uint64(n) <= s.base+uint64(len(s.bytes)) {
 			return s.bytes[addr-s.base:][:n], nil
 		}

@@ -8,8 +8,9 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/program"
 )
 
-// encode appends the record of an instruction that lies at addr.
-func encode(b []byte, p *program.Program, l *program.Layout, ins *program.Instruction, addr uint64) []byte {
+// encode writes the record of an instruction that lies at addr to b, which is
+// zeroed.
+func encode(b []byte, p *program.Program, l *program.Layout, ins *program.Instruction, addr uint64) {
 	var mask, flag uint8
 	for i, a := range ins.Args[:ins.NArgs] {
 		if a.Kind == program.Register {
@@ -29,19 +30,20 @@ func encode(b []byte, p *program.Program, l *program.Layout, ins *program.Instru
 	if ins.Target != program.Next {
 		target = codeAddr + uint64(p.Target(ins.Target))*recordSize
 	}
-	b = binary.LittleEndian.AppendUint32(b, nr)
-	b = append(b, uint8(ins.Op), uint8(ins.Dst), mask, flag)
-	for _, a := range ins.Args {
+	le := binary.LittleEndian
+	le.PutUint32(b, nr)
+	b[offOp], b[offDst], b[offMask], b[offFlag] = uint8(ins.Op), uint8(ins.Dst), mask, flag
+	for i, a := range ins.Args[:ins.NArgs] {
 		v := a.Value
 		if a.Kind == program.Address {
 			v = l.Addr(a.Ref())
 		}
-		b = binary.LittleEndian.AppendUint64(b, v)
+		le.PutUint64(b[offArgs+8*i:], v)
 	}
-	for _, e := range ins.Errnos {
-		b = binary.LittleEndian.AppendUint16(b, uint16(e))
+	for i, e := range ins.Errnos {
+		le.PutUint16(b[offErrnos+2*i:], uint16(e))
 	}
-	return binary.LittleEndian.AppendUint64(b, target)
+	le.PutUint64(b[offTarget:], target)
 }
 
 // Record is a decoded record. Addresses stay numbers: the names of what they

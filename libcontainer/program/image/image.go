@@ -23,45 +23,36 @@ func Link(p *program.Program) (*Image, error) {
 	if textOffset+len(text) > textEnd {
 		return nil, fmt.Errorf("image: interpreter of %d bytes does not fit", len(text))
 	}
-	codeSize := len(p.Instructions) * recordSize
-	roAddr := uint64(codeAddr + codeSize)
-	layout, err := p.Lay(roAddr, dataBase)
+	layout, err := p.Lay()
 	if err != nil {
 		return nil, err
 	}
-	constSize := headerSize + codeSize + len(layout.ReadOnly)
+	codeSize := len(p.Instructions) * recordSize
+	constSize := headerSize + codeSize + layout.ReadOnly
 	dataOffset := (textEnd + constSize + 7) &^ 7
 	dataAddr := uint64(dataBase + dataOffset%maxPage)
-	// The writable section's place depends on the size of the constants, which
-	// does not depend on any address: lay out again, now with the true one.
-	if layout, err = p.Lay(roAddr, dataAddr); err != nil {
-		return nil, err
-	}
-	// The registers lie behind the program's zeros. One word of the segment is
-	// in the file even if the program has no data of its own.
-	if len(layout.Writable) == 0 {
-		layout.Writable = make([]byte, 8)
-	}
-	regs := dataAddr + uint64(len(layout.Writable)+layout.Zeros)
-	memSize := uint64(len(layout.Writable) + layout.Zeros + 8*program.NumRegs)
+	// One word of the segment is in the file even if the program has no data of
+	// its own. The registers lie behind the program's zeros.
+	dataSize := max(layout.Writable, 8)
+	regs := dataAddr + uint64(dataSize+layout.Zeros)
+	memSize := uint64(dataSize + layout.Zeros + 8*program.NumRegs)
 	if codeAddr+constSize > dataBase || memSize > 1<<31 {
 		return nil, errors.New("image: program too large")
 	}
 
-	b := make([]byte, textOffset, dataOffset+len(layout.Writable))
-	putHeaders(b, constSize, dataOffset, dataAddr, len(layout.Writable), memSize)
-	b = append(b, text...)
-	b = b[:textEnd]
-	b = binary.LittleEndian.AppendUint64(b, codeAddr)
-	b = binary.LittleEndian.AppendUint64(b, regs)
-	b = binary.LittleEndian.AppendUint64(b, codeAddr+uint64(p.Target(p.Fail))*recordSize)
-	b = binary.LittleEndian.AppendUint64(b, 0)
+	b := make([]byte, dataOffset+dataSize)
+	putHeaders(b, constSize, dataOffset, dataAddr, dataSize, memSize)
+	copy(b[textOffset:], text)
+	le := binary.LittleEndian
+	header := b[textEnd:]
+	le.PutUint64(header, codeAddr)
+	le.PutUint64(header[8:], regs)
+	le.PutUint64(header[16:], codeAddr+uint64(p.Target(p.Fail))*recordSize)
+	code, constants := header[headerSize:][:codeSize], header[headerSize+codeSize:]
+	layout.Fill(uint64(codeAddr+codeSize), dataAddr, constants[:layout.ReadOnly], b[dataOffset:])
 	for i := range p.Instructions {
-		b = encode(b, p, layout, &p.Instructions[i], codeAddr+uint64(i)*recordSize)
+		encode(code[i*recordSize:][:recordSize], p, layout, &p.Instructions[i], codeAddr+uint64(i)*recordSize)
 	}
-	b = append(b, layout.ReadOnly...)
-	b = b[:dataOffset]
-	b = append(b, layout.Writable...)
 	return &Image{bytes: b, count: len(p.Instructions)}, nil
 }
 

@@ -1,0 +1,18 @@
+package sysfile
+
+import (
+	"strings"
+	"sync"
+)
+
+// InUserNamespace tells whether the process runs in a user namespace other than
+// the machine's first, whose ids are mapped one to one: user_namespaces(7). It
+// is found out once.
+var InUserNamespace = sync.OnceValue(func() bool {
+	data, err := Read("/proc/self/uid_map")
+	if err != nil {
+		return false // no user namespaces in this kernel
+	}
+	f := strings.Fields(string(data))
+	return len(f) != 3 || f[0] != "0" || f[1] != "0" || f[2] != "4294967295"
+})
