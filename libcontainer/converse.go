@@ -188,6 +188,9 @@ func (b *creation) saveState() error {
 	if b.gate {
 		b.state.Steps = steps(b.plan)
 	}
+	if err := b.dir.SaveConfig(b.config); err != nil {
+		return err
+	}
 	return b.dir.Save(b.state)
 }
 

@@ -89,8 +89,8 @@ type creation struct {
 	proc   *launch.Process
 	keeper *os.File
 	place  *cgroup.Placement
-	// ahead makes some of the namespaces until the program is there; nil: none.
-	ahead *launch.Ahead
+	// thread is where the container is born; `rt explain` has none.
+	thread *launch.Thread
 	// resctrl is where the resctrl file system is mounted, if it is wanted.
 	resctrl string
 	// hookState and hookOutput are the files of hooks that run in the
@@ -108,13 +108,12 @@ type creation struct {
 }
 
 func create(o *Options, gate bool) (*Container, *Process, error) {
-	b := &creation{o: o, gate: gate}
+	b := &creation{o: o, gate: gate, thread: launch.NewThread()}
+	defer b.endThread()
 	if err := b.load(); err != nil {
 		return nil, nil, err
 	}
 	b.done("read and checked the configuration")
-	b.ahead = makeAhead(b.spec)
-	defer b.ahead.Cancel()
 	if err := b.reserve(); err != nil {
 		return nil, nil, err
 	}
@@ -162,6 +161,9 @@ func (b *creation) load() error {
 	}
 	b.spec, b.config = config.Spec, config.Data
 	warnAll(b.o.Warn, config.Warnings)
+	if ahead := namespacesAhead(b.spec); ahead != 0 && b.thread != nil {
+		b.thread.Unshare(ahead)
+	}
 	if b.rootfs, err = rootfs(bundle, b.spec); err != nil {
 		return err
 	}
@@ -227,7 +229,8 @@ func (b *creation) reserve() error {
 }
 
 // build does everything that leaves traces outside of the state directory. The
-// cgroup and the program are made at the same time.
+// cgroup is completed, and entered where that is how to get in, while the program
+// is made.
 func (b *creation) build() error {
 	if err := b.addNotify(); err != nil {
 		return err
@@ -237,12 +240,16 @@ func (b *creation) build() error {
 		return err
 	}
 	defer closeNull()
-	cgroup := make(chan error, 1)
-	go func() { cgroup <- b.makeCgroup() }()
+	if err := b.makeCgroup(); err != nil {
+		return err
+	}
 	exe, err := b.compileImage(stdio)
 	b.done("compiled the program")
-	if cgroupErr := <-cgroup; err == nil {
+	if cgroupErr := b.thread.Wait(); err == nil {
 		err = cgroupErr
+	}
+	if b.cgroup.Missing && b.o.Warn != nil {
+		b.o.Warn("the container has no cgroup of its own, which this user may not make here: it cannot be limited, paused or measured")
 	}
 	if exe != nil {
 		defer exe.Close()
@@ -281,19 +288,26 @@ func (b *creation) meanwhile() error {
 	return b.prepareKeeper()
 }
 
-// makeCgroup makes the cgroup, after the state knows of it.
+// makeCgroup makes the cgroup, after the state knows of it. Its last steps are
+// the thread's, for which build waits.
 func (b *creation) makeCgroup() error {
 	if err := b.dir.Save(b.state); err != nil {
 		return err
 	}
-	if err := b.dir.SaveConfig(b.config); err != nil {
+	if err := b.cgroup.Create(); err != nil {
 		return err
 	}
-	err := b.cgroup.Create()
-	if b.cgroup.Missing && b.o.Warn != nil {
-		b.o.Warn("the container has no cgroup of its own, which this user may not make here: it cannot be limited, paused or measured")
-	}
-	return err
+	b.thread.Do(func() error {
+		if err := b.cgroup.RestrictDevices(); err != nil {
+			return err
+		}
+		place, err := b.cgroup.Placement()
+		if b.place = place; err != nil || place.Prepare == nil {
+			return err
+		}
+		return place.Prepare()
+	})
+	return nil
 }
 
 // compileImage makes the plan and its executable.
@@ -354,47 +368,55 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	if err != nil {
 		return err
 	}
-	place, err := b.cgroup.Placement()
-	if err != nil {
-		return err
-	}
-	b.place = place
+	b.cgroup.Paths = b.place.Paths
 	b.state.Cgroup = b.cgroup.Config
 	cfg := &launch.Config{
-		Image: exe, CloneFlags: b.plan.CloneFlags, CgroupFD: -1, Prepare: place.Prepare,
+		Image: exe, CloneFlags: b.plan.CloneFlags, CgroupFD: -1,
 		Files: append(append(stdio[:], b.o.Preserve...), control...), Conversation: 3 + len(b.o.Preserve),
 	}
-	if place.Dir != nil {
-		defer place.Dir.Close()
-		cfg.CgroupFD = int(place.Dir.Fd())
+	if dir := b.place.Dir; dir != nil {
+		cfg.CgroupFD = int(dir.Fd())
 	}
 	if b.plan.KeepCapabilities {
 		for n := 0; n <= b.lastCap; n++ {
 			cfg.AmbientCaps = append(cfg.AmbientCaps, uintptr(n))
 		}
 	}
-	b.proc, err = b.ahead.Start(cfg)
+	b.proc, err = b.thread.Start(cfg)
+	b.endThread()
 	return err
 }
 
-// makeAhead begins with those of the container's namespaces that take the
-// kernel long, and that do not depend on others: what a user namespace owns has
-// to be made in it.
-func makeAhead(s *specs.Spec) *launch.Ahead {
-	var flags uint64
+// namespacesAhead are those of the container's namespaces that take the kernel
+// long, and that do not depend on others: what a user namespace owns has to be
+// made in it.
+func namespacesAhead(s *specs.Spec) (flags uint64) {
+	if spec.FindNamespace(s, specs.UserNamespace) != nil {
+		return 0
+	}
 	for _, t := range []specs.LinuxNamespaceType{specs.NetworkNamespace, specs.IPCNamespace} {
 		if n := spec.FindNamespace(s, t); n != nil && n.Path == "" {
 			flags |= spec.NamespaceFlag(t)
 		}
 	}
-	if flags == 0 || spec.FindNamespace(s, specs.UserNamespace) != nil {
-		return nil
+	return flags
+}
+
+// endThread ends the thread, and with it its stay in the container's cgroup.
+func (b *creation) endThread() {
+	if b.thread != nil {
+		b.thread.End()
+		b.thread = nil
 	}
-	return launch.MakeAhead(flags)
+	if b.place != nil && b.place.Dir != nil {
+		b.place.Dir.Close()
+		b.place.Dir = nil
+	}
 }
 
 // undo removes everything that was made.
 func (b *creation) undo() {
+	b.endThread()
 	if b.keeper != nil {
 		b.keeper.Close()
 	}

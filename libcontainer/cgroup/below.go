@@ -40,7 +40,7 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 		}
 	}
 	var problems []error
-	p, err := c.placement(func(controller, path string) string {
+	p, err := c.placement(c.Paths, func(controller, path string) string {
 		sub, ok := below[controller]
 		if !ok {
 			sub = below[""]
@@ -67,7 +67,7 @@ func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
 	if !strings.HasPrefix(place, c.Unified()+"/") {
 		return nil, fmt.Errorf("process %d is not in a cgroup below %s", pid, c.Unified())
 	}
-	p, err := c.placement(func(string, string) string { return place })
+	p, err := c.placement(c.Paths, func(string, string) string { return place })
 	if err == nil && p.Dir == nil {
 		return nil, &os.PathError{Op: "open", Path: place, Err: os.ErrNotExist}
 	}

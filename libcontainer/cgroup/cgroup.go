@@ -15,7 +15,6 @@ import (
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/opencontainers/cgroups"
-	_ "github.com/opencontainers/cgroups/devices" // device rules are a plug-in of the library
 	"github.com/opencontainers/cgroups/manager"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -48,9 +47,13 @@ type Cgroup struct {
 	resources *cgroups.Resources
 	// owner is the uid that may divide the cgroup, or nil for rt's own.
 	owner *int
+	// own are rt's cgroups, where there is cgroup v1.
+	own []membership
 	// mountedEarly is true when the container's cgroup mounts are prepared before
 	// its first process is there.
 	mountedEarly bool
+	// onlyDevices is true when nothing else is limited.
+	onlyDevices bool
 	// existed is true when a directory was there before the container.
 	existed bool
 }
@@ -83,9 +86,13 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	default:
 		cfg.Path = path
 	}
-	if !systemd && !cgroups.IsCgroup2UnifiedMode() {
+	var own []membership
+	if !cgroups.IsCgroup2UnifiedMode() {
 		var err error
-		if cfg.Paths, err = v1Paths(cfg.inner()); err != nil {
+		if own, err = memberships(); err == nil && !systemd {
+			cfg.Paths, err = v1Paths(cfg.inner(), own)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 		}
 	}
@@ -96,6 +103,8 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	// The library changes its own map while the cgroup is made, and others look
 	// at ours.
 	c.Paths = maps.Clone(c.manager.GetPaths())
+	c.own = own
+	c.onlyDevices = onlyDevices(s)
 	c.mountedEarly = spec.FindNamespace(s, specs.CgroupNamespace) == nil
 	return c, nil
 }
@@ -158,7 +167,7 @@ func (c *Cgroup) frozenAncestor() string {
 	}
 	for ; len(dir) > len(unifiedRoot); dir = filepath.Dir(dir) {
 		text, err := sysfile.Read(filepath.Join(dir, file))
-		if errors.Is(err, os.ErrNotExist) {
+		if sysfile.IsNotExist(err) {
 			continue
 		}
 		if err == nil && strings.Contains(string(text), mark) {
@@ -169,14 +178,23 @@ func (c *Cgroup) frozenAncestor() string {
 	return ""
 }
 
-// Create makes the directories, in v1 with their device rules.
+// Create makes the directories. The device rules follow with RestrictDevices or,
+// where they need not be there before the first process, with Limit.
 func (c *Cgroup) Create() error {
-	if c.Systemd {
+	switch {
+	case c.Systemd:
 		return c.createForScope()
+	case c.Unified() != "":
+		return c.createUnified()
 	}
-	if c.Unified() == "" {
-		return c.createAndLimitV1()
+	err := c.createV1()
+	if errors.Is(err, errUnusual) {
+		return c.createByLibrary()
 	}
+	return err
+}
+
+func (c *Cgroup) createUnified() error {
 	if err := c.createByLibrary(); err != nil {
 		return err
 	}
@@ -199,20 +217,19 @@ func (c *Cgroup) createForScope() error {
 	return nil
 }
 
-// createAndLimitV1 makes the directories with their device rules.
-func (c *Cgroup) createAndLimitV1() error {
-	err := c.createV1()
-	if errors.Is(err, errUnusual) {
-		err = c.createByLibrary()
+// RestrictDevices sets the device rules that must be complete before there is a
+// process in the cgroup. It may run while others look at Paths.
+func (c *Cgroup) RestrictDevices() error {
+	if !c.devicesFirst() {
+		return nil
 	}
-	if err != nil {
-		return err
-	}
-	err = c.limitDevicesV1()
-	if errors.Is(err, errUnusual) {
+	dir := c.Paths["devices"]
+	if dir == "" || c.Rootless || sysfile.InUserNamespace() {
+		// Nobody can make a device there. Whether that is an error is the library's
+		// to say.
 		return c.set(&cgroups.Resources{Devices: c.resources.Devices})
 	}
-	if err != nil {
+	if err := restrictV1(dir, c.resources.Devices); err != nil {
 		return fmt.Errorf("%s: %w", field(err), err)
 	}
 	return nil
@@ -252,23 +269,29 @@ type Placement struct {
 	Prepare func() error
 	// Move takes a process there, systemd's way, or is nil.
 	Move func(pid int) error
+	// Paths are Config.Paths without those that could not be made.
+	Paths map[string]string
 }
 
 // Placement opens what a launch needs. The caller closes Dir.
 func (c *Cgroup) Placement() (*Placement, error) {
 	if c.Systemd {
-		return &Placement{Move: c.manager.Apply}, nil
+		return &Placement{Move: c.manager.Apply, Paths: c.Paths}, nil
 	}
-	c.Paths = maps.Clone(c.manager.GetPaths()) // without those that could not be made
-	return c.placement(func(_, path string) string { return path })
+	paths := maps.Clone(c.manager.GetPaths())
+	p, err := c.placement(paths, func(_, path string) string { return path })
+	if err == nil {
+		p.Paths = paths
+	}
+	return p, err
 }
 
 // placement opens the directories, or what at makes of them.
-func (c *Cgroup) placement(at func(controller, path string) string) (*Placement, error) {
+func (c *Cgroup) placement(paths map[string]string, at func(controller, path string) string) (*Placement, error) {
 	var p Placement
 	var tasks []string
 	seen := map[string]bool{}
-	for controller, path := range c.Paths {
+	for controller, path := range paths {
 		if path != "" {
 			path = at(controller, path)
 		}
@@ -314,7 +337,17 @@ func enter(tasks []string) error {
 func (c *Cgroup) Limit() error {
 	r := *c.resources
 	r.SkipDevices = c.devicesFirst()
-	return c.set(&r)
+	switch {
+	case !c.onlyDevices || c.Systemd || c.Rootless:
+		return c.set(&r)
+	case r.SkipDevices:
+		return nil
+	}
+	// The library would look for controllers that nobody asked for.
+	if err := cgroups.DevicesSetV2(c.Unified(), &r); err != nil {
+		return fmt.Errorf("linux.resources.devices: %w", err)
+	}
+	return nil
 }
 
 // devicesFirst tells whether linux.resources.devices must be complete before

@@ -4,32 +4,26 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"golang.org/x/sys/unix"
 )
 
-// Facts describes the cgroup file systems for a container's cgroup mount.
+// Facts describes the cgroup file systems for the cgroup mount of a container that
+// New was called for.
 func (c *Cgroup) Facts() (compile.Cgroup, error) {
 	if dir := c.Unified(); dir != "" {
 		return compile.Cgroup{Unified: dir}, nil
-	}
-	own, err := sysfile.Read("/proc/self/cgroup")
-	if err != nil {
-		return compile.Cgroup{}, err
 	}
 	var facts compile.Cgroup
 	paths, err := c.shownPaths()
 	if err != nil {
 		return facts, err
 	}
-	// cgroups(7): every line is ID:CONTROLLERS:PATH; v2 has no controllers.
-	for _, line := range strings.Split(string(own), "\n") {
-		parts := strings.SplitN(line, ":", 3)
-		if len(parts) != 3 || parts[1] == "" {
-			continue
+	for _, m := range c.own {
+		if m.controllers == "" {
+			continue // v2
 		}
-		if h := hierarchy(parts[1], paths); h != nil {
+		if h := hierarchy(m.controllers, paths); h != nil {
 			facts.V1 = append(facts.V1, *h)
 		}
 	}
@@ -42,7 +36,7 @@ func (c *Cgroup) shownPaths() (map[string]string, error) {
 	if !c.Rootless {
 		return c.Paths, nil
 	}
-	own, err := v1Paths("")
+	own, err := v1Paths("", c.own)
 	if err != nil {
 		return nil, err
 	}

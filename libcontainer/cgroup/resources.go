@@ -61,6 +61,16 @@ var allowed = []devices.Rule{
 	{Type: devices.CharDevice, Major: 136, Minor: devices.Wildcard, Permissions: "rwm", Allow: true},
 }
 
+// onlyDevices tells whether a configuration limits nothing but access to devices.
+func onlyDevices(s *specs.Spec) bool {
+	if s.Linux == nil || s.Linux.Resources == nil {
+		return true
+	}
+	r := s.Linux.Resources
+	return r.Memory == nil && r.CPU == nil && r.Pids == nil && r.BlockIO == nil && len(r.HugepageLimits) == 0 &&
+		r.Network == nil && len(r.Rdma) == 0 && len(r.Unified) == 0
+}
+
 func addDevices(c *cgroups.Resources, r *specs.LinuxResources) {
 	for _, d := range r.Devices {
 		rule := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard,

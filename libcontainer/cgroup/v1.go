@@ -1,15 +1,14 @@
 package cgroup
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
-	"github.com/moby/sys/userns"
 	"github.com/opencontainers/cgroups"
-	devices "github.com/opencontainers/cgroups/devices/config"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"golang.org/x/sys/unix"
 )
@@ -21,20 +20,22 @@ import (
 
 // v1Paths works out the container's directory in every mounted hierarchy, by
 // controller. The path inner is absolute below the mount points, or relative to
-// rt's own cgroup.
-func v1Paths(inner string) (map[string]string, error) {
-	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup"))
+// rt's own cgroups.
+func v1Paths(inner string, own []membership) (map[string]string, error) {
+	// The library would lock the goroutine to its thread, for which the Go
+	// runtime starts another one.
+	text, err := sysfile.Read("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	own, err := cgroups.ParseCgroupFile("/proc/self/cgroup")
+	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(text), mountinfo.FSTypeFilter("cgroup"))
 	if err != nil {
 		return nil, err
 	}
 	paths := map[string]string{}
 	for _, m := range mounts {
 		for controller := range strings.SplitSeq(m.VFSOptions, ",") {
-			path, ok := own[controller]
+			path, ok := find(own, controller)
 			if _, seen := paths[controller]; !ok || seen {
 				continue
 			}
@@ -43,10 +44,44 @@ func v1Paths(inner string) (map[string]string, error) {
 			}
 		}
 	}
-	if path, ok := own[""]; ok && cgroups.IsCgroup2HybridMode() {
+	if path, ok := find(own, ""); ok && cgroups.IsCgroup2HybridMode() {
 		paths[""], err = below(hybridMountpoint, "/", path, inner)
 	}
 	return paths, err
+}
+
+// membership is a hierarchy that rt is in: cgroups(7), /proc/PID/cgroup.
+type membership struct {
+	// controllers are joined by commas, "" in v2; name=NAME without any.
+	controllers, path string
+}
+
+// memberships are rt's own cgroups.
+func memberships() ([]membership, error) {
+	text, err := sysfile.Read("/proc/self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	var list []membership
+	for line := range strings.Lines(string(text)) {
+		// ID:CONTROLLERS:PATH
+		if parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3); len(parts) == 3 {
+			list = append(list, membership{parts[1], parts[2]})
+		}
+	}
+	return list, nil
+}
+
+// find returns the cgroup of a controller, "" being v2.
+func find(list []membership, controller string) (path string, ok bool) {
+	for _, m := range list {
+		for c := range strings.SplitSeq(m.controllers, ",") {
+			if c == controller {
+				return m.path, true
+			}
+		}
+	}
+	return "", false
 }
 
 // Where cgroup v2 lies alone, and beside the hierarchies of v1.
@@ -111,25 +146,6 @@ func (c *Cgroup) inheritCPUs() error {
 			return errUnusual
 		}
 		if err := sysfile.Write(file, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// limitDevicesV1 writes the device rules of a cgroup that nobody is in yet.
-func (c *Cgroup) limitDevicesV1() error {
-	dir := c.Paths["devices"]
-	if dir == "" || c.existed || c.Rootless || userns.RunningInUserNS() {
-		return errUnusual
-	}
-	all := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm"}
-	for _, rule := range append([]*devices.Rule{&all}, c.resources.Devices...) {
-		name := "devices.deny"
-		if rule.Allow {
-			name = "devices.allow"
-		}
-		if err := sysfile.Write(filepath.Join(dir, name), []byte(rule.CgroupString())); err != nil {
 			return err
 		}
 	}

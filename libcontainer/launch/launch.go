@@ -53,12 +53,9 @@ func Start(cfg *Config) (*Process, error) {
 	if cfg.Prepare == nil {
 		return start(cfg)
 	}
-	var p *Process
-	err := onOwnThread(func() (err error) {
-		p, err = prepareAndStart(cfg)
-		return err
-	})
-	return p, err
+	t := NewThread()
+	defer t.End()
+	return t.Start(cfg)
 }
 
 func prepareAndStart(cfg *Config) (*Process, error) {
@@ -68,24 +65,6 @@ func prepareAndStart(cfg *Config) (*Process, error) {
 		}
 	}
 	return start(cfg)
-}
-
-// onOwnThread runs f on an OS thread that nothing else runs on, now or later.
-func onOwnThread(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == os.Getpid() {
-			// The main thread never ends, so it must not be changed. Sit on it
-			// while another one is used.
-			done <- onOwnThread(f)
-			runtime.UnlockOSThread()
-			return
-		}
-		done <- f()
-		// Ending while locked ends the thread.
-	}()
-	return <-done
 }
 
 func start(cfg *Config) (*Process, error) {

@@ -1,57 +1,159 @@
 package launch
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+	"os"
+	"runtime"
 
-// Ahead makes namespaces while the program that is to live in them is still
-// being made: a network namespace takes the kernel as long as rt takes for the
-// program.
-type Ahead struct {
-	configs chan *Config
-	results chan result
+	"golang.org/x/sys/unix"
+)
+
+// Thread is an OS thread of its own, on which a container is made ready and then
+// started: the container inherits what the thread was given before, such as
+// namespaces and cgroups.
+type Thread struct {
+	jobs    chan func() error
+	results chan error
+	// given and done count jobs in the kernel: whoever waits is woken by it
+	// directly. The Go scheduler would wake another thread first, which looks
+	// for work, finds the goroutine, and wakes the thread that it is tied to.
+	given, done semaphore
+	// unread are the jobs whose results nobody has taken.
+	unread int
+	// made are the namespaces that the thread has.
+	made uint64
 }
 
-type result struct {
-	p   *Process
-	err error
+// NewThread starts a thread. End it with End.
+func NewThread() *Thread {
+	const atOnce = 4
+	t := &Thread{jobs: make(chan func() error, atOnce), results: make(chan error, atOnce), given: noSemaphore, done: noSemaphore}
+	if runtime.NumCPU() > 1 {
+		// With one, the scheduler has to be told that there is nothing to do.
+		t.given, t.done = newSemaphore(), newSemaphore()
+	}
+	startThread(t.work)
+	return t
 }
 
-// MakeAhead makes namespaces (the flags of clone(2) for some that unshare(2)
-// gives to a single thread) on an OS thread of their own. End it with
-// Cancel.
-func MakeAhead(flags uint64) *Ahead {
-	a := &Ahead{configs: make(chan *Config), results: make(chan result, 1)}
-	go onOwnThread(func() error {
-		// If it cannot, clone cannot either, and says so.
-		made := unix.Unshare(int(flags)) == nil
-		cfg, ok := <-a.configs
+func (t *Thread) work() {
+	for {
+		t.given.take()
+		job, ok := <-t.jobs
 		if !ok {
-			return nil
+			t.given.close()
+			t.done.close()
+			return
 		}
-		own := *cfg
-		if made {
-			own.CloneFlags &^= flags
+		t.results <- job()
+		t.done.give()
+	}
+}
+
+// Do gives the thread a job; a few can wait in line.
+func (t *Thread) Do(job func() error) {
+	t.unread++
+	t.jobs <- job
+	t.given.give()
+}
+
+// Wait waits until all jobs are done, and returns the first error.
+func (t *Thread) Wait() (err error) {
+	for ; t.unread > 0; t.unread-- {
+		t.done.take()
+		if e := <-t.results; err == nil {
+			err = e
 		}
-		p, err := prepareAndStart(&own)
-		a.results <- result{p, err}
+	}
+	return err
+}
+
+// Unshare lets the thread make namespaces, the flags of clone(2) for some that
+// unshare(2) gives to a single thread: a network namespace takes the kernel as
+// long as rt takes for the program.
+func (t *Thread) Unshare(namespaces uint64) {
+	t.Do(func() error {
+		// If it cannot, clone cannot either, and says so.
+		if unix.Unshare(int(namespaces)) == nil {
+			t.made |= namespaces
+		}
 		return nil
 	})
-	return a
 }
 
-// Start is the function Start, with the namespaces that are there already. A nil
-// Ahead has none.
-func (a *Ahead) Start(cfg *Config) (*Process, error) {
-	if a == nil {
-		return Start(cfg)
+// Start is the function Start, on the thread.
+func (t *Thread) Start(cfg *Config) (*Process, error) {
+	var p *Process
+	t.Do(func() (err error) {
+		own := *cfg
+		own.CloneFlags &^= t.made
+		p, err = prepareAndStart(&own)
+		return err
+	})
+	return p, t.Wait()
+}
+
+// End ends the thread after its last job.
+func (t *Thread) End() {
+	close(t.jobs)
+	t.given.give()
+}
+
+// startThread runs f on an OS thread that nothing else runs on, now or later.
+func startThread(f func()) {
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != os.Getpid() {
+			f()
+			return // ending while locked ends the thread
+		}
+		// The main thread never ends, so it must not be changed. Sit on it
+		// while another one is used.
+		done := make(chan struct{})
+		startThread(func() {
+			defer close(done)
+			f()
+		})
+		<-done
+		runtime.UnlockOSThread()
+	}()
+}
+
+// semaphore is an eventfd(2) that counts. Without one, what it would tell is
+// found out by the channels beside it alone.
+type semaphore int
+
+const noSemaphore semaphore = -1
+
+func newSemaphore() semaphore {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_SEMAPHORE)
+	if err != nil {
+		return noSemaphore
 	}
-	a.configs <- cfg
-	r := <-a.results
-	return r.p, r.err
+	return semaphore(fd)
 }
 
-// Cancel gives the namespaces up, unless Start took them.
-func (a *Ahead) Cancel() {
-	if a != nil {
-		close(a.configs)
+func (s semaphore) give() {
+	if s != noSemaphore {
+		var one [8]byte
+		binary.NativeEndian.PutUint64(one[:], 1)
+		_, _ = unix.Write(int(s), one[:])
+	}
+}
+
+func (s semaphore) take() {
+	if s != noSemaphore {
+		var n [8]byte
+		for {
+			if _, err := unix.Read(int(s), n[:]); err != unix.EINTR {
+				return
+			}
+		}
+	}
+}
+
+func (s semaphore) close() {
+	if s != noSemaphore {
+		unix.Close(int(s))
 	}
 }

@@ -1,0 +1,294 @@
+package cgroup
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"unsafe"
+
+	devices "github.com/opencontainers/cgroups/devices/config"
+	"golang.org/x/sys/unix"
+)
+
+// On cgroup v2 a program in eBPF decides about every opened and every made device
+// node: kernel, Documentation/admin-guide/cgroup-v2.rst, "Device controller".
+
+// instruction is struct bpf_insn of linux/bpf.h.
+type instruction struct {
+	code      uint8
+	registers uint8 // low half: destination; high half: source
+	offset    int16
+	immediate int32
+}
+
+// What the kernel hands to the program at r1, struct bpf_cgroup_dev_ctx.
+const (
+	ctxAccess = 0 // access << 16 | type
+	ctxMajor  = 4
+	ctxMinor  = 8
+)
+
+// The registers of the program.
+const (
+	verdict = iota // r0
+	input
+	kind      // r2: block or character device
+	undecided // r3: the kinds of access that no rule has decided about yet
+	major
+	minor
+)
+
+// accesses are the bits of a rule's permissions in the program's terms.
+func accesses(p devices.Permissions) (bits int32) {
+	for _, c := range string(p) {
+		switch c {
+		case 'm':
+			bits |= unix.BPF_DEVCG_ACC_MKNOD
+		case 'r':
+			bits |= unix.BPF_DEVCG_ACC_READ
+		case 'w':
+			bits |= unix.BPF_DEVCG_ACC_WRITE
+		}
+	}
+	return bits
+}
+
+const allAccesses = unix.BPF_DEVCG_ACC_MKNOD | unix.BPF_DEVCG_ACC_READ | unix.BPF_DEVCG_ACC_WRITE
+
+// effective are the rules that can still matter, and what holds where none of
+// them says anything: a rule for all devices makes those before it void.
+func effective(rules []*devices.Rule) (rest []*devices.Rule, allow bool) {
+	for i := len(rules) - 1; i >= 0; i-- {
+		r := rules[i]
+		if r.Type == devices.WildcardDevice && r.Major == devices.Wildcard && r.Minor == devices.Wildcard && accesses(r.Permissions) == allAccesses {
+			return rules[i+1:], r.Allow
+		}
+	}
+	return rules, false
+}
+
+// deviceFilter compiles rules. The last rule that matches decides, for each kind
+// of access on its own, so the program asks them from the last to the first.
+func deviceFilter(rules []*devices.Rule) ([]instruction, error) {
+	rules, otherwise := effective(rules)
+	p := []instruction{
+		load(kind, ctxAccess),
+		move32(undecided, kind),
+		{code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, registers: undecided, immediate: 16},
+		{code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, registers: kind, immediate: math.MaxUint16},
+		load(major, ctxMajor),
+		load(minor, ctxMinor),
+	}
+	var toAllow, toRefuse []int // jumps whose target is not known yet
+	for _, r := range slices.Backward(rules) {
+		var toNext []int
+		match := func(register uint8, value int64) {
+			toNext = append(toNext, len(p))
+			p = append(p, jump(unix.BPF_JNE, register, int32(uint32(value))))
+		}
+		switch r.Type {
+		case devices.BlockDevice:
+			match(kind, unix.BPF_DEVCG_DEV_BLOCK)
+		case devices.CharDevice:
+			match(kind, unix.BPF_DEVCG_DEV_CHAR)
+		case devices.WildcardDevice:
+		default:
+			return nil, fmt.Errorf("no rule can be about devices of type %q", string(r.Type))
+		}
+		for _, number := range []struct {
+			register uint8
+			value    int64
+		}{{major, r.Major}, {minor, r.Minor}} {
+			switch {
+			case number.value == devices.Wildcard:
+			case number.value < 0 || number.value > math.MaxUint32:
+				return nil, fmt.Errorf("%d is no device number", number.value)
+			default:
+				match(number.register, number.value)
+			}
+		}
+		bits := accesses(r.Permissions)
+		if r.Allow {
+			p = append(p, instruction{code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, registers: undecided, immediate: ^bits})
+			toAllow = append(toAllow, len(p))
+			p = append(p, jump(unix.BPF_JEQ, undecided, 0))
+		} else {
+			toRefuse = append(toRefuse, len(p))
+			p = append(p, jump(unix.BPF_JSET, undecided, bits))
+		}
+		bind(p, toNext)
+	}
+	// What is left at the end is the default's. The kernel refuses a program with
+	// instructions that nothing leads to.
+	result, other, jumps := int32(0), toAllow, toRefuse
+	if otherwise {
+		result, other, jumps = 1, toRefuse, toAllow
+	}
+	bind(p, jumps)
+	p = append(p, finish(result)...)
+	if len(other) > 0 {
+		bind(p, other)
+		p = append(p, finish(1-result)...)
+	}
+	return p, nil
+}
+
+func load(to uint8, offset int16) instruction {
+	return instruction{code: unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W, registers: input<<4 | to, offset: offset}
+}
+
+func move32(to, from uint8) instruction {
+	return instruction{code: unix.BPF_ALU | unix.BPF_MOV | unix.BPF_X, registers: from<<4 | to}
+}
+
+// jump compares 32 bits.
+func jump(condition, register uint8, value int32) instruction {
+	return instruction{code: unix.BPF_JMP32 | condition | unix.BPF_K, registers: register, immediate: value}
+}
+
+func finish(result int32) []instruction {
+	return []instruction{
+		{code: unix.BPF_ALU | unix.BPF_MOV | unix.BPF_K, registers: verdict, immediate: result},
+		{code: unix.BPF_JMP | unix.BPF_EXIT},
+	}
+}
+
+// bind lets jumps go to the instruction that is appended next.
+func bind(p []instruction, jumps []int) {
+	for _, j := range jumps {
+		p[j].offset = int16(len(p) - j - 1)
+	}
+}
+
+// restrictV2 lets rules decide about devices in a cgroup, instead of those that
+// did until now.
+func restrictV2(dir string, rules []*devices.Rule) error {
+	program, err := deviceFilter(rules)
+	if err != nil {
+		return err
+	}
+	cgroup, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(cgroup)
+	old, err := attachedFilters(cgroup)
+	defer func() {
+		for _, fd := range old {
+			unix.Close(fd)
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	filter, err := loadFilter(program)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(filter)
+	attr := attachAttr{target: uint32(cgroup), program: uint32(filter), kind: unix.BPF_CGROUP_DEVICE, flags: unix.BPF_F_ALLOW_MULTI}
+	if len(old) == 1 {
+		attr.flags |= unix.BPF_F_REPLACE
+		attr.replaced = uint32(old[0])
+	}
+	if _, err := bpf(unix.BPF_PROG_ATTACH, unsafe.Pointer(&attr), unsafe.Sizeof(attr)); err != nil {
+		return fmt.Errorf("attach the device filter: %w", err)
+	}
+	if len(old) == 1 {
+		return nil
+	}
+	for _, fd := range old {
+		attr := attachAttr{target: uint32(cgroup), program: uint32(fd), kind: unix.BPF_CGROUP_DEVICE}
+		if _, err := bpf(unix.BPF_PROG_DETACH, unsafe.Pointer(&attr), unsafe.Sizeof(attr)); err != nil {
+			return fmt.Errorf("detach a former device filter: %w", err)
+		}
+	}
+	return nil
+}
+
+// attachAttr is the part of union bpf_attr for BPF_PROG_ATTACH and _DETACH.
+type attachAttr struct{ target, program, kind, flags, replaced uint32 }
+
+func loadFilter(program []instruction) (int, error) {
+	license := [...]byte{'A', 'p', 'a', 'c', 'h', 'e', 0} // it calls nothing that would ask for another one
+	log := make([]byte, 0)
+	for {
+		attr := struct {
+			kind, count           uint32
+			instructions, license unsafe.Pointer
+			logLevel, logSize     uint32
+			log                   unsafe.Pointer
+			_, flags              uint32
+			name                  [unix.BPF_OBJ_NAME_LEN]byte
+			_, attachKind         uint32
+		}{
+			kind: unix.BPF_PROG_TYPE_CGROUP_DEVICE, count: uint32(len(program)),
+			instructions: unsafe.Pointer(&program[0]), license: unsafe.Pointer(&license), attachKind: unix.BPF_CGROUP_DEVICE,
+		}
+		copy(attr.name[:], "rt_devices")
+		if len(log) > 0 {
+			attr.logLevel, attr.logSize, attr.log = 1, uint32(len(log)), unsafe.Pointer(&log[0])
+		}
+		fd, err := bpf(unix.BPF_PROG_LOAD, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+		switch {
+		case err == nil:
+			return fd, nil
+		case len(log) == 0 && (err == unix.EINVAL || err == unix.EACCES):
+			log = make([]byte, 1<<16) // the kernel says what it has against the program
+		default:
+			text := strings.TrimSpace(unix.ByteSliceToString(log))
+			return -1, fmt.Errorf("load the device filter: %w %s", err, text)
+		}
+	}
+}
+
+// attachedFilters opens the filters that a cgroup has.
+func attachedFilters(cgroup int) ([]int, error) {
+	const most = 64 // BPF_CGROUP_MAX_PROGS of the kernel
+	var ids [most]uint32
+	// Since Linux 6.17 the kernel writes to the revision, whatever size it is
+	// told that this structure has.
+	attr := struct {
+		target, kind, flags, attachFlags uint32
+		ids                              unsafe.Pointer
+		count                            uint32
+		programFlags, links, linkFlags   unsafe.Pointer
+		revision                         uint64
+	}{target: uint32(cgroup), kind: unix.BPF_CGROUP_DEVICE, ids: unsafe.Pointer(&ids), count: most}
+	if _, err := bpf(unix.BPF_PROG_QUERY, unsafe.Pointer(&attr), unsafe.Sizeof(attr)); err != nil {
+		return nil, fmt.Errorf("look for device filters: %w", err)
+	}
+	var fds []int
+	for _, id := range ids[:attr.count] {
+		attr := struct{ id, next, flags uint32 }{id: id}
+		fd, err := bpf(unix.BPF_PROG_GET_FD_BY_ID, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+		switch {
+		case err == nil:
+			fds = append(fds, fd)
+		case err == unix.EPERM || err == unix.EACCES || err == unix.ENOENT:
+			// It is not ours to take off, or gone. All filters have to agree: what
+			// stays can only forbid more.
+		default:
+			return fds, fmt.Errorf("open a device filter: %w", err)
+		}
+	}
+	return fds, nil
+}
+
+// bpf is bpf(2).
+func bpf(command int, attr unsafe.Pointer, size uintptr) (int, error) {
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_BPF, uintptr(command), uintptr(attr), size)
+		runtime.KeepAlive(attr)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR, unix.EAGAIN: // the verifier was interrupted
+		default:
+			return -1, errno
+		}
+	}
+}

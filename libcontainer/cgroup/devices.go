@@ -1,0 +1,132 @@
+package cgroup
+
+import (
+	"errors"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	systemddbus "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+	"github.com/opencontainers/cgroups"
+	devices "github.com/opencontainers/cgroups/devices/config"
+	"github.com/opencontainers/cgroups/systemd"
+	"github.com/rtcontainers/rt/internal/sysfile"
+)
+
+// Device rules are a plug-in of the library. Its own brings a second assembler,
+// with what belongs to it, into every start of rt, and asks the kernel for
+// features that are older than what rt needs anyway.
+func init() {
+	cgroups.DevicesSetV1 = func(dir string, r *cgroups.Resources) error {
+		if r.SkipDevices || sysfile.InUserNamespace() {
+			return nil
+		}
+		if dir == "" {
+			return errors.New("the devices controller is not mounted")
+		}
+		return restrictV1(dir, r.Devices)
+	}
+	cgroups.DevicesSetV2 = func(dir string, r *cgroups.Resources) error {
+		if r.SkipDevices {
+			return nil
+		}
+		err := restrictV2(dir, r.Devices)
+		if err != nil && sysfile.InUserNamespace() {
+			return nil // there are no device nodes to be made there, either
+		}
+		return err
+	}
+	systemd.GenerateDeviceProps = func(r *cgroups.Resources, _ int) ([]systemddbus.Property, error) {
+		if r.SkipDevices {
+			return nil, nil
+		}
+		return deviceProperties(r.Devices), nil
+	}
+}
+
+// restrictV1 writes the rules of a cgroup that nobody is in.
+func restrictV1(dir string, rules []*devices.Rule) error {
+	rules, allow := effective(rules)
+	all := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: allow}
+	err := writeRules(dir, append([]*devices.Rule{&all}, rules...))
+	if err != nil && !allow {
+		// A cgroup with others below it does not take the rule for all devices.
+		// If it allows single ones only, they can be taken back one by one.
+		list, readErr := sysfile.Read(filepath.Join(dir, "devices.list"))
+		if readErr != nil || strings.HasPrefix(string(list), "a ") {
+			return err
+		}
+		if list := strings.Split(strings.TrimSpace(string(list)), "\n"); list[0] != "" {
+			if err := sysfile.WriteEach(filepath.Join(dir, "devices.deny"), list...); err != nil {
+				return err
+			}
+		}
+		return writeRules(dir, rules)
+	}
+	return err
+}
+
+func writeRules(dir string, rules []*devices.Rule) error {
+	for len(rules) > 0 {
+		name := "devices.deny"
+		if rules[0].Allow {
+			name = "devices.allow"
+		}
+		var alike []string // rules that follow each other in one file
+		for allow := rules[0].Allow; len(rules) > 0 && rules[0].Allow == allow; rules = rules[1:] {
+			alike = append(alike, ruleText(rules[0]))
+		}
+		if err := sysfile.WriteEach(filepath.Join(dir, name), alike...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ruleText is a rule as devices.allow and devices.deny take it. (The library's own
+// words for it come by way of fmt, which a short program feels.)
+func ruleText(r *devices.Rule) string {
+	return string(r.Type) + " " + number(r.Major) + ":" + number(r.Minor) + " " + string(r.Permissions)
+}
+
+func number(n int64) string {
+	if n == devices.Wildcard {
+		return "*"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// deviceAllow is an entry of a unit's property DeviceAllow: org.freedesktop.systemd1(5).
+type deviceAllow struct{ Path, Access string }
+
+// deviceProperties tell systemd about device rules, as far as it has words for
+// them: systemd.resource-control(5), DeviceAllow=. Exact are the rules that rt
+// sets itself; these are for when systemd sets its own again.
+func deviceProperties(rules []*devices.Rule) []systemddbus.Property {
+	property := func(name string, value any) systemddbus.Property {
+		return systemddbus.Property{Name: name, Value: dbus.MakeVariant(value)}
+	}
+	rules, allow := effective(rules)
+	list := []deviceAllow{}
+	if allow {
+		return []systemddbus.Property{property("DeviceAllow", list), property("DevicePolicy", "auto")}
+	}
+	for _, r := range rules {
+		if !r.Allow || r.Major == devices.Wildcard && r.Minor != devices.Wildcard {
+			continue
+		}
+		for kind, word := range map[devices.Type]string{devices.CharDevice: "char", devices.BlockDevice: "block"} {
+			if r.Type != kind && r.Type != devices.WildcardDevice {
+				continue
+			}
+			path := word + "-" + number(r.Major) // "char-*", and since systemd 240 "char-136"
+			if r.Minor != devices.Wildcard {
+				path = "/dev/" + word + "/" + number(r.Major) + ":" + number(r.Minor)
+			}
+			list = append(list, deviceAllow{path, string(r.Permissions)})
+		}
+	}
+	// The first takes back what an existing unit has.
+	return []systemddbus.Property{property("DeviceAllow", []deviceAllow{}), property("DevicePolicy", "strict"), property("DeviceAllow", list)}
+}
