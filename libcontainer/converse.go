@@ -81,6 +81,9 @@ func (b *creation) converse() error {
 			if err = b.created(); err == nil && b.gate {
 				return nil
 			}
+			if b.release != nil && err == nil {
+				continue
+			}
 		case compile.RequestFailure:
 			return failure(b.plan, m)
 		default:
@@ -151,6 +154,22 @@ func died(p *launch.Process, cg *cgroup.Cgroup) error {
 // created completes the state. With a gate the program is left to it.
 func (b *creation) created() error {
 	b.done("the program made the container")
+	if b.release == nil {
+		if err := b.settle(); err != nil {
+			return err
+		}
+		if b.gate {
+			if err := b.proc.Reply(); err != nil {
+				return err
+			}
+		}
+	}
+	b.ready = true
+	return nil
+}
+
+// settle does what is left before the user's program runs.
+func (b *creation) settle() error {
 	if err := b.adjustOOM(); err != nil {
 		return err
 	}
@@ -163,16 +182,7 @@ func (b *creation) created() error {
 	if err := b.writeHookState(); err != nil {
 		return err
 	}
-	if err := announce(b.proc, b.o.PidFile, b.o.PIDFD); err != nil {
-		return err
-	}
-	if b.gate {
-		if err := b.proc.Reply(); err != nil {
-			return err
-		}
-	}
-	b.ready = true
-	return nil
+	return announce(b.proc, b.o.PidFile, b.o.PIDFD)
 }
 
 // saveState remembers the container's process: from now on it is created.

@@ -101,6 +101,8 @@ type creation struct {
 	hooksBegan bool
 	// copyFrom is the directory that tmpcopyup copies next.
 	copyFrom *os.File
+	// release lets the program go on when it is ready; nil: Reply does.
+	release *os.File
 	// ready is true when the program goes on to execute the user's.
 	ready bool
 	// lastCap is the highest capability of the kernel.
@@ -119,6 +121,7 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 	}
 	b.done("reserved the id")
 	err := b.build()
+	closeFiles([]*os.File{b.hookState, b.hookOutput, b.release})
 	if err != nil {
 		b.undo()
 		return nil, nil, err
@@ -265,7 +268,6 @@ func (b *creation) build() error {
 	if err := b.meanwhile(); err != nil {
 		return err
 	}
-	defer closeFiles([]*os.File{b.hookState, b.hookOutput})
 	return b.converse()
 }
 
@@ -285,6 +287,12 @@ func (b *creation) meanwhile() error {
 		return err
 	}
 	b.done("saved the state")
+	if b.release != nil {
+		if err := b.settle(); err != nil {
+			return err
+		}
+		_, _ = b.release.Write([]byte{1}) // if there is nobody to read it, Receive says so
+	}
 	return b.prepareKeeper()
 }
 

@@ -100,11 +100,16 @@ type execution struct {
 	proc      *launch.Process
 	keeper    *os.File
 	ready     bool
+	// release lets the program go on when it is ready; nil: Reply does.
+	release *os.File
+	// place is how to get into the container's cgroup; thread is on its way, or nil.
+	place  *cgroup.Placement
+	thread *launch.Thread
 	// first is the container's first process, root its root directory.
 	first, root *os.File
 }
 
-func (e *execution) close() { closeFiles([]*os.File{e.first, e.root}) }
+func (e *execution) close() { closeFiles([]*os.File{e.first, e.root, e.release}) }
 
 func (e *execution) start() error {
 	s, err := e.container.spec()
@@ -180,6 +185,10 @@ func otherNamespaces(s *specs.Spec, pid int) (uint64, error) {
 }
 
 func (e *execution) launch(streams [3]*os.File) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
 	namespaces, err := otherNamespaces(e.spec, e.container.state.Pid)
 	if err != nil {
 		return err
@@ -199,55 +208,90 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	defer exe.Close()
-	return e.clone(exe, streams)
+	if err := e.clone(exe, streams); err != nil || namespaces&unix.CLONE_NEWPID != 0 {
+		return err // the process is still to be born
+	}
+	return e.settleAhead()
 }
 
-// clone starts the program in the container's cgroup.
-func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
+// enter begins to step into the container's cgroup, where that is how to get in,
+// while the program is made.
+func (e *execution) enter() error {
 	var err error
 	if e.cgroup, err = e.container.cgroup(); err != nil {
 		return err
 	}
-	place, err := e.cgroup.PlacementBelow(e.o.Cgroup)
+	if e.place, err = e.cgroup.PlacementBelow(e.o.Cgroup); err != nil {
+		return err
+	}
+	if e.place.Prepare != nil {
+		e.thread = launch.NewThread()
+		e.thread.Do(e.place.Prepare)
+	}
+	return nil
+}
+
+// leave gives up what enter took hold of.
+func (e *execution) leave() {
+	if e.thread != nil {
+		e.thread.End()
+	}
+	if e.place.Dir != nil {
+		e.place.Dir.Close()
+	}
+}
+
+// clone starts the program in the container's cgroup.
+func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
+	control, release, err := e.controlFiles()
 	if err != nil {
 		return err
 	}
+	defer closeFiles([]*os.File{release})
 	cfg := &launch.Config{
-		Image: exe, CgroupFD: -1, Prepare: place.Prepare, Conversation: 3 + len(e.o.Preserve),
-		Files: append(append(streams[:], e.o.Preserve...), e.controlFiles()...),
+		Image: exe, CgroupFD: -1, Conversation: 3 + len(e.o.Preserve),
+		Files: append(append(streams[:], e.o.Preserve...), control...),
 	}
-	e.proc, err = startAt(cfg, place)
+	if e.place.Dir != nil {
+		cfg.CgroupFD = int(e.place.Dir.Fd())
+	}
+	if e.thread != nil {
+		if err = e.thread.Wait(); err == nil {
+			e.proc, err = e.thread.Start(cfg)
+		}
+		return err
+	}
+	e.proc, err = launch.Start(cfg)
 	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup.Unified() != "" {
 		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
 		if innerErr != nil {
 			return errors.Join(err, innerErr)
 		}
-		e.proc, err = startAt(cfg, inner)
+		defer inner.Dir.Close()
+		cfg.CgroupFD = int(inner.Dir.Fd())
+		e.proc, err = launch.Start(cfg)
 	}
 	return err
 }
 
-// startAt starts a program in a place that is no longer needed afterwards.
-func startAt(cfg *launch.Config, place *cgroup.Placement) (*launch.Process, error) {
-	if place.Dir != nil {
-		defer place.Dir.Close()
-		cfg.CgroupFD = int(place.Dir.Fd())
-	}
-	return launch.Start(cfg)
-}
-
-// controlFiles are the plan's files. The conversation's place stays nil.
-func (e *execution) controlFiles() []*os.File {
-	files := make([]*os.File, len(e.plan.Files))
+// controlFiles are the plan's files. The conversation's place stays nil. The end
+// of the pipe that is the program's is the caller's to close.
+func (e *execution) controlFiles() (files []*os.File, release *os.File, err error) {
+	files = make([]*os.File, len(e.plan.Files))
 	for i, f := range e.plan.Files {
 		switch f.Kind {
 		case compile.ContainerProcess:
 			files[i] = e.first
 		case compile.ContainerRoot:
 			files[i] = e.root
+		case compile.Release:
+			if release, e.release, err = pipe(); err != nil {
+				return nil, nil, err
+			}
+			files[i] = release
 		}
 	}
-	return files
+	return files, release, nil
 }
 
 func (e *execution) converse() error {
@@ -261,33 +305,59 @@ func (e *execution) converse() error {
 		}
 		switch m.Words[0] {
 		case compile.RequestChild:
-			err = e.proc.Adopt(int(m.Words[1]))
+			if err = e.proc.Adopt(int(m.Words[1])); err == nil {
+				err = e.proc.Reply()
+			}
+			if err == nil {
+				err = e.settleAhead()
+			}
 		case compile.RequestTerminal:
-			err = takeTerminal(m.File, e.o.Process, e.o.Terminal)
+			err = e.answer(takeTerminal(m.File, e.o.Process, e.o.Terminal))
 		case compile.RequestListener:
-			err = e.container.handListener(m, e.proc.PidFD, e.proc.Pid)
+			err = e.answer(e.container.handListener(m, e.proc.PidFD, e.proc.Pid))
 		case compile.RequestReady:
-			err = e.created()
+			e.ready = true
+			if e.release != nil {
+				continue
+			}
+			if err = e.answer(e.settle()); err == nil {
+				e.prepareKeeper()
+			}
 		case compile.RequestFailure:
 			return failure(e.plan, m)
 		default:
-			err = fmt.Errorf("unknown request %d from the init program", m.Words[0])
-		}
-		if err == nil {
-			err = e.proc.Reply()
+			return fmt.Errorf("unknown request %d from the init program", m.Words[0])
 		}
 		if err != nil {
 			return err
 		}
-		if m.Words[0] == compile.RequestReady {
-			e.prepareKeeper()
-		}
 	}
 }
 
-// created does what is left before the process runs.
-func (e *execution) created() error {
-	e.ready = true
+// answer lets the program go on after what it asked for, if that is done.
+func (e *execution) answer(err error) error {
+	if err != nil {
+		return err
+	}
+	return e.proc.Reply()
+}
+
+// settleAhead lets the program execute the user's as soon as it is ready, if there
+// is nothing that it has to ask for before.
+func (e *execution) settleAhead() error {
+	if e.release == nil {
+		return nil
+	}
+	if err := e.settle(); err != nil {
+		return err
+	}
+	_, _ = e.release.Write([]byte{1}) // if there is nobody to read it, Receive says so
+	e.prepareKeeper()
+	return nil
+}
+
+// settle does what is left before the user's program runs.
+func (e *execution) settle() error {
 	if err := adjustOOM(e.o.Process, e.proc.Pid); err != nil {
 		return err
 	}

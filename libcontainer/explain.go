@@ -69,6 +69,8 @@ func fileText(f *compile.File) string {
 		return "the conversation with rt"
 	case compile.StartSocket:
 		return "the socket at which `rt start` knocks"
+	case compile.Release:
+		return "a pipe with rt's permission to execute the user's program"
 	case compile.Namespace:
 		return "the " + string(f.Namespace) + " namespace " + f.Path
 	}

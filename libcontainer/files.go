@@ -32,6 +32,8 @@ func (b *creation) openFiles() ([]*os.File, error) {
 		case compile.HookOutput:
 			files[i], err = hookFile("hook-output")
 			b.hookOutput = duplicate(files[i])
+		case compile.Release:
+			files[i], b.release, err = pipe()
 		case compile.Namespace:
 			files[i], err = b.openNamespace(&f)
 		case compile.Tree:
@@ -42,6 +44,15 @@ func (b *creation) openFiles() ([]*os.File, error) {
 		}
 	}
 	return files, nil
+}
+
+// pipe is os.Pipe without a place in the Go runtime's poller.
+func pipe() (r, w *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
 }
 
 // duplicate keeps a file open beyond the launch. A nil stays nil.

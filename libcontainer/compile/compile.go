@@ -96,6 +96,9 @@ const (
 	HookState
 	// HookOutput is a file for what those hooks print.
 	HookOutput
+	// Release is the end to read of a pipe. A byte in it lets the program execute
+	// the user's: the parent writes it as soon as nothing is left for it to do.
+	Release
 )
 
 // File is a control descriptor. The program finds them right after the
@@ -222,6 +225,9 @@ type compiler struct {
 
 	hookFiles hookFiles
 	filter    *seccomp.Filter
+	// asks is true when the program asks its parent for something, beside a path
+	// that is missing, before it is ready.
+	asks bool
 	// late sets the capabilities after the filter is loaded, if it is not nil.
 	late func()
 	// executable holds the path of the program to execute once it is located.
@@ -319,10 +325,15 @@ func (c *compiler) request(code uint64, what string) program.Reg {
 }
 
 func (c *compiler) ask(msg program.Arg, what string) program.Reg {
+	c.asks = true
 	r := c.Reg()
-	c.Do(program.Write, program.R(c.conv), msg, program.Imm(RequestSize)).For("tell the parent: " + what)
+	c.tell(msg, what)
 	c.await(r)
 	return r
+}
+
+func (c *compiler) tell(msg program.Arg, what string) {
+	c.Do(program.Write, program.R(c.conv), msg, program.Imm(RequestSize)).For("tell the parent: " + what)
 }
 
 // sendFile sends a request together with a descriptor, by SCM_RIGHTS (unix(7)),
@@ -335,15 +346,21 @@ func (c *compiler) sendFile(fd program.Reg, code, arg uint64, purpose string) {
 	hdr := c.Struct("msghdr", program.U64(0), program.U64(0), program.Ptr(iov), program.U64(1), program.Ptr(control), program.U64(24), program.U64(0))
 	c.Store(fd, 4, control.Plus(16))
 	c.Do(program.Sendmsg, program.R(c.conv), program.At(hdr), program.Imm(0)).For(purpose)
+	c.asks = c.asks || code != RequestPath
 	r := c.Reg()
 	c.await(r)
 	c.Free(r)
 }
 
-// await reads the parent's one byte. No byte: the parent is gone, and so must
-// the container be.
+// await reads the parent's one byte.
 func (c *compiler) await(r program.Reg) {
-	c.Do(program.Read, program.R(c.conv), program.At(c.reply), program.Imm(8)).To(r).For("wait for the parent's answer")
+	c.awaitByte(r, program.R(c.conv), "wait for the parent's answer")
+}
+
+// awaitByte reads a byte of the parent's. No byte: the parent is gone, and so must
+// the container be.
+func (c *compiler) awaitByte(r program.Reg, from program.Arg, purpose string) {
+	c.Do(program.Read, from, program.At(c.reply), program.Imm(8)).To(r).For(purpose)
 	gone := c.NewLabel("parent is gone")
 	c.Branch(r, program.Eq, 0, gone)
 	c.later("", "the parent is gone", func() {
@@ -355,8 +372,17 @@ func (c *compiler) await(r program.Reg) {
 
 // ready tells the parent that the container is created and waits for start.
 func (c *compiler) ready() {
+	const what = "the container is ready"
 	c.Source("", "the container is created")
-	c.Free(c.request(RequestReady, "the container is ready"))
+	if c.opt.Gate || c.asks {
+		c.Free(c.request(RequestReady, what))
+	} else {
+		// What the parent does, it does while the program works, and it may be done.
+		r := c.Reg()
+		c.tell(program.At(c.Struct(what, program.U64(RequestReady), program.U64(0))), what)
+		c.awaitByte(r, c.file(File{Kind: Release}), "wait until the parent is done")
+		c.Free(r)
+	}
 	c.plan.Ready = c.Len()
 	if !c.opt.Gate {
 		return

@@ -75,6 +75,7 @@ func (c *compiler) namespaces() {
 		c.Do(program.Unshare, program.Imm(rest))
 	}
 	if joined&unix.CLONE_NEWPID != 0 || byProgram&unix.CLONE_NEWPID != 0 {
+		c.asks = true // only then is the container's process there
 		c.secondClone()
 	}
 	if made&unix.CLONE_NEWTIME != 0 {

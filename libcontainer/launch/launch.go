@@ -31,10 +31,6 @@ type Config struct {
 	Conversation int
 	// AmbientCaps are carried through the program's own execve.
 	AmbientCaps []uintptr
-	// Prepare runs on the OS thread that clones, if it is set. What it changes
-	// of the thread, such as its cgroups, the child inherits; the thread ends
-	// afterwards.
-	Prepare func() error
 }
 
 // Process is a started program.
@@ -50,24 +46,6 @@ type Conversation struct{ fd int }
 
 // Start clones and executes the program. The caller closes the Process.
 func Start(cfg *Config) (*Process, error) {
-	if cfg.Prepare == nil {
-		return start(cfg)
-	}
-	t := NewThread()
-	defer t.End()
-	return t.Start(cfg)
-}
-
-func prepareAndStart(cfg *Config) (*Process, error) {
-	if cfg.Prepare != nil {
-		if err := cfg.Prepare(); err != nil {
-			return nil, err
-		}
-	}
-	return start(cfg)
-}
-
-func start(cfg *Config) (*Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)

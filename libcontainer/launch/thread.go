@@ -87,7 +87,7 @@ func (t *Thread) Start(cfg *Config) (*Process, error) {
 	t.Do(func() (err error) {
 		own := *cfg
 		own.CloneFlags &^= t.made
-		p, err = prepareAndStart(&own)
+		p, err = Start(&own)
 		return err
 	})
 	return p, t.Wait()
