@@ -287,3 +287,48 @@ func TestDevicesAreRestricted(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// A threaded cgroup has no memory of its own, but can hold a container: cgroups(7),
+// "Thread mode".
+func TestThreadedCgroup(t *testing.T) {
+	if !cgroups.IsCgroup2UnifiedMode() || systemd {
+		return // v1 has no such thing, and systemd makes no such scope
+	}
+	b := newBundle(t, "cat /proc/self/cgroup; sleep 1000 & exec sleep 1000")
+	b.placeCgroup("box")
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+	if has("pids") {
+		b.spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: ptr(int64(50))}
+	}
+	// A threaded child makes its parent the root of a threaded subtree, in which
+	// new cgroups are of no use until they are threaded, too.
+	parent := filepath.Join("/sys/fs/cgroup", b.id)
+	must(t, os.MkdirAll(filepath.Join(parent, "sibling"), 0o755))
+	t.Cleanup(func() {
+		must(t, errors.Join(os.Remove(filepath.Join(parent, "sibling")), os.Remove(parent)))
+	})
+	must(t, os.WriteFile(filepath.Join(parent, "sibling", "cgroup.type"), []byte("threaded"), 0))
+
+	b.create()
+	b.ok("start", b.id)
+	want(t, "type", cgroupFile(t, b.cgroup, "", "", "cgroup.type"), "threaded")
+	if got := b.ok("exec", b.id, "cat", "/proc/self/cgroup"); !strings.HasSuffix(got, "0::"+b.cgroup+"\n") {
+		t.Errorf("exec is in %s", got)
+	}
+	if got := b.ok("ps", "--format", "json", b.id); strings.Count(got, ",") < 1 {
+		t.Errorf("ps lists %s", got)
+	}
+	b.ok("pause", b.id)
+	want(t, "status", string(b.state().Status), "paused")
+	b.ok("resume", b.id)
+	b.ok("delete", "--force", b.id)
+	if _, err := os.Stat(filepath.Join("/sys/fs/cgroup", b.cgroup)); err == nil {
+		t.Error("the cgroup is left")
+	}
+
+	if has("memory") {
+		b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}
+		b.write()
+		b.fails([]string{"linux.resources.memory", "threaded"}, "run", b.id)
+	}
+}

@@ -164,12 +164,9 @@ func (b *bundle) asPerson(session bool, args ...string) (string, error) {
 	return content(b.t, out), err
 }
 
-// A user with a session has cgroups of their own: limits work, and the scope is
-// gone in the end.
-func TestUserSession(t *testing.T) {
-	if !unified() {
-		return // v1 cannot be delegated safely
-	}
+// linger starts the user's systemd.
+func linger(t *testing.T) {
+	t.Helper()
 	u := person(t)
 	out, err := exec.Command("loginctl", "enable-linger", u.Username).CombinedOutput()
 	if err != nil {
@@ -180,6 +177,16 @@ func TestUserSession(t *testing.T) {
 		_, err := os.Stat("/run/user/" + u.Uid + "/bus")
 		return err == nil
 	})
+}
+
+// A user with a session has cgroups of their own: limits work, and the scope is
+// gone in the end.
+func TestUserSession(t *testing.T) {
+	if !unified() {
+		return // v1 cannot be delegated safely
+	}
+	u := person(t)
+	linger(t)
 	b := newUsersBundle(t, "cat /proc/self/cgroup; id -u")
 	for i, n := range b.spec.Linux.Namespaces { // to see where it is
 		if n.Type == specs.CgroupNamespace {
