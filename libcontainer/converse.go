@@ -21,7 +21,7 @@ import (
 // enterCgroup moves the program to its cgroup, where it could not be born.
 func (b *creation) enterCgroup() error {
 	if err := b.place.Move(b.proc.Pid); err != nil {
-		return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
+		return err
 	}
 	if err := b.cgroup.Limit(); err != nil {
 		return err

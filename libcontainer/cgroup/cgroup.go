@@ -276,7 +276,7 @@ type Placement struct {
 // Placement opens what a launch needs. The caller closes Dir.
 func (c *Cgroup) Placement() (*Placement, error) {
 	if c.Systemd {
-		return &Placement{Move: c.manager.Apply, Paths: c.Paths}, nil
+		return &Placement{Move: c.move, Paths: c.Paths}, nil
 	}
 	paths := maps.Clone(c.manager.GetPaths())
 	p, err := c.placement(paths, func(_, path string) string { return path })
@@ -284,6 +284,18 @@ func (c *Cgroup) Placement() (*Placement, error) {
 		p.Paths = paths
 	}
 	return p, err
+}
+
+// move lets systemd make the scope around a process. On v1 some limits come with it.
+func (c *Cgroup) move(pid int) error {
+	err := c.manager.Apply(pid)
+	if err == nil {
+		return nil
+	}
+	if f := field(err); f != allResources {
+		return fmt.Errorf("%s: %w", f, err)
+	}
+	return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
 }
 
 // placement opens the directories, or what at makes of them.

@@ -28,7 +28,14 @@ func v1Paths(inner string, own []membership) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(text), mountinfo.FSTypeFilter("cgroup"))
+	// Of the many mounts of a host with many containers only these are parsed.
+	var lines []byte
+	for line := range bytes.Lines(text) {
+		if bytes.Contains(line, []byte(" - cgroup ")) {
+			lines = append(lines, line...)
+		}
+	}
+	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(lines), mountinfo.FSTypeFilter("cgroup"))
 	if err != nil {
 		return nil, err
 	}

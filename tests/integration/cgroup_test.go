@@ -329,6 +329,6 @@ func TestThreadedCgroup(t *testing.T) {
 	if has("memory") {
 		b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(64 << 20))}
 		b.write()
-		b.fails([]string{"linux.resources.memory", "threaded"}, "run", b.id)
+		b.fails([]string{"linux.cgroupsPath", "threaded"}, "run", b.id)
 	}
 }

@@ -383,8 +383,11 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.write()
 	var complete int
-	// As long as a creation takes, in so many steps.
-	whole := patience(25 * time.Millisecond)
+	// As long as a creation takes, and a little longer, in so many steps.
+	began := time.Now()
+	b.ok("create", b.id)
+	whole := max(time.Since(began)*3/2, 10*time.Millisecond)
+	b.ok("delete", "--force", b.id)
 	for delay := time.Duration(0); delay < whole; delay += whole / time.Duration(often(100)) {
 		for _, command := range []string{"create", "run"} {
 			cmd := b.command(command, b.id)
