@@ -9,6 +9,7 @@
 // The cases are
 //
 //	run-default  `RUNTIME run` of the bundle that `runc spec` writes, with /bin/true
+//	run-rested   the same, after 20 ms of rest before each
 //	run-docker   `RUNTIME run` of the bundle in tests/testdata/docker, with /bin/true
 //	lifecycle    create, start, state, exec, kill and delete of a sleeping container, each by itself
 //	memory       private memory of the process that waits for start, and the runtime's binary size

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"time"
 )
 
 // plan is what the part of a comparison inside a view has to do.
@@ -120,6 +121,7 @@ func (w *worker) measureCase(ctx context.Context, c *benchCase, subjects []*subj
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
+			time.Sleep(c.rest)
 			name := subjects[i].Name
 			samples, err := c.measure(w, subjects[i])
 			if err != nil {
