@@ -55,7 +55,7 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 		kind, isPropagation := Propagations.Find(o)
 		switch {
 		case o == "":
-			v.add(at, "empty; leave it out")
+			// Buildah has one for a volume without options.
 		case o == OptionTmpcopyup && m.Type != "tmpfs":
 			v.add(at, "%s needs the type tmpfs, this is %q", o, m.Type)
 		case isPropagation:

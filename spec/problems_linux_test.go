@@ -38,7 +38,7 @@ var mountProblems = []problemCase{
 	{"mounts[0].type", `{"mounts": [{"destination": "/d", "type": "none", "source": "/s"}]}`, bound("", "")},
 	{"mounts[0].source", `{"mounts": [{"destination": "/d", "type": "bind"}]}`, `{"mounts": [{"destination": "/d", "type": "bind", "source": "s"}]}`},
 	{"mounts[0].source", `{"mounts": [{"destination": "/d", "type": "bind", "source": "\u0000"}]}`, `{"mounts": [{"destination": "/d", "type": "tmpfs", "source": ""}]}`},
-	{"mounts[0].options[1]", bound(`, ""`, ""), bound(`, "nosuchoption"`, "")},
+	{"mounts[0].options[1]", bound(`, "tmpcopyup"`, ""), bound(`, "", "nosuchoption"`, "")},
 	{"mounts[0].options[2]", bound(`, "private", "rshared"`, ""), bound(`, "private", "rprivate", "ro", "rw"`, "")},
 	{"mounts[0].options[0]", `{"mounts": [{"destination": "/d", "type": "ramfs", "options": ["tmpcopyup"]}]}`, `{"mounts": [{"destination": "/d", "type": "tmpfs", "options": ["tmpcopyup"]}]}`},
 	{"mounts[0].gidMappings", bound(`, "idmap"`, `, "uidMappings": `+ids), bound(`, "idmap"`, `, "uidMappings": `+ids+`, "gidMappings": `+ids)},

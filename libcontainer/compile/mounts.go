@@ -44,6 +44,7 @@ func parseOptions(options []string) mountOptions {
 			continue
 		}
 		switch {
+		case name == "":
 		case name == "rbind":
 			o.rbind = true
 		case name == "remount":

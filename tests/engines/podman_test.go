@@ -110,39 +110,3 @@ func TestPodman(t *testing.T) {
 		}
 	}
 }
-
-func TestBuildah(t *testing.T) {
-	for _, runtime := range runtimes() {
-		t.Run(runtime, func(t *testing.T) {
-			p := newPodman(t, runtime, false)
-			e := *p
-			e.kind, e.title = "buildah", "Buildah with "+runtime
-			e.client = append([]string{"buildah"}, p.client[1:]...)
-			e.run(t, buildahScenarios(runtimePath(t, runtime)))
-		})
-	}
-}
-
-// buildahScenarios are what people do with Buildah, on a runtime's path.
-func buildahScenarios(runtime string) []scenario {
-	from := func(t *testing.T, e *engine) string {
-		id := e.ok(t, "from", "--pull-never", image)
-		t.Cleanup(func() { _, _ = e.try(t, "", "rm", id) })
-		return id
-	}
-	return []scenario{
-		{name: "output of a container", run: func(t *testing.T, e *engine) {
-			// It asks for ambient capabilities that cannot be, of which rt warns.
-			contains(t, e.ok(t, "run", "--runtime", runtime, "--network", "none", from(t, e), "--", "echo", "out"), "out")
-		}},
-		{name: "exit status", run: func(t *testing.T, e *engine) {
-			e.exits(t, 42, "run", "--runtime", runtime, "--network", "none", from(t, e), "--", "sh", "-c", "exit 42")
-		}},
-		{name: "build", run: func(t *testing.T, e *engine) {
-			dir := t.TempDir()
-			must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+image+"\nRUN echo built-$((6*7)) && touch /made\nUSER user\nRUN id -u\n"), 0o644))
-			out := e.ok(t, "build", "--runtime", runtime, "--network", "none", "--no-cache", "-t", strings.ToLower(name()), dir)
-			contains(t, out, "built-42", "\n1000")
-		}},
-	}
-}

@@ -250,7 +250,7 @@ func TestBindMounts(t *testing.T) {
 	b.spec.Root.Readonly = false
 	b.spec.Mounts = append(b.spec.Mounts,
 		specs.Mount{Destination: "/file", Type: "bind", Source: source + "/file", Options: []string{"bind"}},
-		specs.Mount{Destination: "/bind", Source: source, Options: []string{"bind"}},
+		specs.Mount{Destination: "/bind", Source: source, Options: []string{"", "bind"}}, // as Buildah has it
 		specs.Mount{Destination: "/rbind", Type: "none", Source: source, Options: []string{"rbind"}},
 		specs.Mount{Destination: "/ro", Type: "bind", Source: source, Options: []string{"ro"}},
 	)
