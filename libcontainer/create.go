@@ -291,7 +291,7 @@ func (b *creation) meanwhile() error {
 		if err := b.settle(); err != nil {
 			return err
 		}
-		_, _ = b.release.Write([]byte{1}) // if there is nobody to read it, Receive says so
+		permit(b.release)
 	}
 	return b.prepareKeeper()
 }

@@ -351,7 +351,7 @@ func (e *execution) settleAhead() error {
 	if err := e.settle(); err != nil {
 		return err
 	}
-	_, _ = e.release.Write([]byte{1}) // if there is nobody to read it, Receive says so
+	permit(e.release)
 	e.prepareKeeper()
 	return nil
 }

@@ -29,7 +29,7 @@ func ReadAt(dir int, name string) ([]byte, error) {
 	var buf [4096]byte
 	var data []byte
 	for {
-		n, err := read(fd, buf[:])
+		n, err := retry(func() (int, error) { return unix.Read(fd, buf[:]) })
 		if err != nil {
 			return nil, &os.PathError{Op: "read", Path: name, Err: err}
 		}
@@ -37,15 +37,6 @@ func ReadAt(dir int, name string) ([]byte, error) {
 			return data, nil
 		}
 		data = append(data, buf[:n]...)
-	}
-}
-
-// read is read(2), again after a signal.
-func read(fd int, buf []byte) (int, error) {
-	for {
-		if n, err := unix.Read(fd, buf); err != unix.EINTR {
-			return n, err
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
@@ -59,11 +60,12 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 // cgroup. On v2, a container that hands controllers to cgroups below its own
 // takes no more processes in its own: cgroups(7), "no internal processes".
 func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
-	theirs, err := cgroups.ParseCgroupFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	theirs, err := memberships(strconv.Itoa(pid))
 	if err != nil {
 		return nil, err
 	}
-	place := filepath.Join(unifiedRoot, theirs[""])
+	path, _ := find(theirs, "")
+	place := filepath.Join(unifiedRoot, path)
 	if !strings.HasPrefix(place, c.Unified()+"/") {
 		return nil, fmt.Errorf("process %d is not in a cgroup below %s", pid, c.Unified())
 	}

@@ -89,7 +89,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	var own []membership
 	if !cgroups.IsCgroup2UnifiedMode() {
 		var err error
-		if own, err = memberships(); err == nil && !systemd {
+		if own, err = memberships("self"); err == nil && !systemd {
 			cfg.Paths, err = v1Paths(cfg.inner(), own)
 		}
 		if err != nil {
@@ -223,14 +223,15 @@ func (c *Cgroup) RestrictDevices() error {
 	if !c.devicesFirst() {
 		return nil
 	}
-	dir := c.Paths["devices"]
-	if dir == "" || c.Rootless || sysfile.InUserNamespace() {
-		// Nobody can make a device there. Whether that is an error is the library's
-		// to say.
-		return c.set(&cgroups.Resources{Devices: c.resources.Devices})
-	}
-	if err := restrictV1(dir, c.resources.Devices); err != nil {
-		return fmt.Errorf("%s: %w", field(err), err)
+	return c.restrict(cgroups.DevicesSetV1, c.Paths["devices"])
+}
+
+// restrict sets the device rules by themselves: the library would look at all
+// controllers.
+func (c *Cgroup) restrict(set func(dir string, r *cgroups.Resources) error, dir string) error {
+	err := set(dir, &cgroups.Resources{Devices: c.resources.Devices})
+	if err != nil && !c.Rootless {
+		return fmt.Errorf("linux.resources.devices: %w", err)
 	}
 	return nil
 }
@@ -355,11 +356,7 @@ func (c *Cgroup) Limit() error {
 	case r.SkipDevices:
 		return nil
 	}
-	// The library would look for controllers that nobody asked for.
-	if err := cgroups.DevicesSetV2(c.Unified(), &r); err != nil {
-		return fmt.Errorf("linux.resources.devices: %w", err)
-	}
-	return nil
+	return c.restrict(cgroups.DevicesSetV2, c.Unified())
 }
 
 // devicesFirst tells whether linux.resources.devices must be complete before

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -142,6 +141,9 @@ func TestDeviceFilterErrors(t *testing.T) {
 // The kernel takes every program that there can be, also those in which nothing
 // is allowed, or everything is.
 func TestKernelTakesDeviceFilters(t *testing.T) {
+	if unix.Geteuid() != 0 {
+		t.Skip("loading a device filter takes root")
+	}
 	all := func(allow bool) *devices.Rule {
 		return &devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: allow}
 	}
@@ -161,9 +163,6 @@ func TestKernelTakesDeviceFilters(t *testing.T) {
 			t.Fatal(err)
 		}
 		fd, err := loadFilter(program)
-		if unix.Geteuid() != 0 || errors.Is(err, unix.EPERM) {
-			t.Skip("loading a device filter takes root:", err)
-		}
 		if err != nil {
 			t.Errorf("%d rules: %v", len(rules), err)
 			continue

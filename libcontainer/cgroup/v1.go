@@ -57,15 +57,15 @@ func v1Paths(inner string, own []membership) (map[string]string, error) {
 	return paths, err
 }
 
-// membership is a hierarchy that rt is in: cgroups(7), /proc/PID/cgroup.
+// membership is a hierarchy that a process is in: cgroups(7), /proc/PID/cgroup.
 type membership struct {
 	// controllers are joined by commas, "" in v2; name=NAME without any.
 	controllers, path string
 }
 
-// memberships are rt's own cgroups.
-func memberships() ([]membership, error) {
-	text, err := sysfile.Read("/proc/self/cgroup")
+// memberships are the cgroups of a process, by its name in /proc.
+func memberships(pid string) ([]membership, error) {
+	text, err := sysfile.Read("/proc/" + pid + "/cgroup")
 	if err != nil {
 		return nil, err
 	}

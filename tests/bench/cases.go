@@ -7,6 +7,9 @@ import (
 
 const runDefault = "run-default"
 
+// rest is longer than what one runtime pays for the next.
+const rest = 20 * time.Millisecond
+
 // benchCase is a case: what it measures, on which bundle, and how.
 type benchCase struct {
 	name   string
@@ -50,7 +53,7 @@ var cases = []benchCase{
 		// for the next. After a rest each pays for itself, as where containers start
 		// now and then.
 		name: "run-rested", series: []string{"run-rested"}, units: []string{"ms"},
-		config: defaultConfig, args: succeed, floor: true, rest: 20 * time.Millisecond, measure: measureRun,
+		config: defaultConfig, args: succeed, floor: true, rest: rest, measure: measureRun,
 	},
 	{
 		name: "run-docker", series: []string{"run-docker"}, units: []string{"ms"},

@@ -72,7 +72,7 @@ func (r *report) printConditions(w io.Writer) {
 		seccomp = "with Docker's seccomp profile"
 	}
 	fmt.Fprintf(w, "- run-docker is %s\n", seccomp)
-	fmt.Fprintln(w, "- run-rested is run-default with 20 ms of rest before each: who moves a process into a cgroup waits for a grace period of RCU, unless somebody did so right before")
+	fmt.Fprintf(w, "- run-rested is run-default with %d ms of rest before each: who moves a process into a cgroup waits for a grace period of RCU, unless somebody did so right before\n", rest.Milliseconds())
 	fmt.Fprintln(w, "- rt/peer is the ratio of medians with its 95 % confidence interval")
 }
 

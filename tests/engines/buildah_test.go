@@ -38,19 +38,17 @@ func buildahScenarios(runtime string) []scenario {
 		t.Helper()
 		contains(t, e.ok(t, line(container, script, flags...)...), word)
 	}
-	build := func(t *testing.T, e *engine, dockerfile string, flags ...string) string {
+	buildLine := func(t *testing.T, dockerfile string, flags ...string) []string {
 		t.Helper()
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644))
 		must(t, os.WriteFile(filepath.Join(dir, "word"), []byte("from the context\n"), 0o644))
 		args := append([]string{"build", "--runtime", runtime, "--network", "none", "--no-cache", "--pull-never", "-t", strings.ToLower(name())}, flags...)
-		return e.ok(t, append(args, dir)...)
+		return append(args, dir)
 	}
-	own := func(t *testing.T, namespace string) string {
+	build := func(t *testing.T, e *engine, dockerfile string, flags ...string) string {
 		t.Helper()
-		link, err := os.Readlink("/proc/self/ns/" + namespace)
-		must(t, err)
-		return link
+		return e.ok(t, buildLine(t, dockerfile, flags...)...)
 	}
 	return []scenario{
 		{name: "output of a container", run: func(t *testing.T, e *engine) {
@@ -112,13 +110,13 @@ func buildahScenarios(runtime string) []scenario {
 			has(t, e, from(t, e, "--ulimit", "nofile=100:100", "--shm-size", "1m"), "echo $(ulimit -n) files; df -k /dev/shm | grep -c ' 1024 '; true", "100 files")
 		}},
 		{name: "network of the host", run: func(t *testing.T, e *engine) {
-			has(t, e, from(t, e), "readlink /proc/self/ns/net", own(t, "net"), "--network", "host")
+			has(t, e, from(t, e), "readlink /proc/self/ns/net", ownNamespace(t, "net"), "--network", "host")
 		}},
 		{name: "pids of the host", run: func(t *testing.T, e *engine) {
-			has(t, e, from(t, e), "readlink /proc/self/ns/pid", own(t, "pid"), "--pid", "host")
+			has(t, e, from(t, e), "readlink /proc/self/ns/pid", ownNamespace(t, "pid"), "--pid", "host")
 		}},
 		{name: "IPC of the host", run: func(t *testing.T, e *engine) {
-			has(t, e, from(t, e), "readlink /proc/self/ns/ipc", own(t, "ipc"), "--ipc", "host")
+			has(t, e, from(t, e), "readlink /proc/self/ns/ipc", ownNamespace(t, "ipc"), "--ipc", "host")
 		}},
 		{name: "run after run", run: func(t *testing.T, e *engine) {
 			id := from(t, e)
@@ -160,9 +158,7 @@ func buildahScenarios(runtime string) []scenario {
 			contains(t, build(t, e, "FROM "+image+"\nRUN echo built-$((6*7)) && touch /made\nUSER user\nRUN id -u\n"), "built-42", "\n1000")
 		}},
 		{name: "step that fails", run: func(t *testing.T, e *engine) {
-			dir := t.TempDir()
-			must(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+image+"\nRUN exit 42\n"), 0o644))
-			out, code := e.try(t, "", "build", "--runtime", runtime, "--network", "none", "--pull-never", dir)
+			out, code := e.try(t, "", buildLine(t, "FROM "+image+"\nRUN exit 42\n")...)
 			if code == 0 {
 				t.Error("the build succeeds")
 			}

@@ -399,8 +399,7 @@ var cliScenarios = []scenario{
 		equal(t, e.okIn(t, []string{"--sysctl", "kernel.msgmax=12345"}, "cat", "/proc/sys/kernel/msgmax"), "12345")
 	}},
 	{name: "namespaces of the host", run: func(t *testing.T, e *engine) {
-		own, err := os.Readlink("/proc/self/ns/pid")
-		must(t, err)
+		own := ownNamespace(t, "pid")
 		equal(t, e.okIn(t, []string{"--pid", "host"}, "readlink", "/proc/self/ns/pid"), own)
 	}},
 	{name: "namespaces of another container", run: func(t *testing.T, e *engine) {

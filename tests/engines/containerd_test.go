@@ -333,8 +333,7 @@ func containerdScenarios(flags []string) []scenario {
 			ok(t, e, []string{"--seccomp"}, "true")
 		}},
 		{name: "network of the host", run: func(t *testing.T, e *engine) {
-			own, err := os.Readlink("/proc/self/ns/net")
-			must(t, err)
+			own := ownNamespace(t, "net")
 			equal(t, ok(t, e, []string{"--net-host"}, "readlink", "/proc/self/ns/net"), own)
 		}},
 		{name: "pids of the host", run: func(t *testing.T, e *engine) {

@@ -375,3 +375,11 @@ func binary(t testing.TB, name string) string {
 	must(t, err)
 	return path
 }
+
+// ownNamespace is the test's namespace of a type, as a link of /proc shows it.
+func ownNamespace(t *testing.T, kind string) string {
+	t.Helper()
+	link, err := os.Readlink("/proc/self/ns/" + kind)
+	must(t, err)
+	return link
+}

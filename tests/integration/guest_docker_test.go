@@ -78,8 +78,5 @@ func TestDockerUnderSystemd(t *testing.T) {
 	docker(t, "restart", "--time", "0", b.id)
 	want(t, "state", docker(t, "inspect", "--format", "{{.State.Status}}", b.id), "running")
 	docker(t, "rm", "--force", b.id)
-	eventually(t, "the cgroup is gone", func() bool {
-		out, err := exec.Command("find", "/sys/fs/cgroup", "-name", "*"+id+"*").CombinedOutput()
-		return err == nil && len(out) == 0
-	})
+	eventually(t, "the cgroup is gone", func() bool { return cgroupsNamed(t, id) == "" })
 }

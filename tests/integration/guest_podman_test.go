@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,9 +24,7 @@ type podman struct {
 func newPodman(t *testing.T, user bool) *podman {
 	t.Helper()
 	p := &podman{bundle: newUsersBundle(t, ""), user: user, units: "/run/systemd/system"}
-	self, err := os.Executable()
-	must(t, err)
-	copyFile(t, self, p.path("bin/sd_notify"))
+	p.addNotify()
 	write := func(name, text string) string {
 		path := filepath.Join(p.dir, name)
 		must(t, os.WriteFile(path, []byte(text), 0o644))
@@ -58,16 +55,7 @@ func (p *podman) try(args ...string) (string, error) {
 	if p.user {
 		return p.asPerson(true, append(append([]string{"env"}, p.env...), args...)...)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience(20*time.Second))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir, cmd.Env = p.dir, append(os.Environ(), p.env...)
-	out, err := os.CreateTemp(p.dir, "output-*")
-	must(p.t, err)
-	defer out.Close()
-	cmd.Stdout, cmd.Stderr = out, out
-	err = cmd.Run()
-	return content(p.t, out), err
+	return p.outside(20*time.Second, append(append([]string{"env"}, p.env...), args...)...)
 }
 
 func (p *podman) do(args ...string) string {
@@ -155,9 +143,8 @@ func TestPodmanUnits(t *testing.T) {
 			if got := p.do("podman", "ps", "--all", "--quiet"); got != "" {
 				t.Errorf("containers are left: %s", got)
 			}
-			out, err := exec.Command("find", "/sys/fs/cgroup", "-name", "*"+p.id+"*").CombinedOutput()
-			if err != nil || len(out) > 0 {
-				t.Errorf("cgroups are left: %v %s", err, out)
+			if left := cgroupsNamed(t, p.id); left != "" {
+				t.Errorf("cgroups are left: %s", left)
 			}
 		})
 	}

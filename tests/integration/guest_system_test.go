@@ -144,8 +144,7 @@ func newUsersBundle(t *testing.T, script string) *bundle {
 	return b
 }
 
-// asPerson runs a command as the user, with a session of systemd or without. Its
-// output goes to a file: a container that stays may hold it open.
+// asPerson runs a command as the user, with a session of systemd or without.
 func (b *bundle) asPerson(session bool, args ...string) (string, error) {
 	u := person(b.t)
 	command := []string{"--reuid", u.Uid, "--regid", u.Gid, "--init-groups", "env", "-i", "PATH=" + os.Getenv("PATH"), "HOME=" + u.HomeDir}
@@ -153,15 +152,29 @@ func (b *bundle) asPerson(session bool, args ...string) (string, error) {
 		command = append(command, "XDG_RUNTIME_DIR=/run/user/"+u.Uid, "systemd-run", "--user", "--quiet", "--wait", "--pipe", "--collect",
 			"--working-directory="+b.dir)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience(10*time.Second))
+	return b.outside(10*time.Second, append(append([]string{"setpriv"}, command...), args...)...)
+}
+
+// outside runs a command of the machine's in the bundle. Its output goes to a
+// file: a container that stays may hold it open.
+func (b *bundle) outside(limit time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience(limit))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "setpriv", append(command, args...)...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	out, err := os.CreateTemp(b.dir, "output-*")
 	must(b.t, err)
 	defer out.Close()
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, out, out
 	err = cmd.Run()
 	return content(b.t, out), err
+}
+
+// cgroupsNamed lists the cgroups in whose names a word is.
+func cgroupsNamed(t *testing.T, word string) string {
+	t.Helper()
+	out, err := exec.Command("find", "/sys/fs/cgroup", "-name", "*"+word+"*").CombinedOutput()
+	must(t, err)
+	return string(out)
 }
 
 // linger starts the user's systemd.

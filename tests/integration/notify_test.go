@@ -74,13 +74,19 @@ func (m *manager) read() (string, error) {
 	return string(data[:n]), err
 }
 
+// addNotify makes this test the container's program sd_notify.
+func (b *bundle) addNotify() {
+	b.t.Helper()
+	self, err := os.Executable()
+	must(b.t, err)
+	copyFile(b.t, self, b.path("bin/sd_notify"))
+}
+
 // newNotifyingBundle has this test as the program sd_notify.
 func newNotifyingBundle(t *testing.T, script string) *bundle {
 	t.Helper()
 	b := newBundle(t, script)
-	self, err := os.Executable()
-	must(t, err)
-	copyFile(t, self, b.path("bin/sd_notify"))
+	b.addNotify()
 	return b
 }
 
