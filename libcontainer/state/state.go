@@ -118,15 +118,28 @@ func Create(root, id string) (*Dir, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	return claim(path)
+}
+
+// claim locks a directory that was just made. By then it may be deleted, and
+// made anew by another creator: whoever locks that one first has it, and leaves
+// its state there.
+func claim(path string) (*Dir, error) {
+	id := filepath.Base(path)
 	d, err := open(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.Lock(); err != nil {
+	if err == nil {
+		if err = d.Lock(); err == nil && unix.Faccessat(int(d.Fd()), stateName, unix.F_OK, 0) != nil {
+			return d, nil
+		}
 		d.Close()
-		return nil, fmt.Errorf("%q was deleted while it was created: %w", id, err)
 	}
-	return d, nil
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrExist, filepath.Dir(path))
+	case errors.Is(err, ErrNotExist), errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%q was deleted while it was created", id)
+	}
+	return nil, err
 }
 
 // Open opens the directory of a container.

@@ -12,7 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -231,7 +233,24 @@ func (b *bundle) cleanUp() {
 	for _, e := range entries {
 		b.ok("delete", "--force", e.Name())
 	}
-	b.noTrace()
+	if b.noTrace(); b.t.Failed() {
+		b.removeRemains()
+	}
+}
+
+// removeRemains ends and removes what rt, at fault, does not know of any more.
+func (b *bundle) removeRemains() {
+	for _, process := range b.processes() {
+		var pid int
+		if _, err := fmt.Sscanf(process, "/proc/%d", &pid); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	for _, dir := range slices.Backward(b.cgroups()) {
+		for deadline := time.Now().Add(time.Second); syscall.Rmdir(dir) == syscall.EBUSY && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 // noTrace fails the test when something of the bundle's containers is left: a
@@ -276,19 +295,25 @@ func (b *bundle) cgroups() []string {
 // empty, when systemd wants to know: it names the cgroup.
 const releaseAgent = "/lib/systemd/systemd-cgroups-agent"
 
-// processes are those whose root directory or command line belongs to the
-// bundle.
+// processes are those whose root directory, command line, environment or cgroup
+// belongs to the bundle.
 func (b *bundle) processes() []string {
 	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	id := []byte(b.id)
 	var found []string
 	for _, d := range dirs {
 		root, _ := os.Readlink(d + "/root")
 		args, _ := os.ReadFile(d + "/cmdline")
 		environ, _ := os.ReadFile(d + "/environ")
+		cgroups, _ := os.ReadFile(d + "/cgroup")
 		if bytes.HasPrefix(args, []byte(releaseAgent)) {
 			continue
 		}
-		if strings.HasPrefix(root, b.dir) || bytes.Contains(args, []byte(b.id)) || bytes.Contains(environ, []byte(b.id)) {
+		if len(args) == 0 {
+			cgroups = nil // a zombie, which keeps its cgroup in v2
+		}
+		named := slices.ContainsFunc([][]byte{args, environ, cgroups}, func(text []byte) bool { return bytes.Contains(text, id) })
+		if named || strings.HasPrefix(root, b.dir) {
 			found = append(found, d+" "+string(args))
 		}
 	}

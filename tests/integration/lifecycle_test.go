@@ -361,12 +361,12 @@ func TestCreateAndDeleteRace(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for range 10 {
+			for range often(100) {
 				_ = b.command("create", b.id).Run()
 			}
 		})
 		wg.Go(func() {
-			for range 20 {
+			for range often(200) {
 				_ = b.command("delete", "--force", b.id).Run()
 				_ = b.command("state", b.id).Run()
 			}
