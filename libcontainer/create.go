@@ -247,20 +247,14 @@ func (b *creation) build() error {
 		return err
 	}
 	exe, err := b.compileImage(stdio)
-	b.done("compiled the program")
-	if cgroupErr := b.thread.Wait(); err == nil {
-		err = cgroupErr
-	}
 	if b.cgroup.Missing && b.o.Warn != nil {
 		b.o.Warn("the container has no cgroup of its own, which this user may not make here: it cannot be limited, paused or measured")
-	}
-	if exe != nil {
-		defer exe.Close()
 	}
 	if err != nil {
 		return err
 	}
-	b.done("made the cgroup")
+	defer exe.Close()
+	b.done("compiled the program")
 	if err := b.launch(exe, stdio); err != nil {
 		return err
 	}
@@ -297,7 +291,7 @@ func (b *creation) meanwhile() error {
 }
 
 // makeCgroup makes the cgroup, after the state knows of it. Its last steps are
-// the thread's, for which build waits.
+// the thread's, before it starts the program.
 func (b *creation) makeCgroup() error {
 	if err := b.dir.Save(b.state); err != nil {
 		return err
@@ -376,21 +370,27 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	if err != nil {
 		return err
 	}
-	b.cgroup.Paths = b.place.Paths
-	b.state.Cgroup = b.cgroup.Config
 	cfg := &launch.Config{
 		Image: exe, CloneFlags: b.plan.CloneFlags, CgroupFD: -1,
 		Files: append(append(stdio[:], b.o.Preserve...), control...), Conversation: 3 + len(b.o.Preserve),
-	}
-	if dir := b.place.Dir; dir != nil {
-		cfg.CgroupFD = int(dir.Fd())
 	}
 	if b.plan.KeepCapabilities {
 		for n := 0; n <= b.lastCap; n++ {
 			cfg.AmbientCaps = append(cfg.AmbientCaps, uintptr(n))
 		}
 	}
+	// The thread goes on by itself when it is in the cgroup.
+	b.thread.Do(func() error {
+		if dir := b.place.Dir; dir != nil {
+			cfg.CgroupFD = int(dir.Fd())
+		}
+		return nil
+	})
 	b.proc, err = b.thread.Start(cfg)
+	if err == nil {
+		b.cgroup.Paths = b.place.Paths
+		b.state.Cgroup = b.cgroup.Config
+	}
 	b.endThread()
 	return err
 }
@@ -413,6 +413,7 @@ func namespacesAhead(s *specs.Spec) (flags uint64) {
 // endThread ends the thread, and with it its stay in the container's cgroup.
 func (b *creation) endThread() {
 	if b.thread != nil {
+		_ = b.thread.Wait()
 		b.thread.End()
 		b.thread = nil
 	}

@@ -256,9 +256,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		cfg.CgroupFD = int(e.place.Dir.Fd())
 	}
 	if e.thread != nil {
-		if err = e.thread.Wait(); err == nil {
-			e.proc, err = e.thread.Start(cfg)
-		}
+		e.proc, err = e.thread.Start(cfg)
 		return err
 	}
 	e.proc, err = launch.Start(cfg)

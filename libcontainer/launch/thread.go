@@ -22,6 +22,9 @@ type Thread struct {
 	unread int
 	// made are the namespaces that the thread has.
 	made uint64
+	// failed is the error of the first job that failed: those behind it are not
+	// done.
+	failed error
 }
 
 // NewThread starts a thread. End it with End.
@@ -45,12 +48,16 @@ func (t *Thread) work() {
 			t.done.close()
 			return
 		}
-		t.results <- job()
+		if t.failed == nil {
+			t.failed = job()
+		}
+		t.results <- t.failed
 		t.done.give()
 	}
 }
 
-// Do gives the thread a job; a few can wait in line.
+// Do gives the thread a job; a few can wait in line. It is not done when one
+// before it has failed.
 func (t *Thread) Do(job func() error) {
 	t.unread++
 	t.jobs <- job
@@ -61,9 +68,7 @@ func (t *Thread) Do(job func() error) {
 func (t *Thread) Wait() (err error) {
 	for ; t.unread > 0; t.unread-- {
 		t.done.take()
-		if e := <-t.results; err == nil {
-			err = e
-		}
+		err = <-t.results
 	}
 	return err
 }
