@@ -14,6 +14,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/libcontainer/state"
 	"golang.org/x/sys/unix"
@@ -184,6 +185,9 @@ func (c *Container) signalFirst(sig unix.Signal) error {
 // first process where a user can have no cgroup.
 func (c *Container) SignalAll(sig unix.Signal) error {
 	cg, err := c.cgroup()
+	if errors.Is(err, cgroup.ErrNone) {
+		return c.signalFirst(sig)
+	}
 	if err != nil {
 		return err
 	}

@@ -135,15 +135,19 @@ func kernelLog(b []byte) string {
 	return s
 }
 
-// died says how the program ended without a word.
+// died says how the program ended without a word. It may have no cgroup.
 func died(p *launch.Process, cg *cgroup.Cgroup) error {
 	ws := p.Kill()
-	if why := cg.OutOfMemory(); why != "" {
-		return fmt.Errorf("%s: the kernel killed the init program for lack of memory", why)
+	limit := int64(0)
+	if cg != nil {
+		if why := cg.OutOfMemory(); why != "" {
+			return fmt.Errorf("%s: the kernel killed the init program for lack of memory", why)
+		}
+		limit = cg.MemoryLimit()
 	}
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
 		// systemd removes a scope, and the counters in it, as soon as it is empty.
-		if limit := cg.MemoryLimit(); limit > 0 {
+		if limit > 0 {
 			return fmt.Errorf("the init program was killed while it set the container up: linux.resources.memory.limit: are %d bytes too few?", limit)
 		}
 		return errors.New("the init program was killed while it set the container up")

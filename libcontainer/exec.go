@@ -64,6 +64,9 @@ func (c *Container) Process() (*specs.Process, error) {
 // spec reads the configuration as it was at create.
 func (c *Container) spec() (*specs.Spec, error) {
 	data, err := c.dir.Config()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("container %q: %w: it is %s, and was never created", c.ID(), ErrWrongState, c.Status())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("container %q: %w", c.ID(), err)
 	}
@@ -218,7 +221,12 @@ func (e *execution) launch(streams [3]*os.File) error {
 // while the program is made.
 func (e *execution) enter() error {
 	var err error
-	if e.cgroup, err = e.container.cgroup(); err != nil {
+	e.cgroup, err = e.container.cgroup()
+	if errors.Is(err, cgroup.ErrNone) && len(e.o.Cgroup) == 0 {
+		e.place = new(cgroup.Placement)
+		return nil // the container of a user who can have none
+	}
+	if err != nil {
 		return err
 	}
 	if e.place, err = e.cgroup.PlacementBelow(e.o.Cgroup); err != nil {
@@ -260,7 +268,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		return err
 	}
 	e.proc, err = launch.Start(cfg)
-	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup.Unified() != "" {
+	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup != nil && e.cgroup.Unified() != "" {
 		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
 		if innerErr != nil {
 			return errors.Join(err, innerErr)

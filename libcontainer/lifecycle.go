@@ -222,7 +222,7 @@ func (c *Container) destroy() error {
 		}
 		p.Close()
 	}
-	if err == nil && len(c.state.Cgroup.Paths) > 0 && (cg.Systemd || !cg.Remove()) {
+	if err == nil && (cg.Systemd || !cg.Remove()) {
 		if err := cg.Kill(); err != nil {
 			return err
 		}

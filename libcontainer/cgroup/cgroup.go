@@ -121,8 +121,15 @@ func (cfg *Config) inner() string {
 	return strings.TrimPrefix(filepath.Clean("/"+path), "/")
 }
 
-// Load returns the cgroup that was remembered.
+// ErrNone means that a container has no cgroup, or none yet.
+var ErrNone = errors.New("the container has no cgroup")
+
+// Load returns the cgroup that was remembered. The error is ErrNone when none
+// was: without a path, rt's own cgroup would be taken for it.
 func Load(cfg Config) (*Cgroup, error) {
+	if len(cfg.Paths) == 0 {
+		return nil, ErrNone
+	}
 	return cfg.open(&cgroups.Cgroup{Resources: &cgroups.Resources{}})
 }
 
@@ -395,13 +402,18 @@ func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
 	return nil
 }
 
-// Pids lists the processes in the cgroup and below. The calling process is none
-// of the container's: it is only listed while the thread that stepped into the
-// cgroup (Placement.Prepare) is ending.
+// Pids lists the processes in the cgroup and below, as far as they are in rt's
+// pid namespace.
 func (c *Cgroup) Pids() ([]int, error) {
 	pids, err := c.manager.GetAllPids()
-	return slices.DeleteFunc(pids, func(pid int) bool { return pid == os.Getpid() }), err
+	return slices.DeleteFunc(pids, func(pid int) bool { return !isOthers(pid) }), err
 }
+
+// isOthers tells whether a number of cgroup.procs is a process that rt may
+// signal: 0 stands for one that rt's pid namespace does not have, and the calling
+// process is none of the container's. It is only listed while the thread that
+// stepped into the cgroup (Placement.Prepare) is ending.
+func isOthers(pid int) bool { return pid > 0 && pid != os.Getpid() }
 
 // Exists tells whether the directories are there.
 func (c *Cgroup) Exists() bool { return c.manager.Exists() }
@@ -424,7 +436,7 @@ func (c *Cgroup) Kill() error {
 			return nil // no directory, nobody in it
 		}
 		for _, pid := range pids {
-			if pid != os.Getpid() { // see Pids
+			if isOthers(pid) {
 				_ = unix.Kill(pid, unix.SIGKILL)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -374,6 +375,58 @@ func TestCreateAndDeleteRace(t *testing.T) {
 	}
 	wg.Wait()
 	b.ok("delete", "--force", b.id)
+	b.noTrace()
+}
+
+// A container whose creator has come no further than its directory has no cgroup:
+// whatever is done to it does not happen to rt's own.
+func TestContainerWithoutAState(t *testing.T) {
+	b := newBundle(t, "true")
+	b.write()
+	must(t, os.MkdirAll(filepath.Join(b.root, b.id), 0o700))
+	// A cgroup for rt and a neighbour, in an empty one: nobody else is in danger.
+	dir := "/sys/fs/cgroup/devices"
+	if cgroups.IsCgroup2UnifiedMode() {
+		dir = "/sys/fs/cgroup"
+	}
+	above := filepath.Join(dir, fmt.Sprintf("rt-neighbours-%d", os.Getpid()))
+	dir = filepath.Join(above, "rt")
+	must(t, os.MkdirAll(dir, 0o755))
+	here := []string{"-c", "echo 0 > " + dir + `/cgroup.procs && exec "$@"`, "sh"}
+	neighbour := exec.Command("sh", append(here, "sleep", "1000")...)
+	must(t, neighbour.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- neighbour.Wait() }()
+	t.Cleanup(func() {
+		_ = neighbour.Process.Kill()
+		<-ended
+		must(t, syscall.Rmdir(dir))
+		must(t, syscall.Rmdir(above))
+	})
+	eventually(t, "the neighbour is there", func() bool {
+		pids, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		return err == nil && strings.TrimSpace(string(pids)) == fmt.Sprint(neighbour.Process.Pid)
+	})
+	for _, args := range [][]string{
+		{"kill", "--all", b.id}, {"kill", "--all", b.id, "KILL"}, {"kill", b.id}, {"pause", b.id}, {"resume", b.id}, {"ps", b.id},
+		{"events", "--stats", b.id}, {"update", "--pids-limit", "7", b.id}, {"start", b.id}, {"exec", b.id, "true"},
+	} {
+		want := 1
+		if args[0] == "exec" {
+			want = 255
+		}
+		cmd := exec.Command("sh", append(here, append([]string{rtPath, "--root", b.root}, args...)...)...)
+		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != want {
+			t.Errorf("rt %v: %v: %s", args, err, out)
+		}
+	}
+	select {
+	case <-ended:
+		t.Error("the neighbour was killed")
+		ended <- nil
+	default:
+	}
+	b.ok("delete", b.id)
 	b.noTrace()
 }
 
