@@ -142,7 +142,7 @@ conformance: build
 # cgroup v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap to
 # make is made again; DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
-GUEST_JOBS     ?= v2 v1 v1-conformance
+GUEST_JOBS     ?= v2 v1 v1-conformance v2-selinux
 GUEST_RUN      ?=
 .PHONY: guest guest-test bench-memory
 guest: build

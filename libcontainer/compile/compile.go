@@ -246,6 +246,11 @@ func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 	c.prologue()
 	c.session()
 	c.namespaces()
+	c.labelKeys(func(fd program.Reg) {
+		// The program still stands in the host's mounts here.
+		c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/self/"+keyLabel), program.Imm(unix.O_WRONLY|unix.O_CLOEXEC), program.Imm(0)).To(fd)
+	})
+	c.keyring()
 	c.rootfs()
 	c.credentials()
 	if opt.Gate {

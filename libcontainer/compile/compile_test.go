@@ -95,6 +95,16 @@ var golden = map[string]struct {
 		s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
 		s.Linux.RootfsPropagation = "rshared"
 	}},
+	"labels": {host: v2, change: func(s *specs.Spec) {
+		s.Mounts = []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc"},
+			{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"},
+			{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue"},
+			{Destination: "/long", Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + strings.Repeat("/a:", 100) + "/b"}},
+		}
+		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"/proc/scsi"}, nil
+		s.Process.SelinuxLabel, s.Linux.MountLabel = "system_u:system_r:container_t:s0:c1,c2", "system_u:object_r:container_file_t:s0:c1,c2"
+	}},
 	"run": {host: v2, opt: func(o *Options) { o.Gate = false; o.NoPivot = true; o.NoNewKeyring = true; o.PreserveFDs = 2 }, change: func(s *specs.Spec) {
 		s.Mounts, s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil, nil
 		s.Process.Args = []string{"/bin/app", "arg"}

@@ -35,6 +35,8 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 	}
 	c.joinContainer(opt.Namespaces)
 	c.session()
+	c.labelKeys(func(fd program.Reg) { c.attribute(fd, "self/"+keyLabel, "") })
+	c.keyring()
 	c.terminal(false)
 	c.labels()
 	c.credentials()

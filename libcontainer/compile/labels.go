@@ -50,6 +50,10 @@ func (c *compiler) attribute(fd program.Reg, name, other string) {
 	c.Bind(have)
 }
 
+// keyLabel is the attribute of a process that says how keys are labelled which it
+// makes.
+const keyLabel = "attr/keycreate"
+
 // setLabels says what the next execve changes to.
 func (c *compiler) setLabels() {
 	p := c.spec.Process
@@ -72,7 +76,38 @@ var unlabelled = []string{"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "bpf",
 
 // mountLabel gives a new file system linux.mountLabel: mount(8), "context".
 func (c *compiler) mountLabel(fstype string) {
-	if l := c.spec.Linux; l != nil && l.MountLabel != "" && !slices.Contains(unlabelled, fstype) {
-		c.setString("context", l.MountLabel)
+	if label := c.labelOf(fstype); label != "" {
+		c.labelling(label, func() { c.setString("context", label) })
 	}
+}
+
+// labelQueues gives linux.mountLabel to the root of a message queue file system,
+// which takes no option for it.
+func (c *compiler) labelQueues(mount program.Reg) {
+	l := c.spec.Linux
+	if l == nil || l.MountLabel == "" {
+		return
+	}
+	c.labelling(l.MountLabel, func() {
+		root := c.Reg()
+		c.openat2(root, program.R(mount), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		c.Do(program.Fsetxattr, program.R(root), c.Str("security.selinux"), c.Str(l.MountLabel), program.Imm(len(l.MountLabel)), program.Imm(0))
+		c.close(root)
+	})
+}
+
+// labelling names the field of the label for what emit emits.
+func (c *compiler) labelling(label string, emit func()) {
+	source, purpose := c.note()
+	c.Source("linux.mountLabel", purpose+" with the label "+label)
+	emit()
+	c.Source(source, purpose)
+}
+
+// labelOf is the label for a new file system of that type, if it gets one.
+func (c *compiler) labelOf(fstype string) string {
+	if l := c.spec.Linux; l != nil && !slices.Contains(unlabelled, fstype) {
+		return l.MountLabel
+	}
+	return ""
 }

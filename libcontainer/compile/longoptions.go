@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -37,7 +38,11 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 			flags |= f.flag
 		}
 	}
-	data := strings.Join(append(o.super, o.data...), ",")
+	options := slices.Concat(o.super, o.data)
+	if label := c.labelOf(m.Type); label != "" {
+		options = append(options, `context="`+label+`"`) // a level has commas
+	}
+	data := strings.Join(options, ",")
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() { c.makePath(target, m.Destination, inRoot, Directory) })
 	c.Do(program.Fchdir, program.R(target)).For("stand on the mount point")

@@ -208,6 +208,9 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
 	c.Do(program.Fsmount, program.R(c.fsfd), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(o.set|o.rset)).To(mount)
 	c.closeContext()
+	if fstype == "mqueue" {
+		c.labelQueues(mount)
+	}
 	if o.propagation != 0 {
 		c.setAttributes(mount, 0, 0, o.propagation, o.recursive)
 	}

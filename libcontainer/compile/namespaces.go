@@ -245,14 +245,8 @@ func (c *compiler) netDevices() {
 	c.close(fd)
 }
 
-// session gives the container a session and a session keyring of its own.
+// session gives the process a session of its own.
 func (c *compiler) session() {
 	c.Source("process", "start a new session")
 	c.Do(program.Setsid).Ignore(unix.EPERM)
-	if !c.opt.NoNewKeyring {
-		c.Source("process", "join a session keyring of the container's own")
-		// keyctl(2): not every kernel has keyrings, and a quota or a filter
-		// may forbid a new one; the container works without.
-		c.Do(program.Keyctl, program.Imm(unix.KEYCTL_JOIN_SESSION_KEYRING), c.Str("_ses."+c.opt.ID)).Ignore()
-	}
 }

@@ -106,6 +106,7 @@ func (c *compiler) mask(m mask, name string) {
 	c.Branch(m.empty, program.Ge, 0, have)
 	c.Do(program.Fsopen, c.Str("tmpfs"), program.Imm(unix.FSOPEN_CLOEXEC)).To(c.fsfd)
 	c.setString("source", "tmpfs")
+	c.mountLabel("tmpfs")
 	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
 	c.Do(program.Fsmount, program.R(c.fsfd), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(unix.MOUNT_ATTR_RDONLY)).To(m.empty)
 	c.closeContext()

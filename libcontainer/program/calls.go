@@ -27,6 +27,7 @@ const (
 	Fchown
 	Fchownat
 	Flock
+	Fsetxattr
 	Fsconfig
 	Fsmount
 	Fsopen
@@ -107,6 +108,7 @@ var calls = [numCalls]callInfo{
 	Fchmod:           {"fchmod", unix.SYS_FCHMOD},
 	Fchown:           {"fchown", unix.SYS_FCHOWN},
 	Fchownat:         {"fchownat", unix.SYS_FCHOWNAT},
+	Fsetxattr:        {"fsetxattr", unix.SYS_FSETXATTR},
 	Flock:            {"flock", unix.SYS_FLOCK},
 	Fsconfig:         {"fsconfig", unix.SYS_FSCONFIG},
 	Fsmount:          {"fsmount", unix.SYS_FSMOUNT},
@@ -176,12 +178,13 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Fchown:           {fd, num, num},
 		Fchownat:         {fd, str, num, num, flags(atFlags)},
 		Flock:            {fd, flags(flockOperations)},
+		Fsetxattr:        {fd, str, str, num, num},
 		Fsconfig:         {fd, enum(fsconfigCommands), str, str, num},
 		Fsmount:          {fd, flags(fsmountFlags), flags(mountAttrs)},
 		Fsopen:           {str, flags(fsopenFlags)},
 		Getcwd:           {ptr, num},
 		Ioctl:            {fd, enum(ioctls), hex},
-		Keyctl:           {enum(keyctlCommands), str},
+		Keyctl:           {enum(keyctlCommands), str, hex},
 		Mkdirat:          {fd, str, oct},
 		Mknodat:          {fd, str, oct, device},
 		MountSetattr:     {fd, str, flags(atFlags), structure(mountAttrText), num},

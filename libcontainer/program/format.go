@@ -178,8 +178,10 @@ var (
 	accessModes     = []named{{unix.X_OK, "X_OK"}}
 	accessFlags     = []named{{unix.AT_EACCESS, "AT_EACCESS"}}
 	umountFlags     = []named{{unix.MNT_DETACH, "MNT_DETACH"}}
-	keyctlCommands  = []named{{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"}}
-	ioctls          = []named{
+	keyctlCommands  = []named{
+		{unix.KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"}, {unix.KEYCTL_SETPERM, "KEYCTL_SETPERM"},
+	}
+	ioctls = []named{
 		{unix.SIOCSIFFLAGS, "SIOCSIFFLAGS"}, {unix.TIOCSCTTY, "TIOCSCTTY"}, {unix.TIOCSPTLCK, "TIOCSPTLCK"},
 		{unix.TIOCGPTPEER, "TIOCGPTPEER"}, {unix.TIOCSWINSZ, "TIOCSWINSZ"},
 	}

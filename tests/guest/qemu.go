@@ -34,11 +34,15 @@ func (g guest) machine(job string) []string {
 	}
 }
 
-// commandLine is the kernel's. A job that begins with v1 has cgroup v1 only.
+// commandLine is the kernel's. A job that begins with v1 has cgroup v1 only, one
+// that ends with selinux has SELinux in AppArmor's place.
 func (g guest) commandLine(job string) string {
 	line := "root=/dev/vda rw console=ttyS0 quiet panic=-1 mitigations=off hugepages=16 job=" + job
 	if strings.HasPrefix(job, "v1") {
 		line += " systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+	}
+	if strings.HasSuffix(job, "selinux") {
+		line += " security=selinux"
 	}
 	if g.only != "" {
 		line += " run=" + g.only

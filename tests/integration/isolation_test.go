@@ -190,6 +190,47 @@ func TestUserNamespaceMapping(t *testing.T) {
 	want(t, "/dev/null", out[3], "null works")
 }
 
+// A container's processes share a session keyring, which is not the caller's.
+func TestSessionKeyring(t *testing.T) {
+	for name, userNamespace := range map[string]bool{"host's users": false, "own users": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t, "sleep 1000")
+			b.spec.Linux.MaskedPaths = nil // one of them is /proc/keys
+			if userNamespace {
+				b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+				mapped(b)
+			}
+			b.spec.Process.User.UID = 7
+			b.spec.Process.Args = []string{"sh", "-c", keyrings(b) + "; exec sleep 1000"}
+			out := b.path("out")
+			b.write()
+			f, err := os.Create(out)
+			must(t, err)
+			defer f.Close()
+			cmd := b.command("create", b.id)
+			cmd.Stdout = f
+			must(t, cmd.Run())
+			b.ok("start", b.id)
+			var first string
+			eventually(t, "the container has a keyring", func() bool {
+				text, err := os.ReadFile(out)
+				first = string(text)
+				return err == nil && strings.HasSuffix(first, "\n")
+			})
+			want(t, "of another process", b.ok("exec", b.id, "sh", "-c", keyrings(b)), strings.TrimSpace(first))
+			b.ok("delete", "--force", b.id)
+
+			b.spec.Process.Args = []string{"sh", "-c", keyrings(b) + "; echo none"}
+			b.write()
+			want(t, "the caller's", b.ok("run", "--no-new-keyring", b.id), "none")
+		})
+	}
+}
+
+// keyrings is a command that lists the session keyrings of the container: the
+// number and the uid of each.
+func keyrings(b *bundle) string { return "awk '/_ses." + b.id + "/ { print $1, $6 }' /proc/keys" }
+
 func TestTimeOffsets(t *testing.T) {
 	b := newBundle(t, `cut -d. -f1 /proc/uptime; cat /proc/self/timens_offsets | tr -s ' '`)
 	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
