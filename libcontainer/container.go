@@ -64,24 +64,27 @@ func Load(root, id string) (*Container, error) {
 	return &Container{dir: dir, state: s}, nil
 }
 
-// List opens all containers below root. What disappears meanwhile is left out.
+// List opens all containers below root. What disappears meanwhile is left out;
+// what cannot be read is, too, and named in the error.
 func List(root string) ([]*Container, error) {
 	ids, err := state.List(root)
 	if err != nil {
 		return nil, err
 	}
 	var list []*Container
+	var unreadable []error
 	for _, id := range ids {
 		c, err := Load(root, id)
 		if errors.Is(err, ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return list, err
+			unreadable = append(unreadable, fmt.Errorf("container %q: %w", id, err))
+			continue
 		}
 		list = append(list, c)
 	}
-	return list, nil
+	return list, errors.Join(unreadable...)
 }
 
 // Close gives the container's descriptor back. The container lives on.
@@ -157,16 +160,26 @@ func (c *Container) process() (*os.File, error) {
 
 // Signal sends a signal to the container's first process. The error is
 // ErrWrongState when there is no process any more. SIGKILL ends the whole
-// container, as the kernel sees to it where that process is the init of a pid
-// namespace.
+// container, paused or not, as the kernel sees to it where that process is the
+// init of a pid namespace.
 func (c *Container) Signal(sig unix.Signal) error {
-	if sig == unix.SIGKILL && c.state.SharedPids {
-		if p, err := c.process(); err == nil {
-			p.Close()
-			return c.SignalAll(sig)
-		}
+	if sig == unix.SIGKILL && c.state.SharedPids && c.lives() {
+		return c.SignalAll(sig)
 	}
-	return c.signalFirst(sig)
+	err := c.signalFirst(sig)
+	if cg, none := c.cgroup(); sig == unix.SIGKILL && err == nil && none == nil && cg.Frozen() {
+		_ = cg.Freeze(false) // on v1 a frozen process does not end
+	}
+	return err
+}
+
+// lives tells whether the container's first process has not ended.
+func (c *Container) lives() bool {
+	p, err := c.process()
+	if err == nil {
+		p.Close()
+	}
+	return err == nil
 }
 
 func (c *Container) signalFirst(sig unix.Signal) error {
@@ -182,26 +195,18 @@ func (c *Container) signalFirst(sig unix.Signal) error {
 }
 
 // SignalAll sends a signal to every process in the container's cgroup, or to its
-// first process where a user can have no cgroup.
+// first process where a user can have no cgroup. A container that has ended may
+// have no cgroup any more, and nobody to signal.
 func (c *Container) SignalAll(sig unix.Signal) error {
 	cg, err := c.cgroup()
-	if errors.Is(err, cgroup.ErrNone) {
+	if err == nil {
+		err = cg.Signal(sig)
+	}
+	if !errors.Is(err, cgroup.ErrNone) {
+		return err
+	}
+	if c.lives() {
 		return c.signalFirst(sig)
-	}
-	if err != nil {
-		return err
-	}
-	pids, err := cg.Pids()
-	if errors.Is(err, os.ErrNotExist) {
-		return c.signalFirst(sig) // a user without cgroups
-	}
-	if err != nil {
-		return err
-	}
-	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && err != unix.ESRCH {
-			return fmt.Errorf("kill %d: %w", pid, err)
-		}
 	}
 	return nil
 }

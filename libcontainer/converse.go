@@ -114,10 +114,16 @@ func (b *creation) warnOutOfMemory() {
 
 // started runs the hooks that follow the start.
 func (b *creation) started() error {
-	if b.spec.Hooks == nil {
+	if b.spec.Hooks == nil || len(b.spec.Hooks.Poststart) == 0 {
 		return nil
 	}
-	return b.container().poststart(b.spec.Hooks.Poststart)
+	// A hook may call rt.
+	b.dir.Unlock()
+	err := b.container().poststart(b.spec.Hooks.Poststart)
+	if err != nil {
+		b.deleted = b.dir.Lock() != nil
+	}
+	return err
 }
 
 // failure puts a failed call into words.
@@ -186,7 +192,9 @@ func (b *creation) settle() error {
 	if err := b.writeHookState(); err != nil {
 		return err
 	}
-	return announce(b.proc, b.o.PidFile, b.o.PIDFD)
+	err := announce(b.proc, b.o.PidFile, b.o.PIDFD)
+	b.announced = err == nil
+	return err
 }
 
 // saveState remembers the container's process: from now on it is created.

@@ -35,6 +35,8 @@ type Options struct {
 	// set. It must take the file over.
 	Terminal func(master *os.File) error
 
+	// Env are variables for the container's process, beside process.env.
+	Env []string
 	// PidFile receives the pid of the container's first process.
 	PidFile string
 	// PIDFD receives a pidfd of the container's first process, pidfd_open(2). It
@@ -105,6 +107,10 @@ type creation struct {
 	release *os.File
 	// ready is true when the program goes on to execute the user's.
 	ready bool
+	// announced is true when the pid file is written.
+	announced bool
+	// deleted is true when somebody else has deleted the container.
+	deleted bool
 	// lastCap is the highest capability of the kernel.
 	lastCap int
 }
@@ -163,6 +169,9 @@ func (b *creation) load() error {
 		return err
 	}
 	b.spec, b.config = config.Spec, config.Data
+	if p := b.spec.Process; p != nil {
+		p.Env = append(p.Env, b.o.Env...)
+	}
 	warnAll(b.o.Warn, config.Warnings)
 	if ahead := namespacesAhead(b.spec); ahead != 0 && b.thread != nil {
 		b.thread.Unshare(ahead)
@@ -433,10 +442,14 @@ func (b *creation) undo() {
 		b.proc.Kill()
 		b.proc.Close()
 	}
-	removeFile(b.o.PidFile)
-	_ = b.container().destroy()
-	if b.hooksBegan || b.ready {
-		b.container().poststop(b.o.Warn)
+	if b.announced {
+		removeFile(b.o.PidFile)
+	}
+	if !b.deleted {
+		_ = b.container().destroy()
+		if b.hooksBegan || b.ready {
+			b.container().poststop(b.o.Warn)
+		}
 	}
 	b.dir.Close()
 }

@@ -97,6 +97,8 @@ func (c *Container) Exec(o ExecOptions) (*Process, error) {
 type execution struct {
 	container *Container
 	o         *ExecOptions
+	// announced is true when the pid file is written.
+	announced bool
 	spec      *specs.Spec
 	plan      *compile.Plan
 	cgroup    *cgroup.Cgroup
@@ -367,7 +369,9 @@ func (e *execution) settle() error {
 	if err := adjustOOM(e.o.Process, e.proc.Pid); err != nil {
 		return err
 	}
-	return announce(e.proc, e.o.PidFile, e.o.PIDFD)
+	err := announce(e.proc, e.o.PidFile, e.o.PIDFD)
+	e.announced = err == nil
+	return err
 }
 
 // prepareKeeper makes the program of Process.Keep while the process is executed.
@@ -386,7 +390,9 @@ func (e *execution) undo() {
 		e.proc.Kill()
 		e.proc.Close()
 	}
-	removeFile(e.o.PidFile)
+	if e.announced {
+		removeFile(e.o.PidFile)
+	}
 }
 
 // adjustOOM sets process.oomScoreAdj.

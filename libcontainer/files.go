@@ -247,7 +247,12 @@ func announce(p *launch.Process, pidFile string, pidfd func(*os.File) error) err
 	}
 	fd, err := unix.FcntlInt(uintptr(p.PidFD), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
-		return os.NewSyscallError("dup", err)
+		err = os.NewSyscallError("dup", err)
+	} else {
+		err = pidfd(os.NewFile(uintptr(fd), "pidfd"))
 	}
-	return pidfd(os.NewFile(uintptr(fd), "pidfd"))
+	if err != nil {
+		removeFile(pidFile)
+	}
+	return err
 }

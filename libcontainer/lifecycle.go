@@ -53,13 +53,10 @@ func (p *Process) Close() {
 // Start lets a created container execute its process. An error of the final
 // execve(2) is returned; the container is stopped then.
 func (c *Container) Start() error {
-	if err := c.dir.Lock(); err != nil {
-		return fmt.Errorf("container %q: %w", c.ID(), err)
-	}
-	defer c.dir.Unlock()
-	if err := c.reload(); err != nil {
+	if err := c.lock(); err != nil {
 		return err
 	}
+	defer c.dir.Unlock()
 	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
 		return fmt.Errorf("container %q: %w: cannot start a container that is paused: resume it first", c.ID(), ErrWrongState)
 	}
@@ -79,10 +76,13 @@ func (c *Container) Start() error {
 	if err := c.attend(program, &specs.Hooks{StartContainer: h.StartContainer}); err != nil {
 		return err
 	}
-	if err := c.poststart(h.Poststart); err != nil {
-		return errors.Join(err, c.remove(nil))
+	// A hook may call rt.
+	c.dir.Unlock()
+	err = c.poststart(h.Poststart)
+	if err != nil && c.lock() == nil {
+		err = errors.Join(err, c.remove(nil))
 	}
-	return nil
+	return err
 }
 
 // attend serves the program until it has executed the user's. When a hook fails
@@ -158,13 +158,20 @@ func (c *Container) startFailure(m *launch.Message) error {
 	return f
 }
 
-// reload reads the state again: another rt may have changed it.
-func (c *Container) reload() error {
-	s, err := c.dir.Load()
-	if err == nil {
-		c.state = s
+// lock waits until no other rt works on the container, and reads the state as it
+// is then.
+func (c *Container) lock() error {
+	err := c.dir.Lock()
+	if err != nil {
+		return fmt.Errorf("container %q: %w", c.ID(), err)
 	}
-	return err
+	s, err := c.dir.Load()
+	if err != nil {
+		c.dir.Unlock()
+		return err
+	}
+	c.state = s
+	return nil
 }
 
 func (c *Container) cgroup() (*cgroup.Cgroup, error) { return cgroup.Load(c.state.Cgroup) }
@@ -175,22 +182,61 @@ func (c *Container) cgroup() (*cgroup.Cgroup, error) { return cgroup.Load(c.stat
 //
 // The poststop hooks follow; warn is told of those that fail, it may be nil.
 func (c *Container) Delete(force bool, warn func(string)) error {
+	// Its creator is waited for, rather than worked against.
+	if err := c.deletable(force); err != nil {
+		return err
+	}
+	if err := c.lock(); err != nil {
+		return err
+	}
+	defer c.dir.Unlock()
+	if err := c.deletable(force); err != nil {
+		return err
+	}
+	return c.remove(warn)
+}
+
+func (c *Container) deletable(force bool) error {
 	status := c.Status()
 	if (status == Running || status == Paused || status == Creating) && !force {
 		return fmt.Errorf("container %q: %w: cannot delete a container that is %s: stop it, or use --force", c.ID(), ErrWrongState, status)
 	}
-	if status == Creating {
-		// Wait for its creator rather than work against it.
-		c.dir.Unlock()
-	}
-	if err := c.dir.Lock(); err != nil {
-		return fmt.Errorf("container %q: %w", c.ID(), err)
-	}
-	defer c.dir.Unlock()
-	if err := c.reload(); err != nil {
+	return nil
+}
+
+// Delete deletes the container id below root, as Container.Delete does. It also
+// removes a directory in which there is no state, since its creator came no
+// further, and with force one whose state cannot be read: then warn is told that
+// a cgroup and processes may be left.
+func Delete(root, id string, force bool, warn func(string)) error {
+	dir, err := state.Open(root, id)
+	if err != nil {
 		return err
 	}
-	return c.remove(warn)
+	defer dir.Close()
+	s, err := dir.Load()
+	if err == nil {
+		return (&Container{dir: dir, state: s}).Delete(force, warn)
+	}
+	none := errors.Is(err, ErrNotExist)
+	if !force && (!none || dir.Locked()) {
+		return err
+	}
+	if err := dir.Lock(); err != nil {
+		return err
+	}
+	defer dir.Unlock()
+	if s, err = dir.Load(); err == nil {
+		c := &Container{dir: dir, state: s}
+		if err := c.deletable(force); err != nil {
+			return err
+		}
+		return c.remove(warn)
+	}
+	if !errors.Is(err, ErrNotExist) && warn != nil {
+		warn(fmt.Sprintf("%v: the container is forgotten; a cgroup and processes of it may be left", err))
+	}
+	return dir.Remove()
 }
 
 // remove ends what runs and removes what is left, and runs the poststop hooks.
@@ -207,7 +253,7 @@ func (c *Container) remove(warn func(string)) error {
 
 func (c *Container) poststop(warn func(string)) {
 	if h := c.state.Hooks; h != nil {
-		hooks.RunAll("hooks.poststop", h.Poststop, c.stateFor(Stopped, 0), warn)
+		hooks.RunAll("hooks.poststop", h.Poststop, c.state.Bundle, c.stateFor(Stopped, 0), warn)
 	}
 }
 

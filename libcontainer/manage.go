@@ -15,13 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pids lists the processes of the container, by their pids on the host.
+// Pids lists the processes of the container, by their pids on the host. Without a
+// cgroup only the first is known, if it lives.
 func (c *Container) Pids() ([]int, error) {
 	cg, err := c.cgroup()
-	if err != nil {
+	if err == nil {
+		var pids []int
+		if pids, err = cg.Pids(); err == nil {
+			return pids, nil
+		}
+	}
+	if !errors.Is(err, cgroup.ErrNone) {
 		return nil, err
 	}
-	return cg.Pids()
+	if c.lives() {
+		return []int{c.state.Pid}, nil
+	}
+	return nil, nil
 }
 
 // Pause freezes all processes of a container that has been created.
@@ -34,9 +44,19 @@ func (c *Container) Resume() error {
 	return c.freeze(false, "resume", Paused)
 }
 
+// lockCreated locks a container that has been created, and reads its state as it
+// is then. It does not wait for one that is being created: who asks may be one of
+// its hooks.
+func (c *Container) lockCreated(what string) error {
+	if c.Status() == Creating {
+		return fmt.Errorf("container %q: %w: cannot %s a container that is %s", c.ID(), ErrWrongState, what, Creating)
+	}
+	return c.lock()
+}
+
 func (c *Container) freeze(on bool, what string, allowed ...specs.ContainerState) error {
-	if err := c.dir.Lock(); err != nil {
-		return fmt.Errorf("container %q: %w", c.ID(), err)
+	if err := c.lockCreated(what); err != nil {
+		return err
 	}
 	defer c.dir.Unlock()
 	status := c.Status()
@@ -55,8 +75,8 @@ func (c *Container) freeze(on bool, what string, allowed ...specs.ContainerState
 // Update changes the limits of a container: change gets the linux object of
 // its configuration as it is, to alter resources and intelRdt. If the new limits cannot be set, the old ones are.
 func (c *Container) Update(change func(*specs.Linux) error) error {
-	if err := c.dir.Lock(); err != nil {
-		return fmt.Errorf("container %q: %w", c.ID(), err)
+	if err := c.lockCreated("update"); err != nil {
+		return err
 	}
 	defer c.dir.Unlock()
 	if status := c.Status(); status == Stopped {

@@ -67,7 +67,7 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 	if in.Bool("debug") {
 		o.Debug = func(step string) { logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step) }
 	}
-	if o.Preserve, err = preserved(in.Int("preserve-fds")); err != nil {
+	if o.Preserve, o.Env, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err
 	}
 	if o.PIDFD, err = socket(in, "pidfd-socket", "standard"); err != nil {
@@ -99,25 +99,29 @@ func isBundle(dir string) bool {
 }
 
 // preserved are the descriptors of --preserve-fds, behind those of socket
-// activation, sd_listen_fds(3).
-func preserved(n int) ([]*os.File, error) {
+// activation, sd_listen_fds(3), and the variables by which a process finds the
+// latter.
+func preserved(n int) (files []*os.File, env []string, err error) {
 	if n < 0 {
-		return nil, fmt.Errorf("--preserve-fds: %d is negative", n)
+		return nil, nil, fmt.Errorf("--preserve-fds: %d is negative", n)
 	}
-	if s := os.Getenv("LISTEN_FDS"); s != "" {
+	if pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID")); pid == os.Getpid() {
+		s := os.Getenv("LISTEN_FDS")
 		listen, err := strconv.Atoi(s)
 		if err != nil || listen < 0 {
-			return nil, fmt.Errorf("LISTEN_FDS: %q is not a number of descriptors", s)
+			return nil, nil, fmt.Errorf("LISTEN_FDS: %q is not a number of descriptors", s)
 		}
-		n += listen
+		if listen > 0 {
+			n += listen
+			env = []string{"LISTEN_FDS=" + s, "LISTEN_PID=1"}
+		}
 	}
-	var files []*os.File
 	for fd := 3; fd < 3+n; fd++ {
 		// What rt was given survived its execve; what rt opened itself would not.
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
-			return nil, fmt.Errorf("--preserve-fds: descriptor %d is not open", fd)
+			return nil, nil, fmt.Errorf("--preserve-fds: descriptor %d is not open", fd)
 		}
 		files = append(files, os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd)))
 	}
-	return files, nil
+	return files, env, nil
 }

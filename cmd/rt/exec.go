@@ -102,9 +102,11 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, PidFile: in.String("pid-file"),
 		IgnorePaused: in.Bool("ignore-paused"), Warn: func(m string) { logrus.Warn(m) },
 	}
-	if o.Preserve, err = preserved(in.Int("preserve-fds")); err != nil {
+	var env []string
+	if o.Preserve, env, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err
 	}
+	process.Env = append(process.Env, env...)
 	if o.Cgroup, err = libcontainer.SubCgroups(in.List("cgroup")); err != nil {
 		return nil, fmt.Errorf("--cgroup: %w", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 )
@@ -32,6 +33,24 @@ const synopsis = "rt [global option...] <command> [option...] [argument...]"
 
 func (c *command) synopsis() string {
 	return strings.TrimSpace("rt [global option...] " + c.name + " [option...] " + c.args)
+}
+
+func helpCommand() command {
+	return command{
+		name:  "help",
+		usage: "print the help of a command, or of rt",
+		args:  "[command]",
+		run: func(in *input) error {
+			if len(in.args) == 0 {
+				return printHelp(os.Stdout, nil)
+			}
+			c := findCommand(in.args[0])
+			if c == nil {
+				return usageError("", "%q is not a command", in.args[0])
+			}
+			return printHelp(os.Stdout, c)
+		},
+	}
 }
 
 // printHelp prints the help of a command, or of rt itself.

@@ -141,7 +141,7 @@ func deleteCommand() command {
 			force := in.Bool("force")
 			var errs []error
 			for _, id := range in.args {
-				err := withContainer(in, id, func(c *libcontainer.Container) error { return c.Delete(force, func(m string) { logrus.Warn(m) }) })
+				err := libcontainer.Delete(in.String("root"), id, force, func(m string) { logrus.Warn(m) })
 				if err != nil && !(force && errors.Is(err, libcontainer.ErrNotExist)) {
 					errs = append(errs, err)
 				}

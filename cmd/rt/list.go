@@ -11,6 +11,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
 )
 
 // containerState is the state document as runc prints it: the specification's,
@@ -84,8 +85,11 @@ func listCommand() command {
 				states = append(states, describe(c))
 				c.Close()
 			}
-			if err != nil {
+			if err != nil && len(states) == 0 {
 				return err
+			}
+			if err != nil {
+				logrus.Warn(err)
 			}
 			if in.Bool("quiet") {
 				for _, s := range states {

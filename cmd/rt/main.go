@@ -77,10 +77,12 @@ func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)
 
 // fail ends rt with a message where people look for it, and where engines do.
 func fail(err error) {
-	if logFile != nil {
+	if logFile != nil || logsJSON {
 		logrus.Error(err)
 	}
-	fmt.Fprintln(os.Stderr, "rt:", err)
+	if logFile != nil || !logsJSON {
+		fmt.Fprintln(os.Stderr, "rt:", err)
+	}
 	var other interface{ exitStatus() int }
 	if errors.As(err, &other) {
 		os.Exit(other.exitStatus())
@@ -92,7 +94,7 @@ func commands() []command {
 	return []command{
 		createCommand(), startCommand(), runCommand(), execCommand(), stateCommand(), killCommand(), deleteCommand(),
 		pauseCommand(), resumeCommand(), psCommand(), eventsCommand(), updateCommand(), listCommand(), specCommand(), featuresCommand(), explainCommand(),
-		completionCommand(),
+		completionCommand(), helpCommand(),
 	}
 }
 
@@ -102,6 +104,7 @@ func globalFlags() []flag {
 		{name: "log", kind: stringFlag, usage: "write the log to `FILE` (default: /dev/stderr)"},
 		{name: "log-format", kind: stringFlag, value: "text", usage: "`FORMAT` of the log: text or json"},
 		{name: "root", kind: stringFlag, value: defaultRoot(), usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
+		{name: "criu", kind: stringFlag, usage: "`PATH` of criu: accepted for callers that name it, and not used"},
 		{name: "systemd-cgroup", usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
 		{name: "rootless", kind: stringFlag, value: "auto", usage: "ignore missing permissions over cgroups: true, false or auto"},
 	}
@@ -146,8 +149,12 @@ func isOrdinaryUser() bool {
 	return os.Geteuid() != 0 || os.Getenv("USER") != "root" && sysfile.InUserNamespace()
 }
 
-// logFile is the file of --log, nil when there is none.
-var logFile *os.File
+var (
+	// logFile is the file of --log, nil when there is none.
+	logFile *os.File
+	// logsJSON is true with --log-format json.
+	logsJSON bool
+)
 
 // setUp puts the global flags in force.
 func setUp(in *input) error {
@@ -157,6 +164,7 @@ func setUp(in *input) error {
 	switch format := in.String("log-format"); format {
 	case "text":
 	case "json":
+		logsJSON = true
 		logrus.SetFormatter(new(logrus.JSONFormatter))
 	default:
 		return fmt.Errorf("--log-format: %q is not one of text, json", format)
@@ -169,6 +177,11 @@ func setUp(in *input) error {
 		logFile = f
 		logrus.SetOutput(f)
 	}
+	root, err := filepath.Abs(in.String("root"))
+	if err != nil {
+		return fmt.Errorf("--root: %w", err)
+	}
+	in.values["root"] = root
 	switch in.String("rootless") {
 	case "true", "false", "auto":
 	default:

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -131,10 +130,9 @@ func keepOptions(in *input, id string) (*libcontainer.KeepOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := filepath.Abs(in.String("root"))
 	return &libcontainer.KeepOptions{
-		Keep: in.Bool("keep"), Delete: []string{self, "--root", root, "delete", "--force", id}, Ignored: notForwarded,
-	}, err
+		Keep: in.Bool("keep"), Delete: []string{self, "--root", in.String("root"), "delete", "--force", id}, Ignored: notForwarded,
+	}, nil
 }
 
 const lateSignals = 20 * time.Millisecond

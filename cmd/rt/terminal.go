@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 
 	"github.com/containerd/console"
 	"golang.org/x/sys/unix"
@@ -41,7 +42,10 @@ func socket(in *input, flag, name string) (func(*os.File) error, error) {
 // foreground connects a container's terminal with the caller's.
 type foreground struct {
 	own, container console.Console
-	done           chan struct{}
+	// output is held by who copies from the container's terminal.
+	output sync.Mutex
+	// ended is true when nobody copies any more.
+	ended bool
 }
 
 // take puts the caller's terminal, if there is one, into raw mode and copies
@@ -51,7 +55,7 @@ func (t *foreground) take(master *os.File) error {
 	if err != nil {
 		return fmt.Errorf("process.terminal: %w", err)
 	}
-	t.container, t.done = c, make(chan struct{})
+	t.container = c
 	if own, err := console.ConsoleFromFile(os.Stdin); err == nil {
 		t.own = own
 		if err := setRaw(own); err != nil {
@@ -59,12 +63,47 @@ func (t *foreground) take(master *os.File) error {
 		}
 		t.resize()
 	}
-	go func() { _, _ = io.Copy(master, os.Stdin) }()
 	go func() {
-		_, _ = io.Copy(os.Stdout, master) // ends with EIO, when the last process closes it
-		close(t.done)
+		_, err := io.Copy(master, os.Stdin)
+		if err == nil && t.own == nil {
+			const endOfFile = 4 // VEOF, termios(3)
+			_, _ = master.Write([]byte{endOfFile})
+		}
+	}()
+	go func() {
+		for more := true; more; {
+			awaitOutput(master, -1)
+			t.output.Lock()
+			more = !t.ended && t.copyOutput(master) > 0
+			t.output.Unlock()
+		}
 	}()
 	return nil
+}
+
+// awaitOutput tells whether there is something to copy, or nobody any more who
+// has the terminal open, within some milliseconds; -1 waits.
+func awaitOutput(master console.File, milliseconds int) bool {
+	fds := []unix.PollFd{{Fd: int32(master.Fd()), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, milliseconds)
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
+
+// copyOutput copies what can be read at once, and returns how much that was. The
+// terminal's end is an error, EIO.
+func (t *foreground) copyOutput(master io.Reader) int {
+	var buffer [32 << 10]byte
+	n, err := master.Read(buffer[:])
+	if err != nil {
+		t.ended = true
+		return 0
+	}
+	_, _ = os.Stdout.Write(buffer[:n])
+	return n
 }
 
 // setRaw leaves everything to the container's terminal. The library would have
@@ -94,12 +133,25 @@ func (t *foreground) resize() {
 	}
 }
 
-// restore waits for the last output and gives the caller's terminal back.
+// What a process printed before it ended arrives within a moment. It is not more
+// than a terminal holds; others who have it open may print for ever.
+const (
+	outputDelay = 20 // ms
+	outputLimit = 256 << 10
+)
+
+// restore copies the last output of the process that has ended, and gives the
+// caller's terminal back.
 func (t *foreground) restore() {
 	if t == nil || t.container == nil {
 		return
 	}
-	<-t.done
+	t.output.Lock()
+	for n := 0; !t.ended && n < outputLimit && awaitOutput(t.container, outputDelay); {
+		n += t.copyOutput(t.container)
+	}
+	t.ended = true
+	t.output.Unlock()
 	if t.own != nil {
 		_ = t.own.Reset()
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,6 +11,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
 )
 
 // limit is a flag of update and the field that it sets.
@@ -40,6 +40,8 @@ var limits = []limit{
 	{"memory", "limit of memory in `BYTES` (or 64m, 1g), -1 for none", func(l *specs.Linux, s string) error { return size(s, &memory(l).Limit) }},
 	{"memory-reservation", "soft limit of memory in `BYTES`", func(l *specs.Linux, s string) error { return size(s, &memory(l).Reservation) }},
 	{"memory-swap", "limit of memory and swap in `BYTES`, -1 for none", func(l *specs.Linux, s string) error { return size(s, &memory(l).Swap) }},
+	{"kernel-memory", "limit of kernel memory in `BYTES`: accepted and ignored, the kernel has none any more", ignoredLimit("kernel-memory")},
+	{"kernel-memory-tcp", "limit of memory of sockets in `BYTES`: accepted and ignored, as runc does", ignoredLimit("kernel-memory-tcp")},
 	{"pids-limit", "limit of `PROCESSES` and threads, -1 for none", func(l *specs.Linux, s string) error {
 		r := l.Resources
 		if r.Pids == nil {
@@ -49,6 +51,13 @@ var limits = []limit{
 	}},
 	{"l3-cache-schema", "`SCHEMA` of the Intel RDT class: L3 cache", func(l *specs.Linux, s string) error { rdt(l).L3CacheSchema = s; return nil }},
 	{"mem-bw-schema", "`SCHEMA` of the Intel RDT class: memory bandwidth", func(l *specs.Linux, s string) error { rdt(l).MemBwSchema = s; return nil }},
+}
+
+func ignoredLimit(name string) func(*specs.Linux, string) error {
+	return func(*specs.Linux, string) error {
+		logrus.Warnf("--%s is ignored", name)
+		return nil
+	}
 }
 
 func rdt(l *specs.Linux) *specs.LinuxIntelRdt {
@@ -137,19 +146,14 @@ func changes(in *input) (func(*specs.Linux) error, error) {
 		return fromFile(name)
 	}
 	return func(l *specs.Linux) error {
-		given := false
 		for _, limit := range limits {
 			value := in.String(limit.flag)
 			if value == "" {
 				continue
 			}
-			given = true
 			if err := limit.set(l, value); err != nil {
 				return fmt.Errorf("--%s: %w", limit.flag, err)
 			}
-		}
-		if !given {
-			return errors.New("update: nothing to change: give a limit, or --resources")
 		}
 		return nil
 	}, nil

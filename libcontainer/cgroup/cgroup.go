@@ -6,10 +6,12 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -403,17 +405,71 @@ func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
 }
 
 // Pids lists the processes in the cgroup and below, as far as they are in rt's
-// pid namespace.
+// pid namespace. The error is ErrNone when the cgroup is gone.
 func (c *Cgroup) Pids() ([]int, error) {
 	pids, err := c.manager.GetAllPids()
-	return slices.DeleteFunc(pids, func(pid int) bool { return !isOthers(pid) }), err
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, err
+	}
+	inside := func(int) bool { return true }
+	if c.Unified() == "" {
+		if inside, err = leaders(c.Paths["devices"]); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid <= 0 || !inside(pid) }), nil
 }
 
-// isOthers tells whether a number of cgroup.procs is a process that rt may
-// signal: 0 stands for one that rt's pid namespace does not have, and the calling
-// process is none of the container's. It is only listed while the thread that
-// stepped into the cgroup (Placement.Prepare) is ending.
-func isOthers(pid int) bool { return pid > 0 && pid != os.Getpid() }
+// leaders tells which processes have their first thread in a cgroup of v1 or
+// below. An rt that is on its way in (Placement.Prepare) has another thread there.
+// It is none of the container's processes.
+func leaders(dir string) (func(pid int) bool, error) {
+	threads := map[string]bool{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "tasks" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for id := range strings.FieldsSeq(string(text)) {
+			threads[id] = true
+		}
+		return err
+	})
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+		err = nil // a cgroup below has gone meanwhile
+	}
+	return func(pid int) bool { return threads[strconv.Itoa(pid)] }, err
+}
+
+// Signal sends a signal to all processes in the cgroup and below, also when they
+// make new ones meanwhile. SIGKILL ends frozen processes, too. The error is ErrNone
+// when the cgroup is gone.
+func (c *Cgroup) Signal(sig unix.Signal) error {
+	if dir := c.Unified(); dir != "" && sig == unix.SIGKILL {
+		if sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) == nil { // since Linux 5.14
+			return nil
+		}
+	}
+	if !c.Frozen() {
+		// Nobody forks while the list is worked through. Where the cgroup cannot be
+		// frozen the signal is sent all the same.
+		if c.manager.Freeze(cgroups.Frozen) == nil {
+			defer func() { _ = c.manager.Freeze(cgroups.Thawed) }()
+		}
+	} else if sig == unix.SIGKILL {
+		defer func() { _ = c.manager.Freeze(cgroups.Thawed) }()
+	}
+	pids, err := c.Pids()
+	for _, pid := range pids {
+		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+			err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
+		}
+	}
+	return err
+}
 
 // Exists tells whether the directories are there.
 func (c *Cgroup) Exists() bool { return c.manager.Exists() }
@@ -435,12 +491,7 @@ func (c *Cgroup) Kill() error {
 		if err != nil || len(pids) == 0 {
 			return nil // no directory, nobody in it
 		}
-		for _, pid := range pids {
-			if isOthers(pid) {
-				_ = unix.Kill(pid, unix.SIGKILL)
-			}
-		}
-		_ = c.manager.Freeze(cgroups.Thawed)
+		_ = c.Signal(unix.SIGKILL)
 		if time.Now().After(deadline) {
 			return fmt.Errorf("cgroup %s: processes %v do not end", c.anyPath(), pids)
 		}

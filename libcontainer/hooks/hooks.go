@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -15,12 +16,12 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Run runs the hooks of a list in order, with the state document on their
-// standard input, and ends with the first that fails. The field names the list
-// in errors, such as "hooks.createRuntime".
-func Run(field string, list []specs.Hook, state []byte) error {
+// Run runs the hooks of a list in order, in the bundle's directory, with the state
+// document on their standard input, and ends with the first that fails. The field
+// names the list in errors, such as "hooks.createRuntime".
+func Run(field string, list []specs.Hook, bundle string, state []byte) error {
 	for i := range list {
-		if err := run(&list[i], state); err != nil {
+		if err := run(&list[i], bundle, state); err != nil {
 			return fmt.Errorf("%s[%d] %q: %w", field, i, list[i].Path, err)
 		}
 	}
@@ -29,9 +30,9 @@ func Run(field string, list []specs.Hook, state []byte) error {
 
 // RunAll runs all hooks of a list, whatever becomes of them, and tells warn
 // about those that fail.
-func RunAll(field string, list []specs.Hook, state []byte, warn func(string)) {
+func RunAll(field string, list []specs.Hook, bundle string, state []byte, warn func(string)) {
 	for i := range list {
-		if err := run(&list[i], state); err != nil && warn != nil {
+		if err := run(&list[i], bundle, state); err != nil && warn != nil {
 			warn(fmt.Sprintf("%s[%d] %q: %v", field, i, list[i].Path, err))
 		}
 	}
@@ -40,7 +41,7 @@ func RunAll(field string, list []specs.Hook, state []byte, warn func(string)) {
 // outputLimit is how much of what a hook printed goes into its error, in bytes.
 const outputLimit = 1024
 
-func run(h *specs.Hook, state []byte) error {
+func run(h *specs.Hook, bundle string, state []byte) error {
 	ctx, cancel := context.Background(), func() {}
 	if h.Timeout != nil {
 		ctx, cancel = context.WithTimeout(ctx, Timeout(h))
@@ -50,6 +51,9 @@ func run(h *specs.Hook, state []byte) error {
 	cmd := exec.CommandContext(ctx, h.Path)
 	if len(h.Args) > 0 {
 		cmd.Args = h.Args
+	}
+	if info, err := os.Stat(bundle); err == nil && info.IsDir() { // it may be gone at the end
+		cmd.Dir = bundle
 	}
 	cmd.Env = append([]string{}, h.Env...) // not nil, which would be rt's own
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), &output, &output

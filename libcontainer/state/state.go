@@ -102,6 +102,8 @@ func CheckID(id string) error {
 type Dir struct {
 	*os.File
 	path string
+	// held is true while the lock is this Dir's own.
+	held bool
 }
 
 // Create makes and locks the directory of a new container.
@@ -159,7 +161,7 @@ func open(path string) (*Dir, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &Dir{os.NewFile(uintptr(fd), path), path}, nil
+	return &Dir{File: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
 // Lock waits until no other rt works on the container. It fails with
@@ -174,19 +176,29 @@ func (d *Dir) Lock() error {
 			return os.NewSyscallError("flock", err)
 		}
 	}
-	mine, err := d.Stat()
-	if err != nil {
-		return err
-	}
-	now, err := os.Stat(d.path)
-	if err != nil || !os.SameFile(mine, now) {
+	d.held = true
+	if !d.there() {
+		d.Unlock()
 		return ErrNotExist
 	}
 	return nil
 }
 
-// Locked tells whether some rt works on the container.
+// there tells whether the directory is still at its place.
+func (d *Dir) there() bool {
+	mine, err := d.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(d.path)
+	return err == nil && os.SameFile(mine, now)
+}
+
+// Locked tells whether another rt works on the container.
 func (d *Dir) Locked() bool {
+	if d.held {
+		return false
+	}
 	err := unix.Flock(int(d.Fd()), unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
 		_ = unix.Flock(int(d.Fd()), unix.LOCK_UN)
@@ -195,7 +207,10 @@ func (d *Dir) Locked() bool {
 }
 
 // Unlock lets other rts at the container.
-func (d *Dir) Unlock() { _ = unix.Flock(int(d.Fd()), unix.LOCK_UN) }
+func (d *Dir) Unlock() {
+	d.held = false
+	_ = unix.Flock(int(d.Fd()), unix.LOCK_UN)
+}
 
 // Save replaces the state.
 func (d *Dir) Save(s *State) error {
@@ -211,12 +226,12 @@ func (d *Dir) ReplaceConfig(data []byte) error { return d.replace(configName, da
 // Config reads the kept configuration.
 func (d *Dir) Config() ([]byte, error) { return sysfile.ReadAt(int(d.Fd()), configName) }
 
-// Load reads the state. A container whose directory exists but has no state
-// yet has an empty one.
+// Load reads the state. The error is ErrNotExist when there is none: not yet, or
+// not any more.
 func (d *Dir) Load() (*State, error) {
 	data, err := sysfile.ReadAt(int(d.Fd()), stateName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &State{ID: filepath.Base(d.path)}, nil
+		return nil, fmt.Errorf("%q: %w (in %s)", filepath.Base(d.path), ErrNotExist, filepath.Dir(d.path))
 	}
 	if err != nil {
 		return nil, err
@@ -251,8 +266,12 @@ func (d *Dir) Names() []string {
 }
 
 // Remove deletes the directory. The state goes last, so that a crash in the
-// middle leaves a container that can still be deleted.
+// middle leaves a container that can still be deleted. A directory that somebody
+// else made in its place since is left alone.
 func (d *Dir) Remove() error {
+	if !d.there() {
+		return nil
+	}
 	fd := int(d.Fd())
 	for _, name := range d.Names() {
 		if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {

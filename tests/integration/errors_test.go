@@ -201,3 +201,29 @@ func TestExplain(t *testing.T) {
 		t.Error("explain made a state directory")
 	}
 }
+
+// What callers of runc write works here, too.
+func TestCallersOfRunc(t *testing.T) {
+	b := newBundle(t, "true")
+	b.write()
+	b.ok("--criu", "/no/such/criu", "run", b.id)
+	if help := b.ok("help", "run"); help != b.ok("run", "--help") || !strings.Contains(help, "--detach") {
+		t.Errorf("help run: %s", help)
+	}
+	want(t, "help", b.ok("help"), strings.TrimSpace(b.ok("--help")))
+	r := b.rt("--log-format", "json", "state", "nobody")
+	var line struct{ Level, Msg string }
+	if err := json.Unmarshal([]byte(r.stderr), &line); err != nil || line.Level != "error" || !strings.Contains(line.Msg, "does not exist") {
+		t.Errorf("%v: %v", err, r)
+	}
+	b.spec.Process.Args = []string{"sleep", "1000"}
+	b.create()
+	if r := b.rt("update", "--kernel-memory", "1m", b.id); r.code != 0 || !strings.Contains(r.stderr, "ignored") {
+		t.Error(r)
+	}
+	cmd := b.command("state", b.id)
+	cmd.Dir, cmd.Args[2] = filepath.Dir(b.root), filepath.Base(b.root)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("a relative --root: %v: %s", err, out)
+	}
+}

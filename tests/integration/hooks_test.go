@@ -168,3 +168,47 @@ func TestHookWithoutAProgram(t *testing.T) {
 	b.write()
 	b.fails([]string{"hooks.createContainer[0]", "/no/such/hook", "no such file"}, "run", b.id)
 }
+
+// Hooks run in the bundle's directory, and may call rt.
+func TestHooksThatCallRT(t *testing.T) {
+	hook := func(script string) []specs.Hook {
+		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Timeout: ptr(int(patience(20*time.Second) / time.Second))}}
+	}
+	b := newBundle(t, "sleep 1000")
+	call := func(args string) string { return rtPath + " --root " + b.root + " " + args }
+	b.spec.Hooks = &specs.Hooks{
+		// A container that is being created cannot be paused, and is not waited for.
+		CreateRuntime: hook("pwd > cwd; " + call("pause "+b.id) + " 2> paused; " + call("state "+b.id) + " > created"),
+		Poststart:     hook("pwd >> cwd; " + call("update --pids-limit 100 "+b.id) + " && " + call("pause "+b.id) + " && " + call("resume "+b.id)),
+		Poststop:      hook("pwd >> cwd; " + call("state "+b.id) + "; test $? = 1 && touch gone"),
+	}
+	if !has("pids") {
+		b.spec.Hooks.Poststart = hook("pwd >> cwd; " + call("pause "+b.id) + " && " + call("resume "+b.id))
+	}
+	read := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(b.dir, name))
+		must(t, err)
+		return string(text)
+	}
+	b.create()
+	if s := read("paused"); !strings.Contains(s, "cannot pause a container that is creating") {
+		t.Errorf("pause in createRuntime: %s", s)
+	}
+	if s := read("created"); !strings.Contains(s, `"creating"`) {
+		t.Errorf("state in createRuntime: %s", s)
+	}
+	b.ok("start", b.id)
+	b.waitFor(specs.StateRunning)
+	b.ok("delete", "--force", b.id)
+	want(t, "working directories", read("cwd"), b.dir+"\n"+b.dir+"\n"+b.dir)
+	read("gone")
+
+	// A failing one ends the container, if it has not deleted it itself.
+	b.spec.Hooks = &specs.Hooks{Poststart: hook(call("delete --force "+b.id) + "; exit 1")}
+	b.write()
+	b.fails([]string{"hooks.poststart"}, "run", b.id)
+	b.ok("create", b.id)
+	b.fails([]string{"hooks.poststart"}, "start", b.id)
+	b.noTrace()
+}

@@ -416,7 +416,7 @@ func TestContainerWithoutAState(t *testing.T) {
 			want = 255
 		}
 		cmd := exec.Command("sh", append(here, append([]string{rtPath, "--root", b.root}, args...)...)...)
-		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != want {
+		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != want || !strings.Contains(string(out), "does not exist") {
 			t.Errorf("rt %v: %v: %s", args, err, out)
 		}
 	}
@@ -426,7 +426,97 @@ func TestContainerWithoutAState(t *testing.T) {
 		ended <- nil
 	default:
 	}
+	b.fails([]string{"does not exist"}, "state", b.id)
+	want(t, "list", b.ok("list", "-q"), "")
+	b.fails([]string{"already exists"}, "create", b.id)
 	b.ok("delete", b.id)
+	b.noTrace()
+}
+
+// One container that cannot be read hides no other, and can be deleted by force.
+func TestUnreadableState(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	dir := filepath.Join(b.root, "unreadable")
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "state.json"), []byte("{"), 0o600))
+	r := b.rt("list", "-q")
+	if r.code != 0 || strings.TrimSpace(r.stdout) != b.id || !strings.Contains(r.stderr, "unreadable") {
+		t.Error(r)
+	}
+	b.fails([]string{"unreadable", "state.json"}, "delete", "unreadable")
+	if r := b.rt("delete", "--force", "unreadable"); r.code != 0 || !strings.Contains(r.stderr, "may be left") {
+		t.Error(r)
+	}
+	b.ok("delete", "--force", b.id)
+	b.noTrace()
+}
+
+// What delete may do is decided when no other rt works on the container.
+func TestDeleteAndStartRace(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.write()
+	for range often(20) {
+		b.ok("create", b.id)
+		dir, err := os.Open(filepath.Join(b.root, b.id))
+		must(t, err)
+		must(t, unix.Flock(int(dir.Fd()), unix.LOCK_EX))
+		started, deleted := make(chan result), make(chan result)
+		go func() { started <- b.rt("start", b.id) }()
+		time.Sleep(20 * time.Millisecond)
+		go func() { deleted <- b.rt("delete", b.id) }()
+		time.Sleep(20 * time.Millisecond) // both wait now
+		dir.Close()
+		start, del := <-started, <-deleted
+		if start.code == 0 && (del.code != 1 || b.state().Status != specs.StateRunning) || start.code != 0 && del.code != 0 {
+			t.Fatalf("start: %v\ndelete: %v", start, del)
+		}
+		b.ok("delete", "--force", b.id)
+	}
+	b.noTrace()
+}
+
+// A container that makes processes all the time is ended whole, also where no pid
+// namespace ends with its first process.
+func TestKillAllOfABusyContainer(t *testing.T) {
+	for _, flags := range [][]string{{"--all"}, nil} {
+		b := newBundle(t, "for i in 1 2 3 4 5 6; do /next & done; exec sleep 1000")
+		b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.UTSNamespace}}
+		must(t, os.WriteFile(b.path("next"), []byte("#!/bin/sh\n/next &\n"), 0o755))
+		b.create()
+		b.ok("start", b.id)
+		time.Sleep(50 * time.Millisecond)
+		b.ok(append(append([]string{"kill"}, flags...), b.id, "KILL")...)
+		eventually(t, "all have ended", func() bool { return len(b.processes()) == 0 })
+		b.waitFor(specs.StateStopped)
+		b.ok("kill", "--all", b.id)
+		b.ok("delete", b.id)
+		b.noTrace()
+	}
+}
+
+func TestKillAPausedContainer(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	b.ok("start", b.id)
+	b.ok("pause", b.id)
+	b.ok("kill", b.id, "KILL")
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", b.id)
+	b.noTrace()
+}
+
+// A pid file that rt has not written is not rt's to remove.
+func TestForeignPidFile(t *testing.T) {
+	b := newBundle(t, "true")
+	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/x", Type: "bind", Source: "/no/such", Options: []string{"bind"}})
+	b.write()
+	file := filepath.Join(b.dir, "pid")
+	must(t, os.WriteFile(file, []byte("4242"), 0o644))
+	b.fails([]string{"/no/such"}, "create", "--pid-file", file, b.id)
+	text, err := os.ReadFile(file)
+	must(t, err)
+	want(t, "pid file", string(text), "4242")
 	b.noTrace()
 }
 

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -162,6 +163,28 @@ func TestPreservedDescriptors(t *testing.T) {
 	out, err := cmd.Output()
 	if err != nil || string(out) != "kept\n4 is closed\n" {
 		t.Errorf("%v: %q", err, out)
+	}
+}
+
+// sd_listen_fds(3) works in the container; what was meant for another process
+// than rt is not passed on.
+func TestSocketActivation(t *testing.T) {
+	const script = "echo $LISTEN_FDS $LISTEN_PID; cat <&3 2> /dev/null || echo none"
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	b.ok("start", b.id)
+	other := newBundle(t, script)
+	other.write()
+	file := b.dir + "/socket"
+	must(t, os.WriteFile(file, []byte("passed\n"), 0o644))
+	for _, args := range [][]string{{"--root", b.root, "exec", b.id, "sh", "-c", script}, {"--root", other.root, "run", "--bundle", other.dir, other.id}} {
+		for pid, expected := range map[string]string{"$$": "1 1\npassed\n", "1": "\nnone\n"} {
+			cmd := exec.Command("sh", append([]string{"-c", `LISTEN_FDS=1 LISTEN_PID=` + pid + ` exec "$@" 3< ` + file, "sh", rtPath}, args...)...)
+			out, err := cmd.Output()
+			if err != nil || string(out) != expected {
+				t.Errorf("%v with LISTEN_PID=%s: %v: %q, want %q", args, pid, err, out, expected)
+			}
+		}
 	}
 }
 

@@ -333,3 +333,20 @@ done`)
 	eventually(t, "tmux ends", func() bool { return len(b.processes()) == 0 })
 	b.noTrace()
 }
+
+// A process in the background that keeps the terminal does not keep rt.
+func TestExecEndsBeforeItsTerminal(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.create()
+	b.ok("start", b.id)
+	out := b.ok("exec", "-t", b.id, "sh", "-c", `trap "" HUP; (trap "" HUP; exec sleep 1000) & echo hi`)
+	want(t, "output", strings.TrimSpace(out), "hi")
+	eventually(t, "it runs on", func() bool { return strings.Count(strings.Join(b.processes(), " "), "sleep\x001000") == 2 })
+
+	r := b.rtIn("hello\n", "exec", "-t", b.id, "cat") // the terminal echoes it
+	if r.code != 0 || strings.ReplaceAll(r.stdout, "\r", "") != "hello\nhello\n" {
+		t.Error(r)
+	}
+	b.ok("delete", "--force", b.id)
+	b.noTrace()
+}
