@@ -284,16 +284,13 @@ func (b *creation) meanwhile() error {
 	}
 	b.done("set the limits")
 	if b.gate {
-		return nil // who looks must not find a created container yet
+		return nil
 	}
-	if err := b.saveState(); err != nil {
-		return err
-	}
-	b.done("saved the state")
-	if b.release != nil {
+	if b.release != nil { // else who looks must not find a created container yet
 		if err := b.settle(); err != nil {
 			return err
 		}
+		b.done("saved the state")
 		permit(b.release)
 	}
 	return b.prepareKeeper()

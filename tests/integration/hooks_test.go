@@ -204,7 +204,15 @@ func TestHooksThatCallRT(t *testing.T) {
 	want(t, "working directories", read("cwd"), b.dir+"\n"+b.dir+"\n"+b.dir)
 	read("gone")
 
+	b.spec.Process.Args = []string{"true"}
+	b.spec.Hooks.Poststart, b.spec.Hooks.Poststop = nil, nil
+	b.run()
+	if s := read("paused"); !strings.Contains(s, "cannot pause a container that is creating") {
+		t.Errorf("pause in createRuntime of run: %s", s)
+	}
+
 	// A failing one ends the container, if it has not deleted it itself.
+	b.spec.Process.Args = []string{"sleep", "1000"}
 	b.spec.Hooks = &specs.Hooks{Poststart: hook(call("delete --force "+b.id) + "; exit 1")}
 	b.write()
 	b.fails([]string{"hooks.poststart"}, "run", b.id)
