@@ -429,18 +429,18 @@ func (c *Cgroup) Pids() ([]int, error) {
 func leaders(dir string) (func(pid int) bool, error) {
 	threads := map[string]bool{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "tasks" {
-			return err
+		var text []byte
+		if err == nil && d.Name() == "tasks" {
+			text, err = os.ReadFile(path)
 		}
-		text, err := os.ReadFile(path)
 		for id := range strings.FieldsSeq(string(text)) {
 			threads[id] = true
 		}
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
+			return nil // it has gone meanwhile
+		}
 		return err
 	})
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
-		err = nil // a cgroup below has gone meanwhile
-	}
 	return func(pid int) bool { return threads[strconv.Itoa(pid)] }, err
 }
 
@@ -448,22 +448,34 @@ func leaders(dir string) (func(pid int) bool, error) {
 // make new ones meanwhile. SIGKILL ends frozen processes, too. The error is ErrNone
 // when the cgroup is gone.
 func (c *Cgroup) Signal(sig unix.Signal) error {
-	if dir := c.Unified(); dir != "" && sig == unix.SIGKILL {
-		if sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) == nil { // since Linux 5.14
-			return nil
-		}
+	pids, err := c.Pids()
+	if err != nil {
+		return err
 	}
-	if !c.Frozen() {
+	// One that rt itself is in cannot be stopped or killed as a whole.
+	if !slices.Contains(pids, os.Getpid()) {
+		if dir := c.Unified(); dir != "" && sig == unix.SIGKILL {
+			if sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) == nil { // since Linux 5.14
+				return nil
+			}
+		}
 		// Nobody forks while the list is worked through. Where the cgroup cannot be
 		// frozen the signal is sent all the same.
-		if c.manager.Freeze(cgroups.Frozen) == nil {
+		thaw := sig == unix.SIGKILL
+		if !c.Frozen() {
+			thaw = c.manager.Freeze(cgroups.Frozen) == nil
+		}
+		if thaw {
 			defer func() { _ = c.manager.Freeze(cgroups.Thawed) }()
 		}
-	} else if sig == unix.SIGKILL {
-		defer func() { _ = c.manager.Freeze(cgroups.Thawed) }()
+		if pids, err = c.Pids(); err != nil {
+			return err
+		}
 	}
-	pids, err := c.Pids()
 	for _, pid := range pids {
+		if pid == os.Getpid() {
+			continue
+		}
 		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
 			err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
 		}
