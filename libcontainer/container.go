@@ -167,8 +167,8 @@ func (c *Container) Signal(sig unix.Signal) error {
 		return c.SignalAll(sig)
 	}
 	err := c.signalFirst(sig)
-	if cg, none := c.cgroup(); sig == unix.SIGKILL && err == nil && none == nil && cg.Frozen() {
-		_ = cg.Freeze(false) // on v1 a frozen process does not end
+	if cg, none := c.cgroup(); sig == unix.SIGKILL && err == nil && none == nil {
+		cg.Thaw()
 	}
 	return err
 }

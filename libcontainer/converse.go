@@ -23,6 +23,7 @@ func (b *creation) enterCgroup() error {
 	if err := b.place.Move(b.proc.Pid); err != nil {
 		return err
 	}
+	b.moved = true
 	if err := b.cgroup.Limit(); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/resctrl"
 	"github.com/rtcontainers/rt/libcontainer/state"
 	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
 )
 
 // Options say how a container is made.
@@ -109,6 +110,8 @@ type creation struct {
 	ready bool
 	// announced is true when the pid file is written.
 	announced bool
+	// moved is true when systemd has made the container's scope.
+	moved bool
 	// deleted is true when somebody else has deleted the container.
 	deleted bool
 	// lastCap is the highest capability of the kernel.
@@ -398,6 +401,14 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 		b.state.Cgroup = b.cgroup.Config
 	}
 	b.endThread()
+	return explainFork(err, b.spec)
+}
+
+// explainFork names the field when there is no room for another process.
+func explainFork(err error, s *specs.Spec) error {
+	if l := s.Linux; errors.Is(err, unix.EAGAIN) && l != nil && l.Resources != nil && l.Resources.Pids != nil && l.Resources.Pids.Limit != nil {
+		return fmt.Errorf("linux.resources.pids.limit: is there room for another process? The limit is %d: %w", *l.Resources.Pids.Limit, err)
+	}
 	return err
 }
 
@@ -442,8 +453,15 @@ func (b *creation) undo() {
 	if b.announced {
 		removeFile(b.o.PidFile)
 	}
+	if b.cgroup.Systemd && !b.moved {
+		// There is no scope, or it is another container's.
+		b.cgroup.Remove()
+		b.state.Cgroup.Paths = nil
+	}
 	if !b.deleted {
-		_ = b.container().destroy()
+		// Only a process that is no init of a pid namespace can have left others.
+		others := b.proc != nil && b.plan.CloneFlags&unix.CLONE_NEWPID == 0
+		_ = b.container().destroy(others, b.o.Warn)
 		if b.hooksBegan || b.ready {
 			b.container().poststop(b.o.Warn)
 		}

@@ -267,7 +267,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 	}
 	if e.thread != nil {
 		e.proc, err = e.thread.Start(cfg)
-		return err
+		return explainFork(err, e.spec)
 	}
 	e.proc, err = launch.Start(cfg)
 	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup != nil && e.cgroup.Unified() != "" {
@@ -279,7 +279,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		cfg.CgroupFD = int(inner.Dir.Fd())
 		e.proc, err = launch.Start(cfg)
 	}
-	return err
+	return explainFork(err, e.spec)
 }
 
 // controlFiles are the plan's files. The conversation's place stays nil. The end

@@ -242,7 +242,8 @@ func Delete(root, id string, force bool, warn func(string)) error {
 // remove ends what runs and removes what is left, and runs the poststop hooks.
 // It can be repeated after a failure at any point.
 func (c *Container) remove(warn func(string)) error {
-	if err := c.destroy(); err != nil {
+	// With the init of a pid namespace of its own all of the container has ended.
+	if err := c.destroy(c.state.SharedPids || c.state.Pid == 0, warn); err != nil {
 		return err
 	}
 	if c.state.Pid != 0 { // it has been created
@@ -257,23 +258,27 @@ func (c *Container) poststop(warn func(string)) {
 	}
 }
 
-func (c *Container) destroy() error {
+// destroy ends the first process and removes what is left of the container, but
+// for the poststop hooks. If there may be other processes of the container, its
+// cgroup tells, and they are ended.
+func (c *Container) destroy(others bool, warn func(string)) error {
 	cg, err := c.cgroup()
 	if p, gone := c.process(); gone == nil {
+		ends := true
 		if unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0) == nil {
-			if err == nil && cg.Frozen() {
-				_ = cg.Freeze(false) // on v1 a frozen process does not end
+			if err == nil {
+				cg.Thaw()
 			}
-			waitEnd(int(p.Fd()))
+			ends = waitEnd(int(p.Fd()))
 		}
 		p.Close()
+		if !ends {
+			return fmt.Errorf("process %d does not end", c.state.Pid)
+		}
 	}
 	if err == nil && (cg.Systemd || !cg.Remove()) {
-		if err := cg.Kill(); err != nil {
+		if err := c.removeCgroup(cg, others, warn); err != nil {
 			return err
-		}
-		if err := cg.Destroy(); err != nil {
-			return fmt.Errorf("remove the cgroup: %w", err)
 		}
 	}
 	if c.state.Resctrl != nil {
@@ -289,6 +294,26 @@ func (c *Container) destroy() error {
 	return c.dir.Remove()
 }
 
+// removeCgroup removes a cgroup that is not empty. If there are no processes of the
+// container any more, those in it came otherwise: another container with the same
+// linux.cgroupsPath, for one.
+func (c *Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string)) error {
+	if others {
+		if err := cg.Kill(); err != nil {
+			return err
+		}
+	} else if pids, err := cg.Pids(); err == nil && len(pids) > 0 {
+		if warn != nil {
+			warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, are in its cgroup: it stays", pids, c.ID()))
+		}
+		return nil
+	}
+	if err := cg.Destroy(); err != nil {
+		return fmt.Errorf("remove the cgroup: %w", err)
+	}
+	return nil
+}
+
 // mountID names the mount that path lies on, 0 when there is no such path.
 func mountID(path string) uint64 {
 	var st unix.Statx_t
@@ -298,12 +323,13 @@ func mountID(path string) uint64 {
 	return st.Mnt_id
 }
 
-// waitEnd waits until the process of a pidfd has ended.
-func waitEnd(pidfd int) {
+// waitEnd waits until the process of a pidfd has ended, and tells whether it has
+// within ten seconds.
+func waitEnd(pidfd int) bool {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
 	for {
-		if _, err := unix.Poll(fds, int(10_000)); err != unix.EINTR {
-			return
+		if n, err := unix.Poll(fds, 10_000); err != unix.EINTR {
+			return n > 0
 		}
 	}
 }

@@ -92,7 +92,11 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 	if s.Linux.Resources == nil {
 		s.Linux.Resources = new(specs.LinuxResources)
 	}
-	before := cgroup.Resources(s)
+	was, err := c.spec() // on its own: change may alter what it refers to
+	if err != nil {
+		return err
+	}
+	before := cgroup.Resources(was)
 	var schemata []string
 	if s.Linux.IntelRdt != nil {
 		schemata = resctrl.Schemata(s.Linux.IntelRdt)
@@ -101,6 +105,7 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 	if err := change(s.Linux); err != nil {
 		return err
 	}
+	adapt(s.Linux.Resources, was.Linux)
 	if s.Linux.IntelRdt != nil && !hadRdt {
 		return errors.New("linux.intelRdt: the container was created without it: it has no class of service to change")
 	}
@@ -118,7 +123,9 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 	if err != nil {
 		return err
 	}
-	if err := cg.Update(cgroup.Resources(s)); err != nil {
+	after := cgroup.Resources(s)
+	cgroup.Complete(before, after)
+	if err := cg.Update(after); err != nil {
 		return errors.Join(err, cg.Update(before))
 	}
 	if hadRdt && !slices.Equal(schemata, resctrl.Schemata(s.Linux.IntelRdt)) {
@@ -131,6 +138,30 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 		}
 	}
 	return c.dir.ReplaceConfig(data)
+}
+
+// adapt changes what an update leaves as it was, and what contradicts what it
+// changes: without a limit of memory there is none of memory and swap, and an idle
+// cgroup has no shares, which the kernel refuses to set.
+func adapt(r *specs.LinuxResources, was *specs.Linux) {
+	old := new(specs.LinuxResources)
+	if was != nil && was.Resources != nil {
+		old = was.Resources
+	}
+	oldMemory, oldCPU := old.Memory, old.CPU
+	if oldMemory == nil {
+		oldMemory = new(specs.LinuxMemory)
+	}
+	if oldCPU == nil {
+		oldCPU = new(specs.LinuxCPU)
+	}
+	same := func(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+	if m := r.Memory; m != nil && m.Limit != nil && *m.Limit == -1 && !same(m.Limit, oldMemory.Limit) && m.Swap != nil && same(m.Swap, oldMemory.Swap) {
+		m.Swap = m.Limit
+	}
+	if p := r.CPU; p != nil && p.Idle != nil && *p.Idle == 1 && !same(p.Idle, oldCPU.Idle) && p.Shares != nil && oldCPU.Shares != nil && *p.Shares == *oldCPU.Shares {
+		p.Shares = nil
+	}
 }
 
 // WatchOOM calls killed whenever the kernel kills a process of the container for

@@ -91,7 +91,8 @@ func number[T int64 | uint64 | uint16](s string, to **T) error {
 		v, err = T(u), nil
 		n = int64(u)
 	}
-	if err != nil || int64(v) != n {
+	var zero T
+	if err != nil || int64(v) != n || strings.HasPrefix(s, "-") && zero-1 > zero {
 		return fmt.Errorf("%q is not a number that fits", s)
 	}
 	*to = &v

@@ -104,5 +104,8 @@ func (c *Cgroup) Freeze(on bool) error {
 	for n := 1; err != nil && on && c.Unified() == "" && n < tries; n++ {
 		err = c.manager.Freeze(state)
 	}
+	if err != nil && on {
+		c.Thaw() // not half of them
+	}
 	return err
 }

@@ -239,6 +239,10 @@ func (c *Cgroup) RestrictDevices() error {
 // controllers.
 func (c *Cgroup) restrict(set func(dir string, r *cgroups.Resources) error, dir string) error {
 	err := set(dir, &cgroups.Resources{Devices: c.resources.Devices})
+	var rule *ruleError
+	if errors.As(err, &rule) {
+		return err
+	}
 	if err != nil && !c.Rootless {
 		return fmt.Errorf("linux.resources.devices: %w", err)
 	}
@@ -441,7 +445,17 @@ func leaders(dir string) (func(pid int) bool, error) {
 		}
 		return err
 	})
-	return func(pid int) bool { return threads[strconv.Itoa(pid)] }, err
+	return func(pid int) bool {
+		id := strconv.Itoa(pid)
+		return threads[id] || ended(id)
+	}, err
+}
+
+// ended tells whether a process's first thread has ended: then it is in no cgroup.
+func ended(pid string) bool {
+	stat, err := sysfile.Read("/proc/" + pid + "/stat")
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err == nil && strings.HasPrefix(rest, "Z")
 }
 
 // Signal sends a signal to all processes in the cgroup and below, also when they
@@ -452,35 +466,50 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 	if err != nil {
 		return err
 	}
-	// One that rt itself is in cannot be stopped or killed as a whole.
-	if !slices.Contains(pids, os.Getpid()) {
-		if dir := c.Unified(); dir != "" && sig == unix.SIGKILL {
-			if sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) == nil { // since Linux 5.14
-				return nil
-			}
-		}
-		// Nobody forks while the list is worked through. Where the cgroup cannot be
-		// frozen the signal is sent all the same.
-		thaw := sig == unix.SIGKILL
-		if !c.Frozen() {
-			thaw = c.manager.Freeze(cgroups.Frozen) == nil
-		}
-		if thaw {
-			defer func() { _ = c.manager.Freeze(cgroups.Thawed) }()
-		}
-		if pids, err = c.Pids(); err != nil {
-			return err
+	if sig == unix.SIGKILL && !slices.Contains(pids, os.Getpid()) {
+		// One that rt itself is in cannot be ended as a whole.
+		if dir := c.Unified(); dir == "" || sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) != nil { // since Linux 5.14
+			_ = c.manager.Freeze(cgroups.Frozen) // nobody forks while the list is worked through
+			defer c.Thaw()
 		}
 	}
-	for _, pid := range pids {
-		if pid == os.Getpid() {
-			continue
+	sent := map[int]bool{os.Getpid(): true}
+	const rounds = 10 // for processes that are made meanwhile
+	for n := 0; n < rounds; n++ {
+		before := len(sent)
+		for _, pid := range pids {
+			if !sent[pid] {
+				if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
+					err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
+				}
+			}
+			sent[pid] = true
 		}
-		if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
-			err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
+		if len(sent) == before {
+			break
 		}
+		next, e := c.Pids()
+		if e != nil {
+			break // it has gone, or will not say
+		}
+		pids = next
 	}
 	return err
+}
+
+// Thaw lets all processes in the cgroup and below go on: on v1, those that are
+// frozen do not end, nor does the init of their pid namespace.
+func (c *Cgroup) Thaw() {
+	if c.Unified() != "" {
+		_ = c.manager.Freeze(cgroups.Thawed)
+		return
+	}
+	_ = filepath.WalkDir(c.Paths["freezer"], func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "freezer.state" {
+			_ = sysfile.Write(path, []byte("THAWED"))
+		}
+		return nil // what has gone needs no thawing
+	})
 }
 
 // Exists tells whether the directories are there.

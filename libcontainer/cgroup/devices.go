@@ -47,9 +47,12 @@ func init() {
 
 // restrictV1 writes the rules of a cgroup that nobody is in.
 func restrictV1(dir string, rules []*devices.Rule) error {
-	rules, allow := effective(rules)
+	rules, allow, err := exceptions(rules)
+	if err != nil {
+		return err
+	}
 	all := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: allow}
-	err := writeRules(dir, append([]*devices.Rule{&all}, rules...))
+	err = writeRules(dir, append([]*devices.Rule{&all}, rules...))
 	if err != nil && !allow {
 		// A cgroup with others below it does not take the rule for all devices.
 		// If it allows single ones only, they can be taken back one by one.

@@ -23,14 +23,22 @@ var fields = []struct{ file, field string }{
 	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
 }
 
+// words are in the library's errors that name a limit instead of a file. The
+// first that is there counts.
+var words = []struct{ text, field string }{
+	{"unified resource", "unified"}, {"memory+swap limit", "memory.swap"}, {"memory limit", "memory.limit"},
+	{"cannot set rdma", "rdma"}, {"cannot set hugetlb", "hugepageLimits"}, {"cannot set net_cls", "network.classID"},
+	{"cannot set net_prio", "network.priorities"}, {"cannot set pids", "pids.limit"}, {"cannot set blkio", "blockIO"},
+	{"cannot set cpuset", "cpu.cpus"}, {"cannot set cpu", "cpu"}, {"allowed cpu-shares", "cpu.shares"},
+}
+
 // fieldByWords is for the errors of the library that name a limit instead of a
 // file.
 func fieldByWords(text string) string {
-	switch {
-	case strings.Contains(text, "memory+swap limit"):
-		return allResources + ".memory.swap"
-	case strings.Contains(text, "memory limit"):
-		return allResources + ".memory.limit"
+	for _, w := range words {
+		if strings.Contains(text, w.text) {
+			return allResources + "." + w.field
+		}
 	}
 	return allResources
 }
@@ -42,7 +50,7 @@ const allResources = "linux.resources"
 // about, as far as it names the file.
 func field(err error) string {
 	var path *os.PathError
-	if !errors.As(err, &path) {
+	if !errors.As(err, &path) || strings.Contains(err.Error(), "unified resource") {
 		return fieldByWords(err.Error())
 	}
 	name := filepath.Base(path.Path)

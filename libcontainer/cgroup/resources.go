@@ -41,7 +41,9 @@ func Resources(s *specs.Spec) *cgroups.Resources {
 			c.Rdma[name] = cgroups.LinuxRdma{HcaHandles: l.HcaHandles, HcaObjects: l.HcaObjects}
 		}
 	}
-	c.Unified = r.Unified
+	if len(r.Unified) > 0 {
+		c.Unified = r.Unified
+	}
 	return c
 }
 

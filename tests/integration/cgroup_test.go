@@ -288,6 +288,47 @@ func TestDevicesAreRestricted(t *testing.T) {
 	}
 }
 
+// Rules that cgroup v1 has no words for are refused there, and v1 and v2 agree on
+// the others.
+func TestDeviceRules(t *testing.T) {
+	number := func(n int64) *int64 { return &n }
+	all := specs.LinuxDeviceCgroup{Allow: false, Access: "rwm"}
+	for name, c := range map[string]struct {
+		rules  []specs.LinuxDeviceCgroup
+		output string
+		v1     string
+	}{
+		"a hole": {
+			rules:  []specs.LinuxDeviceCgroup{all, {Allow: true, Type: "c", Major: number(1), Access: "rwm"}, {Type: "c", Major: number(1), Minor: number(11), Access: "rwm"}},
+			output: "random kmsg refused", v1: "linux.resources.devices[1]",
+		},
+		"all devices for reading": {
+			rules: []specs.LinuxDeviceCgroup{all, {Allow: true, Access: "r"}}, output: "random kmsg", v1: "",
+		},
+		"both kinds with one number": {
+			rules: []specs.LinuxDeviceCgroup{all, {Allow: true, Type: "a", Major: number(10), Minor: number(237), Access: "r"}}, output: "random kmsg refused",
+		},
+		"taken back": {
+			rules: []specs.LinuxDeviceCgroup{all, {Allow: true, Type: "c", Major: number(1), Minor: number(11), Access: "rwm"}, {Type: "c", Major: number(1), Access: "rw"}}, output: "random kmsg refused",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t, `for d in random kmsg; do dd if=/dev/$d bs=1 count=0 2> /dev/null && printf "$d " || printf "$d refused "; done; (: > /dev/kmsg) 2> /dev/null && echo written; true`)
+			caps := b.spec.Process.Capabilities // to read the kernel's log
+			caps.Bounding, caps.Permitted, caps.Effective = append(caps.Bounding, "CAP_SYSLOG"), append(caps.Permitted, "CAP_SYSLOG"), append(caps.Effective, "CAP_SYSLOG")
+			b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11, FileMode: ptr(os.FileMode(0o666))}}
+			b.spec.Linux.Resources.Devices = c.rules
+			if c.v1 != "" && !cgroups.IsCgroup2UnifiedMode() {
+				b.write()
+				b.fails([]string{c.v1, "c 1:11 rwm", "c 1:* rwm"}, "run", b.id)
+				b.noTrace()
+				return
+			}
+			want(t, "readable", strings.TrimSpace(b.run()), c.output)
+		})
+	}
+}
+
 // A threaded cgroup has no memory of its own, but can hold a container: cgroups(7),
 // "Thread mode".
 func TestThreadedCgroup(t *testing.T) {

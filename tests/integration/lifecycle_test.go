@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -493,6 +494,88 @@ func TestKillAllOfABusyContainer(t *testing.T) {
 		b.ok("delete", b.id)
 		b.noTrace()
 	}
+}
+
+const leaderless = "leaderless"
+
+func init() {
+	if filepath.Base(os.Args[0]) == leaderless {
+		runtime.LockOSThread() // the main function runs on the first thread
+	}
+}
+
+// loseLeader ends the first thread of the process, which lives on.
+func loseLeader() {
+	go func() {
+		time.Sleep(time.Hour)
+		os.Exit(0)
+	}()
+	time.Sleep(10 * time.Millisecond) // another thread sleeps then
+	_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
+}
+
+// A process whose first thread has ended is in lists of processes, but not of
+// threads, and cgroup.kill passes it over.
+func TestKillAProcessWithoutALeader(t *testing.T) {
+	b := newBundle(t, leaderless+" & exec sleep 1000")
+	b.addSelf(leaderless)
+	b.spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.UTSNamespace}}
+	pids := func() (list []int) {
+		must(t, json.Unmarshal([]byte(b.ok("ps", "--format", "json", b.id)), &list))
+		return list
+	}
+	noLeader := func(pid int) bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return err == nil && strings.Contains(string(stat), "("+leaderless+") Z")
+	}
+	for _, end := range [][]string{{"kill", "--all", b.id, "KILL"}, {"delete", "--force", b.id}} {
+		b.create()
+		b.ok("start", b.id)
+		eventually(t, "one process has lost its leader", func() bool { return len(pids()) == 2 && slices.ContainsFunc(pids(), noLeader) })
+		left := slices.DeleteFunc(pids(), func(pid int) bool { return !noLeader(pid) })
+		b.ok(end...)
+		eventually(t, "it has ended", func() bool { return !noLeader(left[0]) || syscall.Kill(left[0], 0) == syscall.ESRCH })
+		b.ok("delete", "--force", b.id)
+	}
+	b.noTrace()
+}
+
+// Processes of others in the same cgroup are not the container's to kill.
+func TestDeleteSparesOthers(t *testing.T) {
+	if systemd {
+		return // a scope has one container
+	}
+	a, other := newBundle(t, "true"), newBundle(t, "sleep 1000")
+	other.placeCgroup("")
+	a.spec.Linux.CgroupsPath = other.cgroup
+	a.create()
+	a.ok("start", a.id)
+	a.waitFor(specs.StateStopped)
+	other.create()
+	other.ok("start", other.id)
+	if r := a.rt("delete", a.id); r.code != 0 || !strings.Contains(r.stderr, "it stays") {
+		t.Error(r)
+	}
+	want(t, "the other one", string(other.state().Status), "running")
+	a.fails([]string{"already has processes"}, "run", a.id)
+	other.ok("delete", "--force", other.id)
+	other.noTrace()
+
+	// Nor when the creation of one fails, after both have found the cgroup empty.
+	a.spec.Process.Args = []string{"/no/such/program"}
+	a.write()
+	for range often(10) {
+		var wg sync.WaitGroup
+		var created result
+		wg.Go(func() { created = other.rt("create", other.id) })
+		wg.Go(func() { a.rt("run", a.id) })
+		wg.Wait()
+		if created.code == 0 {
+			want(t, "the other one", string(other.state().Status), "created")
+		}
+		other.ok("delete", "--force", other.id)
+	}
+	a.noTrace()
 }
 
 func TestKillAPausedContainer(t *testing.T) {

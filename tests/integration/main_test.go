@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if filepath.Base(os.Args[0]) == leaderless { // in a container, see TestKillAProcessWithoutALeader
+		loseLeader()
+	}
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		os.Exit(1)

@@ -191,3 +191,36 @@ func TestUpdate(t *testing.T) {
 	b.fails([]string{"linux.intelRdt", "created without it"}, "update", "--l3-cache-schema", "L3:0=f", b.id)
 	b.ok("update", b.id) // nothing, which is no error
 }
+
+// An update that fails changes nothing, and one that is taken back can be.
+func TestUpdateIsWholeOrNot(t *testing.T) {
+	if !has("memory") || !has("cpu") || !has("pids") {
+		return
+	}
+	b := newBundle(t, "sleep 1000")
+	b.placeCgroup("")
+	r := b.spec.Linux.Resources
+	r.CPU = &specs.LinuxCPU{Shares: ptr(uint64(512))}
+	r.Pids = &specs.LinuxPids{Limit: ptr(int64(100))}
+	b.create()
+	read := func(controller, v1, v2 string) string { return cgroupFile(t, b.cgroup, controller, v1, v2) }
+	unlimited := read("memory", "memory.limit_in_bytes", "memory.max")
+
+	// The last of these does not exist in any kernel.
+	must(t, os.WriteFile(b.dir+"/update.json", []byte(`{"memory": {"limit": 33554432}, "pids": {"limit": 5}, "cpu": {"cpus": "4000"}}`), 0o644))
+	b.fails([]string{"linux.resources.cpu.cpus"}, "update", "-r", b.dir+"/update.json", b.id)
+	want(t, "pids", read("pids", "pids.max", "pids.max"), "100")
+	want(t, "memory", read("memory", "memory.limit_in_bytes", "memory.max"), unlimited)
+
+	b.ok("update", "--memory", "64m", "--memory-swap", "64m", b.id)
+	b.ok("update", "--memory", "-1", b.id)
+	want(t, "memory", read("memory", "memory.limit_in_bytes", "memory.max"), unlimited)
+	b.fails([]string{"--cpu-share", "-1"}, "update", "--cpu-share", "-1", b.id)
+
+	b.ok("update", "--cpu-idle", "1", b.id)
+	want(t, "idle", read("cpu", "cpu.idle", "cpu.idle"), "1")
+	b.ok("update", "--pids-limit", "90", b.id)
+	b.ok("update", "--cpu-idle", "0", b.id)
+	want(t, "idle", read("cpu", "cpu.idle", "cpu.idle"), "0")
+	b.ok("update", "--cpu-share", "256", b.id)
+}

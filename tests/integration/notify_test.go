@@ -75,11 +75,14 @@ func (m *manager) read() (string, error) {
 }
 
 // addNotify makes this test the container's program sd_notify.
-func (b *bundle) addNotify() {
+func (b *bundle) addNotify() { b.addSelf("sd_notify") }
+
+// addSelf makes this test a program of the container.
+func (b *bundle) addSelf(name string) {
 	b.t.Helper()
 	self, err := os.Executable()
 	must(b.t, err)
-	copyFile(b.t, self, b.path("bin/sd_notify"))
+	copyFile(b.t, self, b.path("bin/"+name))
 }
 
 // newNotifyingBundle has this test as the program sd_notify.
