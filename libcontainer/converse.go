@@ -181,7 +181,10 @@ func (b *creation) created() error {
 
 // settle does what is left before the user's program runs.
 func (b *creation) settle() error {
-	if err := b.adjustOOM(); err != nil {
+	if err := adjustOOM(b.spec.Process, b.proc.Pid, b.o.Rootless); err != nil {
+		return err
+	}
+	if err := limit(b.spec, b.proc.Pid); err != nil {
 		return err
 	}
 	if err := b.enterResctrl(); err != nil {
@@ -242,16 +245,6 @@ func (b *creation) enterResctrl() error {
 		return nil
 	}
 	return resctrl.Apply(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt, b.proc.Pid)
-}
-
-// adjustOOM: only root may lower the value, which a rootless container lives
-// without.
-func (b *creation) adjustOOM() error {
-	err := adjustOOM(b.spec.Process, b.proc.Pid)
-	if errors.Is(err, unix.EACCES) && b.o.Rootless {
-		return nil
-	}
-	return err
 }
 
 // takeTerminal hands the master of a terminal to who asked for it.

@@ -36,7 +36,7 @@ func (b *creation) copyUp(m *launch.Message, to bool) error {
 		return err
 	}
 	defer unix.Close(dst)
-	if err := copyTree(from, dst); err != nil {
+	if err := b.asContainerRoot(func() error { return copyTree(from, dst) }); err != nil {
 		return fmt.Errorf("mounts: tmpcopyup: %w", err)
 	}
 	return nil

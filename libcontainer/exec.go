@@ -121,7 +121,23 @@ func (e *execution) start() error {
 	if err != nil {
 		return err
 	}
-	s.Process = e.o.Process
+	// What a further process does not say is as with the first.
+	first, p := s.Process, *e.o.Process
+	if first != nil {
+		if p.Capabilities == nil {
+			p.Capabilities = first.Capabilities
+		}
+		if p.ApparmorProfile == "" {
+			p.ApparmorProfile = first.ApparmorProfile
+		}
+		if p.SelinuxLabel == "" {
+			p.SelinuxLabel = first.SelinuxLabel
+		}
+		if len(p.Rlimits) == 0 {
+			p.Rlimits = first.Rlimits
+		}
+	}
+	s.Process = &p
 	if err := spec.ValidateProcess(s); err != nil {
 		return err
 	}
@@ -366,7 +382,10 @@ func (e *execution) settleAhead() error {
 
 // settle does what is left before the user's program runs.
 func (e *execution) settle() error {
-	if err := adjustOOM(e.o.Process, e.proc.Pid); err != nil {
+	if err := adjustOOM(e.o.Process, e.proc.Pid, os.Geteuid() != 0 || sysfile.InUserNamespace()); err != nil {
+		return err
+	}
+	if err := limit(e.spec, e.proc.Pid); err != nil {
 		return err
 	}
 	err := announce(e.proc, e.o.PidFile, e.o.PIDFD)
@@ -395,13 +414,30 @@ func (e *execution) undo() {
 	}
 }
 
-// adjustOOM sets process.oomScoreAdj.
-func adjustOOM(p *specs.Process, pid int) error {
+// limit sets process.rlimits where the program cannot: in a user namespace, in which
+// nobody may raise a hard limit.
+func limit(s *specs.Spec, pid int) error {
+	if s.Process == nil || spec.FindNamespace(s, specs.UserNamespace) == nil {
+		return nil
+	}
+	for i, r := range s.Process.Rlimits {
+		number, _ := spec.Rlimits.Find(r.Type)
+		if err := unix.Prlimit(pid, int(number), &unix.Rlimit{Cur: r.Soft, Max: r.Hard}, nil); err != nil {
+			return fmt.Errorf("process.rlimits[%d]: set %s to %d, at most %d: %w", i, r.Type, r.Soft, r.Hard, err)
+		}
+	}
+	return nil
+}
+
+// adjustOOM sets process.oomScoreAdj. Only root may lower the value, which a
+// rootless container lives without.
+func adjustOOM(p *specs.Process, pid int, rootless bool) error {
 	if p == nil || p.OOMScoreAdj == nil {
 		return nil
 	}
 	adj := strconv.Itoa(*p.OOMScoreAdj)
-	if err := sysfile.Write(filepath.Join("/proc", strconv.Itoa(pid), "oom_score_adj"), []byte(adj)); err != nil {
+	err := sysfile.Write(filepath.Join("/proc", strconv.Itoa(pid), "oom_score_adj"), []byte(adj))
+	if err != nil && !(rootless && errors.Is(err, unix.EACCES)) {
 		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
 	}
 	return nil

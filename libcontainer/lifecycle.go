@@ -302,14 +302,18 @@ func (c *Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(strin
 		if err := cg.Kill(); err != nil {
 			return err
 		}
-	} else if pids, err := cg.Pids(); err == nil && len(pids) > 0 {
-		if warn != nil {
-			warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, are in its cgroup: it stays", pids, c.ID()))
+		if err := cg.Destroy(); err != nil {
+			return fmt.Errorf("remove the cgroup: %w", err)
 		}
 		return nil
 	}
-	if err := cg.Destroy(); err != nil {
-		return fmt.Errorf("remove the cgroup: %w", err)
+	pids, _ := cg.Pids()
+	if len(pids) == 0 && cg.Destroy() == nil {
+		return nil
+	}
+	if warn != nil {
+		pids, _ = cg.Pids()
+		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: it stays", pids, c.ID()))
 	}
 	return nil
 }

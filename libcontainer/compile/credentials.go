@@ -17,26 +17,19 @@ func (c *compiler) credentials() {
 	if p == nil {
 		return
 	}
-	caps, limited := c.capSets()
+	caps := c.capSets()
 	c.scheduling()
 	c.rlimits()
 	c.ownStdio()
 	c.Source("process.cwd", "enter the working directory "+p.Cwd)
 	denied := c.Reg()
 	c.Do(program.Chdir, c.Str(p.Cwd)).To(denied).Ignore(unix.EACCES)
-	if limited {
-		c.bounding(caps.bounding)
-	}
+	c.bounding(caps.bounding)
 	c.user()
-	switch {
-	case c.loadsAsAdmin(caps, limited):
+	if c.loadsAsAdmin(caps) {
 		c.raise()
-		c.late = func() {
-			if limited {
-				c.capabilities(caps)
-			}
-		}
-	case limited:
+		c.late = func() { c.capabilities(caps) }
+	} else {
 		c.capabilities(caps)
 	}
 	c.enterWorkingDirectory(denied)
@@ -52,7 +45,12 @@ func (c *compiler) credentials() {
 	}
 }
 
+// rlimits sets process.rlimits. In a user namespace nobody can raise a hard limit:
+// the parent sets them there.
 func (c *compiler) rlimits() {
+	if spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+		return
+	}
 	for i, r := range c.spec.Process.Rlimits {
 		c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
 		limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
@@ -79,10 +77,11 @@ type capSets struct {
 	bounding, effective, permitted, inheritable, ambient uint64
 }
 
-func (c *compiler) capSets() (s capSets, ok bool) {
+// capSets reads process.capabilities. Without it the process has none.
+func (c *compiler) capSets() (s capSets) {
 	caps := c.spec.Process.Capabilities
 	if caps == nil {
-		return s, false
+		return s
 	}
 	var low []string
 	for _, set := range []struct {
@@ -117,7 +116,7 @@ func (c *compiler) capSets() (s capSets, ok bool) {
 	if low != nil {
 		c.warn("process.capabilities.ambient: not in both permitted and inheritable, ignored: %s", strings.Join(low, ", "))
 	}
-	return s, true
+	return s
 }
 
 // bounding drops what is not in the bounding set, while CAP_SETPCAP is there.

@@ -43,7 +43,7 @@ func (c *compiler) devices() {
 	})
 	for _, d := range DefaultDevices {
 		c.Source("linux.devices", "make the default device "+d.Path)
-		if !c.listed(d.Path) {
+		if !c.listed(d.Path) && !c.mountedOn(d.Path) {
 			c.device(dev, "linux.devices", &d)
 		}
 	}
@@ -66,6 +66,12 @@ func (c *compiler) foreignDev() bool {
 	return slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
 		return path.Clean(m.Destination) == "/dev" && spec.IsBind(&m)
 	})
+}
+
+// mountedOn tells whether a mount is at a path: a bind of /dev/urandom at
+// /dev/random, for one.
+func (c *compiler) mountedOn(name string) bool {
+	return slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool { return path.Clean("/"+m.Destination) == name })
 }
 
 func (c *compiler) listed(name string) bool {

@@ -59,9 +59,15 @@ func (c *compiler) joinContainer(namespaces uint64) {
 		c.becomeRoot()
 	}
 	c.Source("root.path", "enter the container's root file system")
-	c.Move(c.root, root)
-	c.Do(program.Fchdir, root)
-	c.Do(program.Chroot, c.Str("."))
+	if namespaces&unix.CLONE_NEWNS != 0 {
+		// It came with the mount namespace; the container's first process may have
+		// changed its own.
+		c.openat2(c.root, program.AtFdcwd, "/", unix.O_PATH|unix.O_DIRECTORY, 0)
+	} else {
+		c.Move(c.root, root)
+		c.Do(program.Fchdir, root)
+		c.Do(program.Chroot, c.Str("."))
+	}
 	if namespaces&unix.CLONE_NEWPID != 0 {
 		c.secondClone()
 	}

@@ -20,7 +20,7 @@ func (c *compiler) execute() {
 		return
 	}
 	name := p.Args[0]
-	env := p.Env
+	env := lastOfEach(p.Env)
 	if _, ok := lookup(env, "HOME"); !ok && c.host.Home != "" {
 		env = append(env[:len(env):len(env)], "HOME="+c.host.Home)
 	}
@@ -75,6 +75,7 @@ func (c *compiler) find(name string, env []string, file program.Reg) {
 		c.Do(program.Faccessat2, program.AtFdcwd, c.Str(path), program.Imm(unix.X_OK), program.Imm(unix.AT_EACCESS)).To(r).Ignore()
 		c.Branch(r, program.Eq, -int64(unix.EACCES), forbidden)
 		c.Branch(r, program.Ne, 0, next)
+		c.skipDirectory(path, r, next)
 		c.Move(file, c.Str(path))
 		c.Jump(found)
 		c.Bind(forbidden)
@@ -87,6 +88,17 @@ func (c *compiler) find(name string, env []string, file program.Reg) {
 	c.Do(program.Faccessat2, program.AtFdcwd, c.Str(""), program.Imm(unix.X_OK), program.Imm(0)).For(fmt.Sprintf("exec %q: executable file not found in $PATH", name))
 	c.Bind(found)
 	c.Free(r)
+}
+
+// skipDirectory goes on elsewhere when a path is not a regular file: directories
+// can be "executed", too.
+func (c *compiler) skipDirectory(path string, r program.Reg, next program.Label) {
+	const offMode = 28 // of struct statx; what follows stx_mode is 0
+	c.Do(program.Statx, program.AtFdcwd, c.Str(path), program.Imm(0), program.Imm(unix.STATX_TYPE), program.At(c.stat)).To(r).Ignore()
+	c.Branch(r, program.Ne, 0, next)
+	c.Load(r, 4, c.stat.Plus(offMode))
+	c.Branch(r, program.Lt, unix.S_IFREG, next)
+	c.Branch(r, program.Ge, unix.S_IFREG+0o10000, next)
 }
 
 // candidates are the paths at which a name of a program may be found.
@@ -125,6 +137,23 @@ func (c *compiler) search(name string, env []string, argv, envp program.Arg) {
 }
 
 // lookup finds a variable; the last one counts, as in most shells.
+// lastOfEach leaves every variable with its last value, at the place of its first:
+// getenv(3) finds the first.
+func lastOfEach(env []string) []string {
+	place := make(map[string]int, len(env))
+	list := make([]string, 0, len(env)+1)
+	for _, entry := range env {
+		name, _, _ := strings.Cut(entry, "=")
+		if i, ok := place[name]; ok {
+			list[i] = entry
+			continue
+		}
+		place[name] = len(list)
+		list = append(list, entry)
+	}
+	return list
+}
+
 func lookup(env []string, name string) (string, bool) {
 	for i := len(env) - 1; i >= 0; i-- {
 		if k, v, ok := strings.Cut(env[i], "="); ok && k == name {

@@ -159,13 +159,25 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 		c.longMount(field, m, o)
 		return
 	}
+	below := m.Type == "tmpfs" && !slices.ContainsFunc(o.data, func(s string) bool { return strings.HasPrefix(s, "mode=") })
+	readOnly := uint64(0)
+	if below { // the mode has to be changed first
+		readOnly = (o.set | o.rset) & unix.MOUNT_ATTR_RDONLY
+		o.set, o.rset = o.set&^readOnly, o.rset&^readOnly
+	}
 	mount := c.newMount(m.Type, m.Source, o)
 	resolve := uint64(inRoot)
 	if m.Type == "proc" || m.Type == "sysfs" {
 		resolve = inRootExact
 	}
+	if below {
+		c.modeOfBelow(m.Destination, mount)
+	}
 	if o.copyUp {
 		c.copyUp(field, m.Destination, mount)
+	}
+	if readOnly != 0 {
+		c.setAttributes(mount, readOnly, 0, 0, false)
 	}
 	c.attach(field, m.Destination, resolve, mount)
 	if m.Type == "proc" && o.set&unix.MOUNT_ATTR_RDONLY == 0 && c.proc == program.Scratch {
@@ -173,6 +185,22 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 		return
 	}
 	c.close(mount)
+}
+
+// modeOfBelow gives a new tmpfs the mode of the directory that it hides, if there
+// is one. Everybody may write to a tmpfs, as the kernel has it.
+func (c *compiler) modeOfBelow(destination string, mount program.Reg) {
+	const offMode = 28 // of struct statx; what follows stx_mode is 0
+	dir, mode, none := c.Reg(), c.Reg(), c.NewLabel("nothing below")
+	c.openat2(dir, program.R(c.root), destination, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(none, unix.ENOENT)
+	c.Do(program.Statx, program.R(dir), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE|unix.STATX_MODE), program.At(c.stat))
+	c.Do(program.Close, program.R(dir))
+	c.Load(mode, 4, c.stat.Plus(offMode))
+	c.openat2(dir, program.R(mount), ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	c.Do(program.Fchmod, program.R(dir), program.R(mode)).For("give it the mode of the directory below")
+	c.Do(program.Close, program.R(dir))
+	c.Bind(none)
+	c.Free(dir, mode)
 }
 
 // copyUp lets the parent copy what lies at the mount point into the new mount.
@@ -252,8 +280,18 @@ func (c *compiler) attributes(mount program.Reg, o mountOptions) {
 	if o.rset|o.rclear != 0 {
 		c.setAttributes(mount, o.rset, o.rclear, 0, true)
 	}
-	if o.set|o.clear != 0 {
-		c.setAttributes(mount, o.set, o.clear, 0, false)
+	clear, optional := o.clear, uint64(0)
+	if spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+		// A user namespace cannot take back what the host's mount forbids, such as
+		// writing; the mount stays with it then.
+		optional = clear &^ unix.MOUNT_ATTR__ATIME
+		clear &^= optional
+	}
+	if o.set|clear != 0 {
+		c.setAttributes(mount, o.set, clear, 0, false)
+	}
+	if optional != 0 {
+		c.setAttributes(mount, 0, optional, 0, false).Ignore(unix.EPERM)
 	}
 	if o.propagation != 0 {
 		c.setAttributes(mount, 0, 0, o.propagation, o.recursive)

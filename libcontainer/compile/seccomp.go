@@ -26,13 +26,9 @@ func (c *compiler) seccompFilter() error {
 
 // loadsAsAdmin is true when the filter needs a capability that the process must
 // not have.
-func (c *compiler) loadsAsAdmin(caps capSets, limited bool) bool {
-	p := c.spec.Process
-	if c.filter == nil || p.NoNewPrivileges {
+func (c *compiler) loadsAsAdmin(caps capSets) bool {
+	if c.filter == nil || c.spec.Process.NoNewPrivileges {
 		return false
-	}
-	if !limited {
-		return p.User.UID != 0
 	}
 	return caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
 }

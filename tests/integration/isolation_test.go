@@ -417,3 +417,46 @@ func TestMountPointInAReadOnlyDirectory(t *testing.T) {
 	must(t, os.Chmod(b.path("."), 0o555))
 	want(t, "content", b.run(), "text")
 }
+
+// What a mount puts in the place of a default device stays there.
+func TestMountOnADefaultDevice(t *testing.T) {
+	b := newBundle(t, "stat -c %t:%T /dev/random")
+	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/dev/random", Type: "bind", Source: "/dev/urandom", Options: []string{"rbind", "rprivate"}})
+	want(t, "/dev/random", b.run(), "1:9")
+}
+
+// A tmpfs without a mode has that of the directory that it hides.
+func TestModeOfTmpfs(t *testing.T) {
+	b := newBundle(t, "stat -c '%a %n' /private /shared /new /own")
+	b.spec.Root.Readonly = false
+	must(t, os.Mkdir(b.path("private"), 0o700))
+	must(t, os.Mkdir(b.path("shared"), 0))
+	must(t, os.Chmod(b.path("shared"), 0o755|os.ModeSticky))
+	must(t, os.Mkdir(b.path("own"), 0o755))
+	for name, options := range map[string][]string{"/private": {"nosuid", "ro"}, "/shared": nil, "/new": nil, "/own": {"mode=711"}} {
+		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: name, Type: "tmpfs", Source: "tmpfs", Options: options})
+	}
+	want(t, "modes", b.run(), "700 /private\n1755 /shared\n1777 /new\n711 /own")
+}
+
+// In a user namespace of its own, too, tmpcopyup copies files, limits are set, and
+// a bind of what is read-only stays so.
+func TestUserNamespaceOfRoot(t *testing.T) {
+	b := newBundle(t, "cat /srv/f; stat -c '%u %a' /srv/f /srv/d; ulimit -n; ls /bound")
+	b.spec.Root.Readonly = false
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	root := int(b.spec.Linux.UIDMappings[0].HostID)
+	must(t, os.MkdirAll(b.path("srv/d"), 0o750))
+	must(t, os.WriteFile(b.path("srv/f"), []byte("content\n"), 0o640))
+	must(t, os.Mkdir(b.path("bound"), 0o755))
+	for _, name := range []string{"srv", "srv/f", "srv/d"} {
+		must(t, os.Lchown(b.path(name), root, root))
+	}
+	b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 77, Hard: 88}}
+	b.spec.Mounts = append(b.spec.Mounts,
+		specs.Mount{Destination: "/srv", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup"}},
+		specs.Mount{Destination: "/bound", Type: "bind", Source: "/sys/kernel", Options: []string{"rbind", "rw", "rprivate"}})
+	out := lines(b.run())
+	want(t, "the copy", strings.Join(out[:4], ", "), "content, 0 640, 0 750, 77")
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/opencontainers/cgroups"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -670,7 +671,8 @@ func TestContainerInAContainer(t *testing.T) {
 // privileged lets a container make containers of its own.
 func privileged(b *bundle) {
 	b.spec.Root.Readonly = false
-	b.spec.Process.Capabilities = nil
+	all := spec.Capabilities
+	b.spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
 	b.spec.Process.NoNewPrivileges = false
 	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
 	b.spec.Linux.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}}

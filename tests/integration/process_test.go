@@ -91,7 +91,7 @@ func TestEnvironment(t *testing.T) {
 	b := newBundle(t, "")
 	b.spec.Process.Args = []string{"env"}
 	b.spec.Process.Env = []string{"PATH=/bin", "A=1", "EMPTY=", "HOME=/here", "A=2"}
-	want(t, "environment", b.run(), "PATH=/bin\nA=1\nEMPTY=\nHOME=/here\nA=2")
+	want(t, "environment", b.run(), "PATH=/bin\nA=2\nEMPTY=\nHOME=/here")
 }
 
 func TestHomeOfThePasswd(t *testing.T) {
@@ -203,4 +203,66 @@ func TestNonRootUserReopensStandardStreams(t *testing.T) {
 	if err != nil || string(out) != "reopened\n" {
 		t.Errorf("%v: %q", err, out)
 	}
+}
+
+// A process has the capabilities that it is given, and else those of the
+// container; a container without any has none.
+func TestCapabilitiesThatAreNotGiven(t *testing.T) {
+	const show = "grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status | cut -f2 | sort -u"
+	b := newBundle(t, show)
+	given := b.run()
+	b.spec.Process.Args = []string{"sleep", "1000"}
+	b.create()
+	b.ok("start", b.id)
+	process := b.dir + "/process.json"
+	must(t, os.WriteFile(process, []byte(`{"cwd": "/", "args": ["sh", "-c", "`+show+`"], "env": ["PATH=/bin"]}`), 0o644))
+	want(t, "exec", b.ok("exec", "--process", process, b.id), strings.TrimSpace(given))
+	b.ok("delete", "--force", b.id)
+
+	b.spec.Process.Capabilities = nil
+	b.spec.Process.Args = []string{"sh", "-c", show}
+	want(t, "none", b.run(), "0000000000000000")
+}
+
+// A variable has one value, the last.
+func TestVariablesGivenTwice(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Process.Env = []string{"PATH=/bin", "FOO=old", "A=1", "A=2"}
+	b.create()
+	b.ok("start", b.id)
+	want(t, "exec", b.ok("exec", "--env", "FOO=new", b.id, "env"), "PATH=/bin\nFOO=new\nA=2\nHOME=/")
+}
+
+// The first process may change its root directory, but not that of others.
+func TestExecWhereTheFirstProcessChangedItsRoot(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Root.Readonly = false
+	caps := b.spec.Process.Capabilities
+	caps.Bounding, caps.Permitted, caps.Effective = append(caps.Bounding, "CAP_SYS_CHROOT"), append(caps.Permitted, "CAP_SYS_CHROOT"), append(caps.Effective, "CAP_SYS_CHROOT")
+	must(t, os.MkdirAll(b.path("jail/bin"), 0o755))
+	copyFile(t, b.path("bin/busybox"), b.path("jail/bin/busybox"))
+	b.spec.Process.Args = []string{"/bin/busybox", "chroot", "/jail", "/bin/busybox", "sleep", "1000"}
+	for _, flags := range [][]string{nil, {"--no-pivot"}} {
+		b.create(flags...)
+		b.ok("start", b.id)
+		eventually(t, "it has changed its root", func() bool { return strings.Contains(strings.Join(b.processes(), " "), "sleep\x001000") })
+		want(t, "root", b.ok("exec", b.id, "sh", "-c", "ls -d /jail"), "/jail")
+		b.ok("delete", "--force", b.id)
+	}
+}
+
+// A directory is no program.
+func TestDirectoryInPath(t *testing.T) {
+	b := newBundle(t, "")
+	must(t, os.MkdirAll(b.path("first/tool"), 0o755))
+	must(t, os.Symlink("busybox", b.path("bin/tool")))
+	must(t, os.WriteFile(b.path("bin/tool.sh"), []byte("#!/bin/sh\necho ran\n"), 0o755))
+	must(t, os.Mkdir(b.path("first/tool.sh"), 0o755))
+	b.spec.Process.Env = []string{"PATH=/first:/bin"}
+	b.spec.Process.Args = []string{"tool.sh"}
+	b.create()
+	b.ok("start", b.id)
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", b.id)
+	want(t, "run", b.run(), "ran")
 }
