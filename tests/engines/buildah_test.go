@@ -143,9 +143,11 @@ func buildahScenarios(runtime string) []scenario {
 			has(t, e, next, "cat /file", "inside")
 		}},
 		{name: "10 runs at once", run: func(t *testing.T, e *engine) {
-			id := from(t, e)
+			// A container each: what one run leaves of mount points in a root file system,
+			// Buildah removes while another one mounts there.
 			var wg sync.WaitGroup
 			for i := range 10 {
+				id := from(t, e)
 				wg.Go(func() {
 					if out, code := e.try(t, "", line(id, fmt.Sprintf("echo number %d.", i))...); code != 0 || !strings.Contains(out, fmt.Sprintf("number %d.", i)) {
 						t.Errorf("run %d: exit status %d: %s", i, code, out)
