@@ -449,7 +449,7 @@ func watch(t *testing.T, e *engine) func() string {
 	cmd.Stdout = f
 	must(t, cmd.Start())
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	time.Sleep(time.Second) // until it has subscribed
+	time.Sleep(3 * time.Second) // until it has subscribed, also on a busy machine
 	return func() string {
 		data, _ := os.ReadFile(file)
 		return string(data)
