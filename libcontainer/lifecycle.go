@@ -215,28 +215,23 @@ func Delete(root, id string, force bool, warn func(string)) error {
 	}
 	defer dir.Close()
 	s, err := dir.Load()
-	if err == nil {
-		return (&Container{dir: dir, state: s}).Delete(force, warn)
-	}
-	none := errors.Is(err, ErrNotExist)
-	if !force && (!none || dir.Locked()) {
-		return err
-	}
-	if err := dir.Lock(); err != nil {
-		return err
-	}
-	defer dir.Unlock()
-	if s, err = dir.Load(); err == nil {
-		c := &Container{dir: dir, state: s}
-		if err := c.deletable(force); err != nil {
+	if err != nil {
+		if !force && (!errors.Is(err, ErrNotExist) || dir.Locked()) {
 			return err
 		}
-		return c.remove(warn)
+		// Its creator is waited for.
+		if err := dir.Lock(); err != nil {
+			return err
+		}
+		defer dir.Unlock()
+		if s, err = dir.Load(); err != nil {
+			if !errors.Is(err, ErrNotExist) && warn != nil {
+				warn(fmt.Sprintf("%v: the container is forgotten; a cgroup and processes of it may be left", err))
+			}
+			return dir.Remove()
+		}
 	}
-	if !errors.Is(err, ErrNotExist) && warn != nil {
-		warn(fmt.Sprintf("%v: the container is forgotten; a cgroup and processes of it may be left", err))
-	}
-	return dir.Remove()
+	return (&Container{dir: dir, state: s}).Delete(force, warn)
 }
 
 // remove ends what runs and removes what is left, and runs the poststop hooks.

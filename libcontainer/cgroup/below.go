@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"github.com/opencontainers/cgroups"
 )
 
 // ParseBelow reads where below a container's cgroup a process belongs: each
@@ -89,23 +87,4 @@ func inside(dir, sub string) (string, error) {
 		return "", fmt.Errorf("--cgroup: %w", err)
 	}
 	return place, nil
-}
-
-// Freeze pauses all processes of the container, or lets them go on.
-func (c *Cgroup) Freeze(on bool) error {
-	state := cgroups.Thawed
-	if on {
-		state = cgroups.Frozen
-	}
-	// On v1 the library gives up after half a second, in which a busy machine
-	// need not have stopped every process.
-	const tries = 10
-	err := c.manager.Freeze(state)
-	for n := 1; err != nil && on && c.Unified() == "" && n < tries; n++ {
-		err = c.manager.Freeze(state)
-	}
-	if err != nil && on {
-		c.Thaw() // not half of them
-	}
-	return err
 }

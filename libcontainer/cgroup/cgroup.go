@@ -6,14 +6,10 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/opencontainers/cgroups"
@@ -408,137 +404,8 @@ func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
 	return nil
 }
 
-// Pids lists the processes in the cgroup and below, as far as they are in rt's
-// pid namespace. The error is ErrNone when the cgroup is gone.
-func (c *Cgroup) Pids() ([]int, error) {
-	pids, err := c.manager.GetAllPids()
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, ErrNone
-	}
-	if err != nil {
-		return nil, err
-	}
-	inside := func(int) bool { return true }
-	if c.Unified() == "" {
-		if inside, err = leaders(c.Paths["devices"]); err != nil {
-			return nil, err
-		}
-	}
-	return slices.DeleteFunc(pids, func(pid int) bool { return pid <= 0 || !inside(pid) }), nil
-}
-
-// leaders tells which processes have their first thread in a cgroup of v1 or
-// below. An rt that is on its way in (Placement.Prepare) has another thread there.
-// It is none of the container's processes.
-func leaders(dir string) (func(pid int) bool, error) {
-	threads := map[string]bool{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		var text []byte
-		if err == nil && d.Name() == "tasks" {
-			text, err = os.ReadFile(path)
-		}
-		for id := range strings.FieldsSeq(string(text)) {
-			threads[id] = true
-		}
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
-			return nil // it has gone meanwhile
-		}
-		return err
-	})
-	return func(pid int) bool {
-		id := strconv.Itoa(pid)
-		return threads[id] || ended(id)
-	}, err
-}
-
-// ended tells whether a process's first thread has ended: then it is in no cgroup.
-func ended(pid string) bool {
-	stat, err := sysfile.Read("/proc/" + pid + "/stat")
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return err == nil && strings.HasPrefix(rest, "Z")
-}
-
-// Signal sends a signal to all processes in the cgroup and below, also when they
-// make new ones meanwhile. SIGKILL ends frozen processes, too. The error is ErrNone
-// when the cgroup is gone.
-func (c *Cgroup) Signal(sig unix.Signal) error {
-	pids, err := c.Pids()
-	if err != nil {
-		return err
-	}
-	if sig == unix.SIGKILL && !slices.Contains(pids, os.Getpid()) {
-		// One that rt itself is in cannot be ended as a whole.
-		if dir := c.Unified(); dir == "" || sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) != nil { // since Linux 5.14
-			_ = c.manager.Freeze(cgroups.Frozen) // nobody forks while the list is worked through
-			defer c.Thaw()
-		}
-	}
-	sent := map[int]bool{os.Getpid(): true}
-	const rounds = 10 // for processes that are made meanwhile
-	for n := 0; n < rounds; n++ {
-		before := len(sent)
-		for _, pid := range pids {
-			if !sent[pid] {
-				if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
-					err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
-				}
-			}
-			sent[pid] = true
-		}
-		if len(sent) == before {
-			break
-		}
-		next, e := c.Pids()
-		if e != nil {
-			break // it has gone, or will not say
-		}
-		pids = next
-	}
-	return err
-}
-
-// Thaw lets all processes in the cgroup and below go on: on v1, those that are
-// frozen do not end, nor does the init of their pid namespace.
-func (c *Cgroup) Thaw() {
-	if c.Unified() != "" {
-		_ = c.manager.Freeze(cgroups.Thawed)
-		return
-	}
-	_ = filepath.WalkDir(c.Paths["freezer"], func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Name() == "freezer.state" {
-			_ = sysfile.Write(path, []byte("THAWED"))
-		}
-		return nil // what has gone needs no thawing
-	})
-}
-
 // Exists tells whether the directories are there.
 func (c *Cgroup) Exists() bool { return c.manager.Exists() }
-
-// Frozen tells whether the container is paused.
-func (c *Cgroup) Frozen() bool {
-	state, err := c.manager.GetFreezerState()
-	return err == nil && state == cgroups.Frozen
-}
-
-// killPatience is how long Kill waits for processes to disappear.
-const killPatience = 10 * time.Second
-
-// Kill ends every process in the cgroup and waits until they are gone.
-func (c *Cgroup) Kill() error {
-	deadline := time.Now().Add(killPatience)
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		pids, err := c.manager.GetAllPids()
-		if err != nil || len(pids) == 0 {
-			return nil // no directory, nobody in it
-		}
-		_ = c.Signal(unix.SIGKILL)
-		if time.Now().After(deadline) {
-			return fmt.Errorf("cgroup %s: processes %v do not end", c.anyPath(), pids)
-		}
-		time.Sleep(wait)
-	}
-}
 
 // Remove removes the directories of a cgroup that is empty, and tells whether
 // they are all gone.

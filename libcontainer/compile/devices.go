@@ -123,7 +123,7 @@ func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
 // existingDevice accepts a file that is the device already. config-linux.md,
 // "Devices": another one is an error.
 func (c *compiler) existingDevice(dir program.Reg, name string, d *specs.LinuxDevice, kind uint32) {
-	const offModeHigh = 29 // of struct statx: the upper byte of stx_mode, whose upper half is the type
+	const offModeHigh = offMode + 1 // its upper half is the type
 	n := c.Reg()
 	wrong, right := c.NewLabel("another file"), c.NewLabel("the device")
 	c.Do(program.Statx, program.R(dir), c.Str(name), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_TYPE), program.At(c.stat))

@@ -93,7 +93,6 @@ func (c *compiler) find(name string, env []string, file program.Reg) {
 // skipDirectory goes on elsewhere when a path is not a regular file: directories
 // can be "executed", too.
 func (c *compiler) skipDirectory(path string, r program.Reg, next program.Label) {
-	const offMode = 28 // of struct statx; what follows stx_mode is 0
 	c.Do(program.Statx, program.AtFdcwd, c.Str(path), program.Imm(0), program.Imm(unix.STATX_TYPE), program.At(c.stat)).To(r).Ignore()
 	c.Branch(r, program.Ne, 0, next)
 	c.Load(r, 4, c.stat.Plus(offMode))

@@ -190,7 +190,6 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 // modeOfBelow gives a new tmpfs the mode of the directory that it hides, if there
 // is one. Everybody may write to a tmpfs, as the kernel has it.
 func (c *compiler) modeOfBelow(destination string, mount program.Reg) {
-	const offMode = 28 // of struct statx; what follows stx_mode is 0
 	dir, mode, none := c.Reg(), c.Reg(), c.NewLabel("nothing below")
 	c.openat2(dir, program.R(c.root), destination, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(none, unix.ENOENT)
 	c.Do(program.Statx, program.R(dir), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE|unix.STATX_MODE), program.At(c.stat))

@@ -150,8 +150,9 @@ func (c *compiler) readonlyPaths() {
 	c.Free(target, tree)
 }
 
-// Offsets of struct statx: stx_rdev_major, stx_rdev_minor.
-const offMajor, offMinor = 128, 132
+// Offsets of struct statx: stx_mode, behind which two bytes are 0, stx_rdev_major,
+// stx_rdev_minor.
+const offMode, offMajor, offMinor = 28, 128, 132
 
 // checkDevice fails unless fd is the character device major:minor.
 func (c *compiler) checkDevice(fd program.Reg, major, minor int64, otherwise string) {

@@ -38,23 +38,17 @@ func (c *compiler) terminal(console bool) {
 // console binds the terminal to /dev/console.
 func (c *compiler) console(slave program.Reg) {
 	c.Source("process.terminal", "bind the terminal to /dev/console")
-	tree, target := c.Reg(), c.Reg()
-	if c.foreignDev() {
-		// What is there is bound over; nothing is made in a directory of the host.
-		without := c.NewLabel("no console")
-		c.openat2(target, program.R(c.root), "/dev/console", unix.O_PATH, inRoot).OnError(without, unix.ENOENT)
-		c.Do(program.OpenTree, program.R(slave), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(tree)
-		c.moveMount(tree, target)
-		c.Do(program.Close, program.R(tree))
-		c.Do(program.Close, program.R(target))
-		c.Bind(without)
-		c.Free(target, tree)
-		return
-	}
+	tree, target, without := c.Reg(), c.Reg(), c.NewLabel("no console")
 	c.Do(program.OpenTree, program.R(slave), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(tree)
-	c.target(target, "/dev/console", inRoot, "process.terminal", func() {
-		c.makePath(target, "/dev/console", inRoot, EmptyFile)
-	})
+	if c.foreignDev() { // nothing is made in a directory of the host
+		c.openat2(target, program.R(c.root), "/dev/console", unix.O_PATH, inRoot).OnError(without, unix.ENOENT)
+	} else {
+		c.target(target, "/dev/console", inRoot, "process.terminal", func() {
+			c.makePath(target, "/dev/console", inRoot, EmptyFile)
+		})
+	}
 	c.moveMount(tree, target)
-	c.close(target, tree)
+	c.close(target)
+	c.Bind(without)
+	c.close(tree)
 }
