@@ -35,17 +35,26 @@ func (c *compiler) hooks() *specs.Hooks {
 }
 
 // createHooks runs the hooks of create: config.md, "POSIX-platform Hooks".
-// Everything is mounted, and the root is still the host's.
-func (c *compiler) createHooks() {
+// Everything is mounted, the root is still the host's, and the container's is at
+// root.path, as hooks expect it that enter the container's mount namespace.
+func (c *compiler) createHooks(own bool) {
 	h := c.hooks()
 	if len(h.CreateContainer)+len(h.StartContainer) > 0 {
 		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput})}
 	}
-	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 {
+	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) == 0 {
+		return
+	}
+	run := func() {
 		c.Source("hooks", "run the prestart and createRuntime hooks, write the state for the others")
 		c.Free(c.request(RequestHooks, "run the hooks"))
+		c.containerHooks("hooks.createContainer", CreateContainer, h.CreateContainer)
 	}
-	c.containerHooks("hooks.createContainer", CreateContainer, h.CreateContainer)
+	if own {
+		c.showAtPath(run)
+	} else { // it is there anyway
+		run()
+	}
 }
 
 // containerHooks runs hooks in the container's namespaces: as children of the
@@ -54,11 +63,11 @@ func (c *compiler) containerHooks(field string, phase Phase, list []specs.Hook) 
 	for i := range list {
 		h := &list[i]
 		c.Source(index(field, i), fmt.Sprintf("run the hook %q", h.Path))
-		c.containerHook(h, uint64(phase)<<32|uint64(i))
+		c.containerHook(h, phase, i)
 	}
 }
 
-func (c *compiler) containerHook(h *specs.Hook, argument uint64) {
+func (c *compiler) containerHook(h *specs.Hook, phase Phase, i int) {
 	pid, pidfd := c.Reg(), c.Reg()
 	child := c.NewLabel("the hook")
 	pidfdAt := c.Buffer("pidfd", 8)
@@ -67,7 +76,7 @@ func (c *compiler) containerHook(h *specs.Hook, argument uint64) {
 	c.Do(program.Clone, program.Imm(unix.CLONE_PIDFD|int(unix.SIGCHLD)), program.Imm(0), program.At(pidfdAt), program.Imm(0), program.Imm(0)).To(pid)
 	c.Branch(pid, program.Eq, 0, child)
 	c.Load(pidfd, 4, pidfdAt)
-	c.sendFile(pidfd, RequestHook, argument, "let the parent watch the hook's time")
+	c.sendFile(pidfd, RequestHook, uint64(phase)<<32|uint64(i), "let the parent watch the hook's time")
 	c.Do(program.Close, program.R(pidfd))
 	c.Do(program.Wait4, program.R(pid), program.At(done.Plus(8)), program.Imm(0), program.Imm(0)).For("wait for the hook")
 	c.Free(c.ask(program.At(done), "the hook has ended"))
@@ -79,6 +88,9 @@ func (c *compiler) containerHook(h *specs.Hook, argument uint64) {
 		c.Do(program.Dup3, c.hookFiles.state, program.Imm(0), program.Imm(0))
 		c.Do(program.Dup3, c.hookFiles.output, program.Imm(1), program.Imm(0))
 		c.Do(program.Dup3, c.hookFiles.output, program.Imm(2), program.Imm(0))
+		if phase == CreateContainer {
+			c.Do(program.Fchdir, program.R(c.root)).For("run the hook in the container's root directory")
+		}
 		args := h.Args
 		if len(args) == 0 {
 			args = []string{h.Path}

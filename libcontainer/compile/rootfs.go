@@ -20,13 +20,14 @@ func (c *compiler) rootfs() {
 	c.labels()
 	c.workingDirectory()
 	c.terminal(true)
+	c.createHooks(own)
+	// After the hooks, which complete the root file system.
 	c.maskedPaths()
 	c.readonlyPaths()
 	if c.spec.Root.Readonly {
 		c.Source("root.readonly", "make the root file system read-only")
 		c.setAttributes(c.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 	}
-	c.createHooks()
 	c.enterRoot(own)
 }
 
@@ -85,6 +86,44 @@ func (c *compiler) hostPropagation() {
 // sharesHostMounts tells whether mounts of the host stay shared with it.
 func (c *compiler) sharesHostMounts() bool {
 	return strings.TrimPrefix(c.propagation(), "r") == "shared"
+}
+
+// showAtPath moves the tree to root.path, where hooks look for it, for the time
+// of the calls that during emits.
+func (c *compiler) showAtPath(during func()) {
+	move := func(place string) {
+		c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place),
+			program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
+	}
+	if c.sharesHostMounts() {
+		c.Source("hooks", "keep the container's mounts from the host")
+		c.makeMountPrivate(c.opt.Rootfs)
+	}
+	c.Source("hooks", "show the container's mounts at "+c.opt.Rootfs)
+	move(c.opt.Rootfs)
+	during()
+	c.Source("hooks", "put the container's mounts over the root directory again")
+	move("/")
+}
+
+// makeMountPrivate keeps what is mounted in the mount that a directory is in from
+// propagating: move_mount(2) refuses to take something out of a shared mount. The
+// way up ends at the root directory, which is known to be a mount.
+func (c *compiler) makeMountPrivate(name string) {
+	dir, above := c.Reg(), c.Reg()
+	up, done := c.NewLabel("within the mount"), c.NewLabel("private")
+	c.Do(program.Openat, program.AtFdcwd, c.Str(name), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(dir)
+	again := c.Here("is it a mount's root")
+	c.setAttributes(dir, 0, 0, unix.MS_PRIVATE, false).OnError(up, unix.EINVAL)
+	c.Jump(done)
+	c.Bind(up)
+	c.Do(program.Openat, program.R(dir), c.Str(".."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(above)
+	c.Do(program.Close, program.R(dir))
+	c.Move(dir, program.R(above))
+	c.Jump(again)
+	c.Bind(done)
+	c.close(dir)
+	c.Free(above)
 }
 
 // pivotRoot exchanges the root directory and takes the old one off.

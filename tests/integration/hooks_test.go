@@ -169,6 +169,46 @@ func TestHookWithoutAProgram(t *testing.T) {
 	b.fails([]string{"hooks.createContainer[0]", "/no/such/hook", "no such file"}, "run", b.id)
 }
 
+// Hooks find what is mounted for the container at root.path in its mount
+// namespace, and may complete it: those of NVIDIA's toolkit do.
+func TestHooksSeeTheMounts(t *testing.T) {
+	// complete mounts something on a directory below the current one.
+	const complete = `test -d proc/1; test -c dev/null; touch made-$0; mount -t tmpfs none $0; echo $0 > $0/file`
+	hook := func(args ...string) []specs.Hook {
+		return []specs.Hook{{Path: "/bin/sh", Args: append([]string{"sh", "-ec"}, args...), Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}}}
+	}
+	for name, change := range map[string]func(b *bundle){
+		"default": func(*bundle) {},
+		"rshared": func(b *bundle) { b.spec.Linux.RootfsPropagation = "rshared" },
+		"user namespace": func(b *bundle) {
+			b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+			mapped(b)
+		},
+		"symlink": func(b *bundle) {
+			must(t, os.Symlink("rootfs", filepath.Join(b.dir, "link")))
+			b.spec.Root.Path = "link"
+		},
+	} {
+		for _, flags := range [][]string{nil, {"--no-pivot"}} {
+			t.Run(fmt.Sprint(name, flags), func(t *testing.T) {
+				b := newBundle(t, "cat mnt1/file mnt2/file; touch /new 2>/dev/null || echo read-only; ls masked")
+				b.spec.Root.Readonly = true
+				b.spec.Linux.MaskedPaths = append(b.spec.Linux.MaskedPaths, "/masked")
+				change(b)
+				for _, dir := range []string{"mnt1", "mnt2", "masked", "."} {
+					must(t, os.MkdirAll(b.path(dir), 0o755))
+					must(t, os.Chmod(b.path(dir), 0o777)) // for the root of the user namespace
+				}
+				b.spec.Hooks = &specs.Hooks{
+					CreateRuntime:   hook(`pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/'); cd /; nsenter -t $pid -m sh -ec "cd $0; $1" mnt1`, b.path("."), complete),
+					CreateContainer: hook(`test "$(pwd -P)" = $1; touch masked/file; `+complete, "mnt2", b.path(".")),
+				}
+				want(t, "in the container", b.run(flags...), "mnt1\nmnt2\nread-only")
+			})
+		}
+	}
+}
+
 // Hooks run in the bundle's directory, and may call rt.
 func TestHooksThatCallRT(t *testing.T) {
 	hook := func(script string) []specs.Hook {

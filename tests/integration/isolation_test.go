@@ -379,16 +379,23 @@ func TestMountNamespaceDoesNotLeakToTheHost(t *testing.T) {
 // detaching of the host's file system must stay in its mount namespace.
 func TestSharedMountsOfTheHostStay(t *testing.T) {
 	for _, name := range []string{"", "shared", "rshared", "slave", "private"} {
-		b := newBundle(t, "true")
-		b.spec.Linux.RootfsPropagation = name
-		b.write()
-		run := b.command("run", b.id)
-		// The root file system is a mount, as under engines.
-		cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec",
-			`mount --make-rshared /; mount --bind rootfs rootfs; before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
-		cmd.Args, cmd.Dir = append(cmd.Args, run.Args...), b.dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("rootfsPropagation %q changes the host's mounts: %v: %s", name, err, out)
+		for _, bind := range []string{"mount --bind rootfs rootfs", "true"} {
+			for _, hook := range []string{"", "/bin/true"} {
+				b := newBundle(t, "true")
+				b.spec.Linux.RootfsPropagation = name
+				if hook != "" { // these see the mounts at root.path
+					b.spec.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: hook}}}
+				}
+				b.write()
+				run := b.command("run", b.id)
+				// Under engines the root file system is a mount.
+				cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec",
+					`mount --make-rshared /; `+bind+`; before=$(cat /proc/self/mountinfo); "$@"; [ "$before" = "$(cat /proc/self/mountinfo)" ]`, "sh")
+				cmd.Args, cmd.Dir = append(cmd.Args, run.Args...), b.dir
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("rootfsPropagation %q, %s, hook %q: the host's mounts change: %v: %s", name, bind, hook, err, out)
+				}
+			}
 		}
 	}
 }
