@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -165,13 +164,14 @@ func adapt(r *specs.LinuxResources, was *specs.Linux) {
 }
 
 // WatchOOM calls killed whenever the kernel kills a process of the container for
-// lack of memory, until the context is done or the container is gone.
-func (c *Container) WatchOOM(ctx context.Context, killed func()) error {
+// lack of memory, until stop is called or the container is gone. What happens
+// before stop is called is told before it returns.
+func (c *Container) WatchOOM(killed func()) (stop func(), err error) {
 	cg, err := c.cgroup()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return cg.WatchOOM(ctx, killed)
+	return cg.WatchOOM(killed)
 }
 
 // WaitStopped waits until the container's first process has ended.

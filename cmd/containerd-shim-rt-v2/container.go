@@ -25,13 +25,13 @@ type container struct {
 	first      *process
 	// sharesPids is true when its processes do not end with the first one.
 	sharesPids bool
-	stopWatch  context.CancelFunc // of lack of memory
 
 	// life is held by what changes the container, and shared by what uses it.
 	life sync.RWMutex
 
-	mu    sync.Mutex
-	execs map[string]*process
+	mu        sync.Mutex
+	execs     map[string]*process
+	stopWatch func() // of lack of memory; nil: it has not begun
 }
 
 // createContainer mounts the root file system and makes the container.
@@ -72,7 +72,7 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 	p.begin(c.State().Pid, st)
 	return &container{
 		id: r.ID, bundle: r.Bundle, c: c, options: o, first: p, sharesPids: c.SharesPids(),
-		stopWatch: func() {}, execs: map[string]*process{},
+		execs: map[string]*process{},
 	}, nil
 }
 
@@ -195,13 +195,25 @@ func (c *container) delete(warn func(string)) error {
 	if err := c.c.Delete(false, warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 		return err
 	}
-	c.stopWatch()
+	c.endWatch()
 	for _, p := range c.processes() {
 		p.closeStreams()
 	}
 	c.first.closeStreams()
 	c.c.Close()
 	return unmountRootfs(c.bundle)
+}
+
+// endWatch ends the watch of lack of memory, which tells what is left to tell. No
+// other one begins.
+func (c *container) endWatch() {
+	c.mu.Lock()
+	stop := c.stopWatch
+	c.stopWatch = func() {}
+	c.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 }
 
 // kill sends a signal to a process, or to all of the container.

@@ -160,6 +160,7 @@ func (s *service) follow(c *container, p *process) {
 	}
 	if p == c.first {
 		s.endOthers(c)
+		c.endWatch()
 	}
 	p.drain()
 	p.awaitAnnounced()
@@ -200,12 +201,12 @@ func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 	if r.ExecID != "" {
 		return s.startExec(ctx, c, p)
 	}
+	s.watchMemory(c)
 	p.ask()
 	defer p.announce()
 	if err := c.start(); err != nil {
 		return nil, toGRPC(err)
 	}
-	s.watchMemory(c)
 	pid, _, _ := p.exit()
 	s.events.send(&eventstypes.TaskStart{ContainerID: c.id, Pid: pid})
 	return &taskapi.StartResponse{Pid: pid}, nil
@@ -222,16 +223,23 @@ func (s *service) startExec(ctx context.Context, c *container, p *process) (*tas
 	return &taskapi.StartResponse{Pid: pid}, nil
 }
 
-// watchMemory tells of processes that the kernel kills for lack of memory.
+// watchMemory tells of processes that the kernel kills for lack of memory: between
+// the news of the start and of the end.
 func (s *service) watchMemory(c *container) {
-	ctx, cancel := context.WithCancel(s.ctx)
-	c.stopWatch = cancel
-	go func() {
-		err := c.c.WatchOOM(ctx, func() { s.events.send(&eventstypes.TaskOOM{ContainerID: c.id}) })
-		if err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) {
-			log.G(ctx).WithError(err).WithField("container", c.id).Debug("no news of lack of memory")
-		}
-	}()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopWatch != nil {
+		return
+	}
+	stop, err := c.c.WatchOOM(func() {
+		c.first.awaitAnnounced()
+		s.events.send(&eventstypes.TaskOOM{ContainerID: c.id})
+	})
+	if err == nil {
+		c.stopWatch = stop
+	} else if !errors.Is(err, os.ErrNotExist) {
+		log.G(s.ctx).WithError(err).WithField("container", c.id).Debug("no news of lack of memory")
+	}
 }
 
 // Delete removes an exec, or a container that has ended.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,13 +73,12 @@ func (p *printer) stats(c *libcontainer.Container) error {
 
 // follow prints until the container has stopped.
 func (p *printer) follow(c *libcontainer.Container, interval time.Duration) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		if err := c.WatchOOM(ctx, func() { _ = p.print("oom", nil) }); err != nil && !errors.Is(err, os.ErrNotExist) {
-			logrus.Warn("no events of memory: ", err)
-		}
-	}()
+	stop, err := c.WatchOOM(func() { _ = p.print("oom", nil) })
+	if err == nil {
+		defer stop()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		logrus.Warn("no events of memory: ", err)
+	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.WaitStopped() }()
 	ticks := time.NewTicker(interval)

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -80,35 +79,37 @@ func Complete(before, other *cgroups.Resources) {
 }
 
 // WatchOOM calls killed whenever the kernel kills a process of the cgroup for
-// lack of memory, until the context is done or the cgroup is gone.
-func (c *Cgroup) WatchOOM(ctx context.Context, killed func()) error {
+// lack of memory, until stop is called or the cgroup is gone. What happens before
+// stop is called is told before it returns.
+func (c *Cgroup) WatchOOM(killed func()) (stop func(), err error) {
 	if dir := c.Unified(); dir != "" {
-		return watchEvents(ctx, filepath.Join(dir, "memory.events"), killed)
+		return watchEvents(filepath.Join(dir, "memory.events"), killed)
 	}
 	dir := c.Paths["memory"]
 	if dir == "" {
-		return errors.New("no memory controller")
+		return nil, errors.New("no memory controller")
 	}
-	return watchOOMControl(ctx, dir, killed)
+	return watchOOMControl(dir, killed)
 }
 
 // watchEvents follows the counter oom_kill of cgroup v2: the kernel announces
 // changes of memory.events.
-func watchEvents(ctx context.Context, name string, killed func()) error {
+func watchEvents(name string, killed func()) (stop func(), err error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return os.NewSyscallError("inotify_init1", err)
+		return nil, os.NewSyscallError("inotify_init1", err)
 	}
-	events := os.NewFile(uintptr(fd), "inotify")
-	defer events.Close()
-	if _, err := unix.InotifyAddWatch(fd, name, unix.IN_MODIFY); err != nil {
-		return &os.PathError{Op: "inotify_add_watch", Path: name, Err: err}
+	var last uint64
+	if _, err = unix.InotifyAddWatch(fd, name, unix.IN_MODIFY); err != nil {
+		err = &os.PathError{Op: "inotify_add_watch", Path: name, Err: err}
+	} else {
+		last, err = oomKills(name)
 	}
-	last, err := oomKills(name)
 	if err != nil {
-		return err
+		unix.Close(fd)
+		return nil, err
 	}
-	return follow(ctx, events, make([]byte, 4096), func([]byte) error {
+	return follow(fd, make([]byte, 4096), func([]byte) error {
 		n, err := oomKills(name)
 		if err != nil {
 			return err // the cgroup is gone
@@ -117,7 +118,7 @@ func watchEvents(ctx context.Context, name string, killed func()) error {
 			killed()
 		}
 		return nil
-	})
+	}), nil
 }
 
 func oomKills(name string) (uint64, error) {
@@ -135,22 +136,21 @@ func oomKills(name string) (uint64, error) {
 
 // watchOOMControl registers an eventfd(2) with cgroup v1. The kernel also signals
 // it when the cgroup is removed.
-func watchOOMControl(ctx context.Context, dir string, killed func()) error {
+func watchOOMControl(dir string, killed func()) (stop func(), err error) {
 	control, err := os.Open(filepath.Join(dir, "memory.oom_control"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer control.Close()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		return os.NewSyscallError("eventfd", err)
+		return nil, os.NewSyscallError("eventfd", err)
 	}
-	events := os.NewFile(uintptr(fd), "eventfd")
-	defer events.Close()
 	if err := sysfile.Write(filepath.Join(dir, "cgroup.event_control"), fmt.Appendf(nil, "%d %d", fd, control.Fd())); err != nil {
-		return err
+		unix.Close(fd)
+		return nil, err
 	}
-	return follow(ctx, events, make([]byte, 8), func(count []byte) error {
+	return follow(fd, make([]byte, 8), func(count []byte) error {
 		if _, err := os.Stat(dir); err != nil {
 			return err
 		}
@@ -158,23 +158,34 @@ func watchOOMControl(ctx context.Context, dir string, killed func()) error {
 			killed()
 		}
 		return nil
-	})
+	}), nil
 }
 
-// follow calls event with what can be read, until the context is done or event
-// fails. Nothing but a goroutine waits meanwhile.
-func follow(ctx context.Context, f *os.File, buf []byte, event func([]byte) error) error {
-	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Now()) })()
-	for {
-		n, err := f.Read(buf)
-		if ctx.Err() != nil {
-			return nil
+// follow calls event with what can be read from a descriptor that does not block,
+// until event fails or stop is called: at that time once more, if there is
+// anything. Nothing but a goroutine waits meanwhile.
+func follow(fd int, buf []byte, event func([]byte) error) (stop func()) {
+	f := os.NewFile(uintptr(fd), "events of memory")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer f.Close()
+		for {
+			n, err := f.Read(buf)
+			late := errors.Is(err, os.ErrDeadlineExceeded)
+			if late {
+				n, err = unix.Read(fd, buf)
+			}
+			if err == nil {
+				err = event(buf[:n])
+			}
+			if err != nil || late {
+				return
+			}
 		}
-		if err == nil {
-			err = event(buf[:n])
-		}
-		if err != nil {
-			return err
-		}
+	}()
+	return func() {
+		_ = f.SetReadDeadline(time.Now())
+		<-done
 	}
 }

@@ -291,6 +291,10 @@ func containerdScenarios(flags []string) []scenario {
 				t.Errorf("exit status %d", code)
 			}
 			eventually(t, "an event", func() bool { return strings.Contains(events(), "/tasks/oom") })
+			// With runc's shim the reason may come after the end.
+			if before, _, _ := strings.Cut(events(), "/tasks/oom"); !e.hasty && strings.Contains(before, "/tasks/exit") {
+				t.Error("the reason came after the end")
+			}
 		}},
 		{name: "events", run: func(t *testing.T, e *engine) {
 			events := watch(t, e)

@@ -131,26 +131,35 @@ func TestEventsUntilTheEnd(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
+// The event is told also when it is the container's end.
 func TestOOMEvent(t *testing.T) {
 	if !has("memory") {
 		return // this view has no memory controller: the v1 and hybrid ones have
 	}
-	b := newBundle(t, "sleep 0.5; dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 0.5")
-	b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(32 << 20)), Swap: ptr(int64(32 << 20))}
-	b.create()
-	cmd := b.command("events", b.id)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	time.Sleep(100 * time.Millisecond)
-	b.ok("start", b.id)
-	seen := false
-	for r := bufio.NewScanner(out); r.Scan(); {
-		seen = seen || strings.Contains(r.Text(), `"type":"oom"`)
-	}
-	must(t, cmd.Wait())
-	if !seen {
-		t.Error("no oom event")
+	const wait = "while ! test -e /dev/shm/go; do sleep 0.01; done; "
+	const eat = "dd if=/dev/zero of=/dev/null bs=200M count=1"
+	for name, script := range map[string]string{"a child": wait + eat + "; exit 0", "the first process": wait + "exec " + eat} {
+		b := newBundle(t, script)
+		b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: ptr(int64(32 << 20)), Swap: ptr(int64(32 << 20))}
+		b.create()
+		b.ok("start", b.id)
+		cmd := b.command("events", "--interval", "20ms", b.id)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		r := bufio.NewScanner(out)
+		r.Buffer(nil, 1<<20)
+		r.Scan() // it looks
+		must(t, os.WriteFile(fmt.Sprintf("/proc/%d/root/dev/shm/go", b.state().Pid), nil, 0o644))
+		seen := false
+		for r.Scan() {
+			seen = seen || strings.Contains(r.Text(), `"type":"oom"`)
+		}
+		must(t, cmd.Wait())
+		if !seen {
+			t.Errorf("no oom event of %s", name)
+		}
+		b.ok("delete", b.id)
 	}
 }
 
