@@ -89,7 +89,8 @@ var golden = map[string]struct {
 			{Destination: "/data", Type: "bind", Source: "relative", Options: []string{"rbind", "ro", "rnoexec", "rprivate"}},
 			{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noatime", "sync", "size=1m"}},
 			{Destination: "/disk", Type: "ext4", Source: "/dev/sda1", Options: []string{"ro", "data=ordered"}},
-			{Destination: "/tmp", Options: []string{"remount", "ro"}},
+			{Destination: "/tmp", Options: []string{"remount", "ro", "size=2m"}},
+			{Destination: "/", Type: "tmpfs", Source: "tmpfs"},
 		}
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 		s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}

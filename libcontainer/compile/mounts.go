@@ -74,6 +74,7 @@ func (c *compiler) mounts() {
 		c.Source(field, fmt.Sprintf("mount %s on %q", mountWhat(m), m.Destination))
 		switch {
 		case o.remount:
+			c.Source(field, fmt.Sprintf("change what is mounted on %q", m.Destination))
 			c.remount(m, o)
 		case spec.IsBind(m):
 			c.bind(field, m, o)
@@ -115,7 +116,9 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 		c.Free(dir)
 	})
 	c.moveMount(tree, target)
-	c.close(target, tree)
+	c.close(target)
+	c.mounted(m.Destination, tree)
+	c.close(tree)
 }
 
 // bindTree copies the tree of a bind mount. Ids are mapped by the parent, who
@@ -155,7 +158,7 @@ func (c *compiler) hostOpens() bool {
 
 // fileSystem mounts a new instance of a file system.
 func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
-	if tooLong(o.data) {
+	if tooLong(o.data) && !isRoot(m.Destination) {
 		c.longMount(field, m, o)
 		return
 	}
@@ -180,6 +183,7 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 		c.setAttributes(mount, readOnly, 0, 0, false)
 	}
 	c.attach(field, m.Destination, resolve, mount)
+	c.mounted(m.Destination, mount)
 	if m.Type == "proc" && o.set&unix.MOUNT_ATTR_RDONLY == 0 && c.proc == program.Scratch {
 		c.proc = mount // stays open: the program writes its own /proc files there
 		return
@@ -225,13 +229,7 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && !slices.Contains(sharedSuperblock, fstype) {
 		c.setFlag("ro")
 	}
-	for _, option := range o.data {
-		if name, value, ok := strings.Cut(option, "="); ok {
-			c.setString(name, value)
-		} else {
-			c.setFlag(name)
-		}
-	}
+	c.setOptions(o.data)
 	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
 	c.Do(program.Fsmount, program.R(c.fsfd), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(o.set|o.rset)).To(mount)
 	c.closeContext()
@@ -251,10 +249,20 @@ var sharedSuperblock = []string{
 	"proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2", "tmpfs", "debugfs", "tracefs", "securityfs", "bpf", "overlay",
 }
 
-// remount changes the attributes of what is mounted already.
+// remount changes what is mounted already: the attributes that are named, for this
+// mount only, and options of the file system, wherever else that is mounted.
 func (c *compiler) remount(m *specs.Mount, o mountOptions) {
 	target := c.Reg()
 	c.openat2(target, program.R(c.root), m.Destination, unix.O_PATH, inRoot)
+	if len(o.super)+len(o.data) > 0 {
+		c.Do(program.Fspick, program.R(target), c.Str(""), program.Imm(unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)).To(c.fsfd)
+		for _, name := range o.super {
+			c.setFlag(name)
+		}
+		c.setOptions(o.data)
+		c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_RECONFIGURE), program.Imm(0), program.Imm(0), program.Imm(0))
+		c.closeContext()
+	}
 	c.attributes(target, o)
 	c.close(target)
 }
@@ -268,6 +276,15 @@ func (c *compiler) attach(field, destination string, resolve uint64, mount progr
 	c.moveMount(mount, target)
 	c.close(target)
 }
+
+// mounted follows a mount on the root directory: it is the container's root now.
+func (c *compiler) mounted(destination string, mount program.Reg) {
+	if isRoot(destination) {
+		c.Do(program.Dup3, program.R(mount), program.R(c.root), program.Imm(unix.O_CLOEXEC)).For("go on in the new root file system")
+	}
+}
+
+func isRoot(destination string) bool { return path.Clean("/"+destination) == "/" }
 
 func (c *compiler) moveMount(mount, target program.Reg) {
 	c.Do(program.MoveMount, program.R(mount), c.Str(""), program.R(target), c.Str(""),
@@ -311,6 +328,17 @@ func (c *compiler) mountAttr(set, clear, propagation uint64) program.Arg {
 
 func (c *compiler) setString(name, value string) {
 	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_STRING), c.Str(name), c.Str(value), program.Imm(0))
+}
+
+// setOptions sets the file system's own options, name or name=value.
+func (c *compiler) setOptions(data []string) {
+	for _, option := range data {
+		if name, value, ok := strings.Cut(option, "="); ok {
+			c.setString(name, value)
+		} else {
+			c.setFlag(name)
+		}
+	}
 }
 
 func (c *compiler) setFlag(name string) {

@@ -31,6 +31,7 @@ const (
 	Fsconfig
 	Fsmount
 	Fsopen
+	Fspick
 	Getcwd
 	Getpid
 	Ioctl
@@ -113,6 +114,7 @@ var calls = [numCalls]callInfo{
 	Fsconfig:         {"fsconfig", unix.SYS_FSCONFIG},
 	Fsmount:          {"fsmount", unix.SYS_FSMOUNT},
 	Fsopen:           {"fsopen", unix.SYS_FSOPEN},
+	Fspick:           {"fspick", unix.SYS_FSPICK},
 	Getcwd:           {"getcwd", unix.SYS_GETCWD},
 	Getpid:           {"getpid", unix.SYS_GETPID},
 	Ioctl:            {"ioctl", unix.SYS_IOCTL},
@@ -182,6 +184,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Fsconfig:         {fd, enum(fsconfigCommands), str, str, num},
 		Fsmount:          {fd, flags(fsmountFlags), flags(mountAttrs)},
 		Fsopen:           {str, flags(fsopenFlags)},
+		Fspick:           {fd, str, flags(fspickFlags)},
 		Getcwd:           {ptr, num},
 		Ioctl:            {fd, enum(ioctls), hex},
 		Keyctl:           {enum(keyctlCommands), str, hex},

@@ -146,6 +146,7 @@ var (
 		{unix.SOCK_CLOEXEC, "SOCK_CLOEXEC"}, {unix.SOCK_SEQPACKET, "SOCK_SEQPACKET"}, {unix.SOCK_DGRAM, "SOCK_DGRAM"},
 	}
 	fsopenFlags      = []named{{unix.FSOPEN_CLOEXEC, "FSOPEN_CLOEXEC"}}
+	fspickFlags      = []named{{unix.FSPICK_CLOEXEC, "FSPICK_CLOEXEC"}, {unix.FSPICK_EMPTY_PATH, "FSPICK_EMPTY_PATH"}}
 	fsmountFlags     = []named{{unix.FSMOUNT_CLOEXEC, "FSMOUNT_CLOEXEC"}}
 	fsconfigCommands = []named{
 		{unix.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"}, {unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -423,6 +424,42 @@ func TestMountPointInAReadOnlyDirectory(t *testing.T) {
 	})
 	must(t, os.Chmod(b.path("."), 0o555))
 	want(t, "content", b.run(), "text")
+}
+
+func TestRemount(t *testing.T) {
+	b := newBundle(t, "grep ' /dev/shm ' /proc/self/mountinfo; touch /dev/shm/x 2>/dev/null || echo read-only")
+	mounts := b.spec.Mounts
+	change := func(destination string, options ...string) {
+		b.spec.Mounts = append(slices.Clip(mounts), specs.Mount{Destination: destination, Options: append([]string{"remount"}, options...)})
+		b.write()
+	}
+	change("/dev/shm", "ro", "exec", "size=1m")
+	out := b.run()
+	for _, part := range []string{"ro,nosuid,nodev,relatime", "size=1024k", "\nread-only\n"} {
+		if !strings.Contains(out, part) {
+			t.Errorf("no %q in %s", part, out)
+		}
+	}
+	change("/dev/shm", "siez=1m")
+	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), "change what is mounted on", "'siez'"}, "run", b.id)
+	change("/bin", "ro")
+	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), `"/bin"`}, "run", b.id)
+	b.noTrace()
+}
+
+// A mount on the root directory is the root file system of all that follows.
+func TestMountOnTheRoot(t *testing.T) {
+	for _, hooks := range []*specs.Hooks{nil, {CreateContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "test -d rootfs-bin"}}}}} {
+		b := newBundle(t, "ls -d /rootfs-bin /dev/null; stat -f -c %T /; touch /x 2>/dev/null || echo read-only")
+		b.spec.Root.Readonly = true
+		b.spec.Hooks = hooks
+		b.spec.Mounts = append([]specs.Mount{{Destination: "/", Type: "tmpfs", Source: "tmpfs"}}, b.spec.Mounts...)
+		for _, dir := range []string{"bin", "rootfs-bin"} {
+			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/" + dir, Type: "bind", Source: b.path("bin"), Options: []string{"bind"}})
+		}
+		want(t, "root", b.run(), "/dev/null\n/rootfs-bin\ntmpfs\nread-only")
+		b.noTrace()
+	}
 }
 
 // What a mount puts in the place of a default device stays there.
