@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,31 +68,47 @@ func TestRaiseAHardLimit(t *testing.T) {
 	want(t, "limits", b.run(), "600000\n600000")
 }
 
-// census counts what containers could leave on the system.
-func census(t *testing.T) string {
+// census names what containers could leave on the system: cgroups, mounts,
+// processes and units.
+func census(t *testing.T) map[string]bool {
 	t.Helper()
-	counts := map[string]int{}
-	must(t, filepath.WalkDir("/sys/fs/cgroup", func(_ string, d fs.DirEntry, err error) error {
+	names := map[string]bool{}
+	must(t, filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			counts["cgroups"]++
+			names["cgroup "+path] = true
 		}
 		return nil
 	}))
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)
-	counts["mounts"] = strings.Count(string(mounts), "\n")
+	for _, line := range lines(string(mounts)) {
+		names["mount "+line] = true
+	}
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	must(t, err)
 	for _, name := range processes {
 		// Threads of the kernel come and go as they like, and so do udev's workers.
 		if args, _ := os.ReadFile(name); len(args) > 0 && !strings.Contains(string(args), "udev-worker") {
-			counts["processes"]++
+			names[fmt.Sprintf("process %s %q", name, args)] = true
 		}
 	}
 	units, err := exec.Command("systemctl", "list-units", "--all", "--plain", "--no-legend").Output()
 	must(t, err)
-	counts["units"] = strings.Count(string(units), "\n")
-	return fmt.Sprint(counts)
+	for _, line := range lines(string(units)) {
+		name, _, _ := strings.Cut(line, " ")
+		names["unit "+name] = true
+	}
+	return names
+}
+
+// count tells how many names there are of each kind.
+func count(names map[string]bool) map[string]int {
+	counts := map[string]int{}
+	for name := range names {
+		kind, _, _ := strings.Cut(name, " ")
+		counts[kind]++
+	}
+	return counts
 }
 
 func TestManyRunsLeaveNothing(t *testing.T) {
@@ -104,17 +122,20 @@ func TestManyRunsLeaveNothing(t *testing.T) {
 	for range runs {
 		b.ok("run", b.id)
 	}
-	var after string
+	// What has gone meanwhile, such as a session of an earlier test, is not rt's.
+	var after, more map[string]bool
 	defer func() {
 		if t.Failed() {
-			t.Logf("before %s, after %s", before, after)
+			t.Logf("left: %v", slices.Sorted(maps.Keys(more)))
 		}
 	}()
-	eventually(t, "as many cgroups, mounts, processes and units as before", func() bool {
+	eventually(t, "no other cgroups, mounts, processes and units than before", func() bool {
 		after = census(t)
-		return after == before
+		more = maps.Clone(after)
+		maps.DeleteFunc(more, func(name string, _ bool) bool { return before[name] })
+		return len(more) == 0
 	})
-	t.Logf("after %d runs: %s", runs, after)
+	t.Logf("before %d runs: %v, after: %v", runs, count(before), count(after))
 }
 
 // person is the guest's user without privileges.
