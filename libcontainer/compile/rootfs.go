@@ -89,21 +89,26 @@ func (c *compiler) sharesHostMounts() bool {
 }
 
 // showAtPath moves the tree to root.path, where hooks look for it, for the time
-// of the calls that during emits.
+// of the calls that during emits. The root of a user namespace may have no way to
+// that path: then the tree stays where it is.
 func (c *compiler) showAtPath(during func()) {
-	move := func(place string) {
-		c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place),
+	move := func(place string) program.Step {
+		return c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place),
 			program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
 	}
+	moved, stays := c.Reg(), c.NewLabel("it stays")
 	if c.sharesHostMounts() {
 		c.Source("hooks", "keep the container's mounts from the host")
 		c.makeMountPrivate(c.opt.Rootfs)
 	}
 	c.Source("hooks", "show the container's mounts at "+c.opt.Rootfs)
-	move(c.opt.Rootfs)
+	move(c.opt.Rootfs).To(moved).Ignore(unix.EACCES)
 	during()
 	c.Source("hooks", "put the container's mounts over the root directory again")
+	c.Branch(moved, program.Ne, 0, stays)
 	move("/")
+	c.Bind(stays)
+	c.Free(moved)
 }
 
 // makeMountPrivate keeps what is mounted in the mount that a directory is in from
@@ -111,19 +116,20 @@ func (c *compiler) showAtPath(during func()) {
 // way up ends at the root directory, which is known to be a mount.
 func (c *compiler) makeMountPrivate(name string) {
 	dir, above := c.Reg(), c.Reg()
-	up, done := c.NewLabel("within the mount"), c.NewLabel("private")
-	c.Do(program.Openat, program.AtFdcwd, c.Str(name), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(dir)
+	up, private, done := c.NewLabel("within the mount"), c.NewLabel("private"), c.NewLabel("no way there")
+	c.Do(program.Openat, program.AtFdcwd, c.Str(name), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(dir).OnError(done, unix.EACCES)
 	again := c.Here("is it a mount's root")
 	c.setAttributes(dir, 0, 0, unix.MS_PRIVATE, false).OnError(up, unix.EINVAL)
-	c.Jump(done)
+	c.Jump(private)
 	c.Bind(up)
 	c.Do(program.Openat, program.R(dir), c.Str(".."), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(above)
 	c.Do(program.Close, program.R(dir))
 	c.Move(dir, program.R(above))
 	c.Jump(again)
+	c.Bind(private)
+	c.Do(program.Close, program.R(dir))
 	c.Bind(done)
-	c.close(dir)
-	c.Free(above)
+	c.Free(dir, above)
 }
 
 // pivotRoot exchanges the root directory and takes the old one off.

@@ -209,6 +209,19 @@ func TestHooksSeeTheMounts(t *testing.T) {
 	}
 }
 
+// The root of the container's user namespace has no way to the bundle.
+func TestHooksOfAClosedBundle(t *testing.T) {
+	for _, name := range []string{"", "rshared"} {
+		b := newBundle(t, "echo runs")
+		b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		mapped(b)
+		must(t, os.Chmod(b.dir, 0o700))
+		b.spec.Linux.RootfsPropagation = name
+		b.spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}, CreateContainer: []specs.Hook{{Path: "/bin/true"}}}
+		want(t, "output", b.run(), "runs")
+	}
+}
+
 // Hooks run in the bundle's directory, and may call rt.
 func TestHooksThatCallRT(t *testing.T) {
 	hook := func(script string) []specs.Hook {
