@@ -110,6 +110,12 @@ type execution struct {
 	// place is how to get into the container's cgroup; thread is on its way, or nil.
 	place  *cgroup.Placement
 	thread *launch.Thread
+	// late is true when the process is born outside and moved to the cgroup: one
+	// that is full takes it, but not the program, its child and the thread.
+	late bool
+	// answered is true when the program was given something: it is not started
+	// again.
+	answered bool
 	// first is the container's first process, root its root directory.
 	first, root *os.File
 }
@@ -156,6 +162,18 @@ func (e *execution) start() error {
 		return err
 	}
 	defer closeNull()
+	err = e.begin(streams)
+	if errors.Is(err, unix.EAGAIN) && !e.answered {
+		e.undo()
+		closeFiles([]*os.File{e.release})
+		e.proc, e.thread, e.release, e.late = nil, nil, nil, true
+		err = e.begin(streams)
+	}
+	return err
+}
+
+// begin starts the program and serves it until it becomes the user's.
+func (e *execution) begin(streams [3]*os.File) error {
 	if err := e.launch(streams); err != nil {
 		return err
 	}
@@ -232,6 +250,9 @@ func (e *execution) launch(streams [3]*os.File) error {
 	if err := e.clone(exe, streams); err != nil || namespaces&unix.CLONE_NEWPID != 0 {
 		return err // the process is still to be born
 	}
+	if err := e.attach(); err != nil {
+		return err
+	}
 	return e.settleAhead()
 }
 
@@ -250,7 +271,7 @@ func (e *execution) enter() error {
 	if e.place, err = e.cgroup.PlacementBelow(e.o.Cgroup); err != nil {
 		return err
 	}
-	if e.place.Prepare != nil {
+	if e.place.Prepare != nil && !e.late {
 		e.thread = launch.NewThread()
 		e.thread.Do(e.place.Prepare)
 	}
@@ -278,7 +299,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		Image: exe, CgroupFD: -1, Conversation: 3 + len(e.o.Preserve),
 		Files: append(append(streams[:], e.o.Preserve...), control...),
 	}
-	if e.place.Dir != nil {
+	if e.place.Dir != nil && !e.late {
 		cfg.CgroupFD = int(e.place.Dir.Fd())
 	}
 	if e.thread != nil {
@@ -286,7 +307,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		return explainFork(err, e.spec)
 	}
 	e.proc, err = launch.Start(cfg)
-	if errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup != nil && e.cgroup.Unified() != "" {
+	if e.refused(err) {
 		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
 		if innerErr != nil {
 			return errors.Join(err, innerErr)
@@ -296,6 +317,32 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		e.proc, err = launch.Start(cfg)
 	}
 	return explainFork(err, e.spec)
+}
+
+// refused tells that the container's cgroup of v2 takes no processes, since those
+// below it do.
+func (e *execution) refused(err error) bool {
+	return errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup != nil && e.cgroup.Unified() != ""
+}
+
+// attach moves a process that was born outside of the container's cgroup there.
+func (e *execution) attach() error {
+	if !e.late {
+		return nil
+	}
+	err := e.place.Attach(e.proc.Pid)
+	if e.refused(err) {
+		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
+		if innerErr != nil {
+			return errors.Join(err, innerErr)
+		}
+		defer inner.Dir.Close()
+		err = inner.Attach(e.proc.Pid)
+	}
+	if err != nil {
+		return fmt.Errorf("move the process to the container's cgroup: %w", err)
+	}
+	return nil
 }
 
 // controlFiles are the plan's files. The conversation's place stays nil. The end
@@ -330,6 +377,9 @@ func (e *execution) converse() error {
 		switch m.Words[0] {
 		case compile.RequestChild:
 			if err = e.proc.Adopt(int(m.Words[1])); err == nil {
+				err = e.attach()
+			}
+			if err == nil {
 				err = e.proc.Reply()
 			}
 			if err == nil {
@@ -363,6 +413,7 @@ func (e *execution) answer(err error) error {
 	if err != nil {
 		return err
 	}
+	e.answered = true
 	return e.proc.Reply()
 }
 
@@ -372,6 +423,7 @@ func (e *execution) settleAhead() error {
 	if e.release == nil {
 		return nil
 	}
+	e.answered = true
 	if err := e.settle(); err != nil {
 		return err
 	}

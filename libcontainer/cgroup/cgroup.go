@@ -9,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
@@ -279,6 +281,8 @@ type Placement struct {
 	Prepare func() error
 	// Move takes a process there, systemd's way, or is nil.
 	Move func(pid int) error
+	// tasks are the files by which Prepare works.
+	tasks []string
 	// Paths are Config.Paths without those that could not be made.
 	Paths map[string]string
 }
@@ -311,7 +315,6 @@ func (c *Cgroup) move(pid int) error {
 // placement opens the directories, or what at makes of them.
 func (c *Cgroup) placement(paths map[string]string, at func(controller, path string) string) (*Placement, error) {
 	var p Placement
-	var tasks []string
 	seen := map[string]bool{}
 	for controller, path := range paths {
 		if path != "" {
@@ -334,14 +337,29 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 			if c.Rootless && unix.Access(file, unix.W_OK) != nil {
 				continue // not made, or not for us
 			}
-			tasks = append(tasks, file)
+			p.tasks = append(p.tasks, file)
 		}
 		seen[path] = true
 	}
-	if len(tasks) > 0 {
-		p.Prepare = func() error { return enter(tasks) }
+	if len(p.tasks) > 0 {
+		p.Prepare = func() error { return enter(p.tasks) }
 	}
 	return &p, nil
+}
+
+// Attach takes a process with one thread to where others are born. That waits for
+// the whole system, but a limit of processes does not forbid it: cgroups(7).
+func (p *Placement) Attach(pid int) error {
+	files := p.tasks
+	if p.Dir != nil {
+		files = append(slices.Clip(files), filepath.Join(p.Dir.Name(), "cgroup.procs"))
+	}
+	for _, name := range files {
+		if err := sysfile.Write(name, []byte(strconv.Itoa(pid))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enter moves the calling thread itself: unlike a move by number, this waits

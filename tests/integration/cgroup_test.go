@@ -356,9 +356,7 @@ func TestThreadedCgroup(t *testing.T) {
 	if got := b.ok("exec", b.id, "cat", "/proc/self/cgroup"); !strings.HasSuffix(got, "0::"+b.cgroup+"\n") {
 		t.Errorf("exec is in %s", got)
 	}
-	if got := b.ok("ps", "--format", "json", b.id); strings.Count(got, ",") < 1 {
-		t.Errorf("ps lists %s", got)
-	}
+	eventually(t, "ps lists both", func() bool { return strings.Count(b.ok("ps", "--format", "json", b.id), ",") == 1 })
 	b.ok("pause", b.id)
 	want(t, "status", string(b.state().Status), "paused")
 	b.ok("resume", b.id)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -231,4 +232,30 @@ func TestManyContainersAtOnce(t *testing.T) {
 		t.Error(f)
 	}
 	b.noTrace()
+}
+
+// A container with as many processes as it may have can be looked into: the limit
+// forbids that its processes fork, not that another one comes.
+func TestExecAtTheLimitOfProcesses(t *testing.T) {
+	if !has("pids") {
+		return // this view has no controller of processes: the others have
+	}
+	for _, shared := range []bool{false, true} {
+		for limit := int64(1); limit <= 4; limit++ {
+			b := newBundle(t, "exec sleep 1000")
+			b.placeCgroup("")
+			b.spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &limit}
+			b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+				return n.Type == specs.CgroupNamespace || shared && n.Type == specs.PIDNamespace
+			})
+			b.create()
+			b.ok("start", b.id)
+			for _, line := range lines(b.ok("exec", b.id, "cat", "/proc/self/cgroup")) {
+				if has := strings.HasSuffix(line, b.cgroup); !has && (cgroups.IsCgroup2UnifiedMode() || strings.Contains(line, "pids:")) {
+					t.Errorf("at a limit of %d: %s", limit, line)
+				}
+			}
+			want(t, "terminal", b.ok("exec", "-t", b.id, "sh", "-c", "test -t 0 && echo yes"), "yes")
+		}
+	}
 }
