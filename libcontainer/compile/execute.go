@@ -45,6 +45,11 @@ func (c *compiler) execute() {
 	default:
 		c.search(name, env, argv, envp)
 	}
+	if c.filter != nil {
+		// A filter can let it return as if it had been done.
+		c.fail("execute the container's process, which linux.seccomp forbids")
+		c.Do(program.ExitGroup, program.Imm(1))
+	}
 }
 
 // locate looks for the program to execute. Who creates a container hears then

@@ -1,6 +1,10 @@
 package compile
 
 import (
+	"errors"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"golang.org/x/sys/unix"
@@ -15,9 +19,26 @@ func (c *compiler) seccompFilter() error {
 	if err != nil {
 		return err
 	}
+	if err := c.passesExecve(f); err != nil {
+		return err
+	}
 	c.filter = f
 	c.plan.Warnings = append(c.plan.Warnings, f.Warnings...)
 	return nil
+}
+
+// passesExecve refuses a filter with which no process can be executed: behind it,
+// the program might not even be able to say so. Who compares arguments of execve,
+// which are addresses, is taken to know what for.
+func (c *compiler) passesExecve(f *seccomp.Filter) error {
+	compared := slices.ContainsFunc(c.spec.Linux.Seccomp.Syscalls, func(s specs.LinuxSyscall) bool {
+		return len(s.Args) > 0 && slices.Contains(s.Names, "execve")
+	})
+	const address = 0x400000
+	if c.spec.Process == nil || compared || f.Passes(unix.SYS_EXECVE, [6]uint64{address, address, address}) {
+		return nil
+	}
+	return errors.New("linux.seccomp: the filter forbids execve, by which the container's process begins: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
 }
 
 // Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). It is loaded

@@ -110,6 +110,9 @@ func (m *Machine) step(k Kernel, ins *Instruction) error {
 		if ret < 0 && ret >= -4095 {
 			next = m.afterError(ins, unix.Errno(-ret))
 		}
+		if ins.Call == ExitGroup && !m.halted {
+			return errors.New("program: exit_group came back")
+		}
 	case OpJump:
 		next = m.p.Target(ins.Target)
 	case OpBranch:

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/seccomp/simulate"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,6 +27,24 @@ type Filter struct {
 	Unknown []string
 	// Warnings are parts of the profile that do not do what they seem to.
 	Warnings []string
+}
+
+// Passes tells whether a system call of the machine's own architecture gets
+// through to the kernel, or at least to somebody who may let it: SCMP_ACT_ALLOW,
+// LOG, TRACE and NOTIFY.
+func (f *Filter) Passes(number uint32, args [6]uint64) bool {
+	m := thisMachine()
+	i := slices.IndexFunc(m.archs, func(a architecture) bool { return a.name == m.native })
+	p, err := simulate.New(f.Instructions, binary.NativeEndian)
+	if err != nil {
+		return true // the kernel will say so
+	}
+	result, _ := p.Run(&simulate.Data{Number: int32(m.archs[i].base + number), Arch: m.archs[i].audit, Args: args})
+	switch result & unix.SECCOMP_RET_ACTION_FULL {
+	case unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_USER_NOTIF:
+		return true
+	}
+	return false
 }
 
 // Bytes is the program as an array of struct sock_filter in the machine's

@@ -49,6 +49,31 @@ func TestSeccompActions(t *testing.T) {
 }
 
 // A filter that forbids what rt calls late does not break the start.
+// A filter that forbids execve is refused; one that forbids all that rt could say
+// or do about it does not make it go on for ever.
+func TestSeccompForbidsExecve(t *testing.T) {
+	b := newBundle(t, "true")
+	for _, action := range []specs.LinuxSeccompAction{specs.ActErrno, specs.ActKillProcess} {
+		b.spec.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: action, Syscalls: []specs.LinuxSyscall{{Names: []string{"read", "exit_group"}, Action: specs.ActAllow}}}
+		b.write()
+		b.fails([]string{"linux.seccomp", "execve", "SCMP_ACT_ALLOW"}, "run", b.id)
+		b.noTrace()
+	}
+	for _, errno := range []uint{0, uint(unix.EPERM)} {
+		b.spec.Linux.Seccomp = &specs.LinuxSeccomp{
+			DefaultAction: specs.ActErrno, DefaultErrnoRet: &errno,
+			Syscalls: []specs.LinuxSyscall{{
+				Names: []string{"execve"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Value: 1, Op: specs.OpEqualTo}},
+			}},
+		}
+		b.write()
+		if r := b.rt("run", b.id); r.code != 128+int(unix.SIGILL) {
+			t.Error(r)
+		}
+		b.noTrace()
+	}
+}
+
 func TestSeccompIsLoadedLast(t *testing.T) {
 	for _, user := range []uint32{0, 1000} {
 		b := newBundle(t, "")

@@ -1,5 +1,5 @@
 // Package simulate runs a seccomp filter as the kernel does, on a struct
-// seccomp_data, for tests. It refuses what the kernel refuses to install.
+// seccomp_data. It refuses what the kernel refuses to install.
 package simulate
 
 import (
