@@ -15,6 +15,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
 	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
 )
 
 // container is a container and its processes.
@@ -25,6 +26,8 @@ type container struct {
 	first      *process
 	// sharesPids is true when its processes do not end with the first one.
 	sharesPids bool
+	// usage reads what the container uses.
+	usage func() (proto.Message, error)
 
 	// life is held by what changes the container, and shared by what uses it.
 	life sync.RWMutex
@@ -41,7 +44,7 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 	}
 	o, err := parseOptions(r.Options)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", err, errdefs.ErrInvalidArgument)
+		return nil, fmt.Errorf("%v: %w", err, errdefs.ErrInvalidArgument)
 	}
 	if err := o.save(r.Bundle); err != nil {
 		return nil, err
@@ -72,7 +75,7 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 	p.begin(c.State().Pid, st)
 	return &container{
 		id: r.ID, bundle: r.Bundle, c: c, options: o, first: p, sharesPids: c.SharesPids(),
-		execs: map[string]*process{},
+		execs: map[string]*process{}, usage: usage(c.State().Pid),
 	}, nil
 }
 
@@ -126,7 +129,7 @@ func (c *container) processes() []*process {
 func (c *container) addExec(r *taskapi.ExecProcessRequest) error {
 	var s specs.Process
 	if err := json.Unmarshal(r.Spec.GetValue(), &s); err != nil {
-		return fmt.Errorf("process: %w: %w", err, errdefs.ErrInvalidArgument)
+		return fmt.Errorf("process: %v: %w", err, errdefs.ErrInvalidArgument)
 	}
 	s.Terminal = r.Terminal
 	p := newProcess(r.ExecID, stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
@@ -147,15 +150,20 @@ func (c *container) start() error {
 	}
 	c.first.mu.Lock()
 	defer c.first.mu.Unlock()
-	c.first.started = true
+	c.first.runsNow()
 	return nil
 }
 
 // startExec executes a process.
-func (c *container) startExec(ctx, life context.Context, namespace string, p *process) error {
+func (c *container) startExec(ctx, life context.Context, namespace string, p *process) (err error) {
 	if !p.ask() {
 		return fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
 	}
+	defer func() {
+		if err != nil {
+			p.fail()
+		}
+	}()
 	st, err := openStreams(ctx, life, namespace, c.id, p.stdio, c.options)
 	if err != nil {
 		return err
@@ -181,6 +189,7 @@ func (c *container) deleteExec(p *process) error {
 	if p.runs() {
 		return fmt.Errorf("exec %q runs: %w", p.id, errdefs.ErrFailedPrecondition)
 	}
+	p.fail() // it may never have been started, and somebody wait for it
 	p.closeStreams()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,7 +236,13 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 		defer c.life.RUnlock()
 		return c.c.SignalAll(sig)
 	}
-	return p.signal(sig)
+	err = p.signal(sig)
+	if err == nil && p == c.first && sig == unix.SIGKILL {
+		c.life.RLock()
+		defer c.life.RUnlock()
+		_ = c.c.Signal(sig) // a paused one, too: an error says that it has ended
+	}
+	return err
 }
 
 // update changes limits: the fields that there are in the JSON of
@@ -235,7 +250,7 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 func (c *container) update(resources []byte) error {
 	change := func(l *specs.Linux) error {
 		if err := json.Unmarshal(resources, l.Resources); err != nil {
-			return fmt.Errorf("resources: %w: %w", err, errdefs.ErrInvalidArgument)
+			return fmt.Errorf("resources: %v: %w", err, errdefs.ErrInvalidArgument)
 		}
 		return nil
 	}

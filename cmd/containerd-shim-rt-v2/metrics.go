@@ -10,29 +10,35 @@ import (
 
 // metrics are what the container uses, in containerd's types.
 func (c *container) metrics() (*anypb.Any, error) {
-	pid, _, _ := c.first.exit()
-	m, err := cgroupMetrics(int(pid))
+	m, err := c.usage()
 	if err != nil {
 		return nil, err
 	}
 	return pack(m)
 }
 
-func cgroupMetrics(pid int) (proto.Message, error) {
+// usage reads the counters of the cgroup that a process is in now, wherever it
+// goes later: a container's systemd makes cgroups of its own.
+func usage(pid int) func() (proto.Message, error) {
 	if cgroups.Mode() == cgroups.Unified {
 		path, err := cgroup2.PidGroupPath(pid)
+		return func() (proto.Message, error) {
+			if err != nil {
+				return nil, err
+			}
+			cg, err := cgroup2.Load(path)
+			if err != nil {
+				return nil, err
+			}
+			return cg.Stat()
+		}
+	}
+	path := cgroup1.PidPath(pid)
+	return func() (proto.Message, error) {
+		cg, err := cgroup1.Load(path)
 		if err != nil {
 			return nil, err
 		}
-		cg, err := cgroup2.Load(path)
-		if err != nil {
-			return nil, err
-		}
-		return cg.Stat()
+		return cg.Stat(cgroup1.IgnoreNotExist)
 	}
-	cg, err := cgroup1.Load(cgroup1.PidPath(pid))
-	if err != nil {
-		return nil, err
-	}
-	return cg.Stat(cgroup1.IgnoreNotExist)
 }

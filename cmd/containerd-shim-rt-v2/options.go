@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
+	"github.com/containerd/containerd/runtime/linux/runctypes"
 	"github.com/pelletier/go-toml/v2"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -49,7 +50,7 @@ func readOptions(r io.Reader, namespace, id string) (*taskOptions, error) {
 	}
 	if params, ok := parseBootstrap(data); ok && params.namespace == namespace && params.id == id {
 		for _, message := range params.extensions {
-			if message.MessageIs((*options.Options)(nil)) || message.MessageIs((*runtimeoptions.Options)(nil)) {
+			if isOptions(message) {
 				return parseOptions(message)
 			}
 		}
@@ -60,6 +61,11 @@ func readOptions(r io.Reader, namespace, id string) (*taskOptions, error) {
 		return nil, fmt.Errorf("runtime options: %w", err)
 	}
 	return parseOptions(&message)
+}
+
+func isOptions(message *anypb.Any) bool {
+	return message.MessageIs((*options.Options)(nil)) || message.MessageIs((*runctypes.CreateOptions)(nil)) ||
+		message.MessageIs((*runtimeoptions.Options)(nil))
 }
 
 // bootstrap is what the shim needs of containerd.runtime.bootstrap.v1.BootstrapParams.
@@ -133,6 +139,15 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 		*o = taskOptions{
 			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup,
 			IoUID: m.IoUid, IoGID: m.IoGid, Root: m.Root, SystemdCgroup: m.SystemdCgroup,
+		}
+		return o, nil
+	case message.MessageIs((*runctypes.CreateOptions)(nil)): // of clients before containerd 2
+		var m runctypes.CreateOptions
+		if err := message.UnmarshalTo(&m); err != nil {
+			return nil, fmt.Errorf("runtime options: %w", err)
+		}
+		*o = taskOptions{
+			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup, IoUID: m.IoUid, IoGID: m.IoGid,
 		}
 		return o, nil
 	case message.MessageIs((*runtimeoptions.Options)(nil)):

@@ -24,9 +24,12 @@ type process struct {
 	pid     int
 	pidfd   *os.File
 	asked   bool // to start
-	started bool
-	status  uint32
-	endedAt time.Time
+	// size of the terminal and end of the input, of a process that has none yet
+	width, height uint32
+	noInput       bool
+	started       bool
+	status        uint32
+	endedAt       time.Time
 
 	// ended is closed when the process has ended and its status is known.
 	ended chan struct{}
@@ -34,6 +37,7 @@ type process struct {
 	// news of its end come after that.
 	announced chan struct{}
 	once      sync.Once // closes announced
+	ending    sync.Once // closes ended
 }
 
 func newProcess(id string, s stdio) *process {
@@ -74,8 +78,35 @@ func (p *process) begin(pid int, st *streams) {
 	st.started()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pid, p.streams, p.started = pid, st, p.id != ""
+	p.pid, p.streams = pid, st
+	if p.width != 0 {
+		_ = st.resize(p.width, p.height)
+	}
+	if p.id != "" {
+		p.runsNow()
+	}
 }
+
+// runsNow is told that the process has been started. The caller holds the lock.
+func (p *process) runsNow() {
+	p.started = true
+	if p.streams != nil && !p.noInput {
+		p.streams.holdInput(p.stdio.stdin)
+	}
+}
+
+// fail is told that there will be no process, if there has been none.
+func (p *process) fail() {
+	p.ending.Do(func() {
+		p.mu.Lock()
+		p.status, p.endedAt = noProcess, time.Now()
+		p.mu.Unlock()
+		close(p.ended)
+	})
+}
+
+// noProcess is the status of a process that could not be started.
+const noProcess = 255
 
 // reap waits for the end of the process, which is a child, without an OS thread
 // that sits on it.
@@ -134,7 +165,7 @@ func (p *process) finish(code uint32, tell func()) {
 		st.ended()
 	}
 	tell()
-	close(p.ended)
+	p.ending.Do(func() { close(p.ended) })
 }
 
 // wait waits for the end.
@@ -224,16 +255,21 @@ func (p *process) awaitAnnounced() {
 func (p *process) announce() { p.once.Do(func() { close(p.announced) }) }
 
 func (p *process) resize(width, height uint32) error {
-	st := p.ownStreams()
-	if st == nil {
-		return fmt.Errorf("process %q has no streams: %w", p.id, errdefs.ErrFailedPrecondition)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.streams == nil {
+		p.width, p.height = width, height
+		return nil
 	}
-	return st.resize(width, height)
+	return p.streams.resize(width, height)
 }
 
 func (p *process) closeInput() {
-	if st := p.ownStreams(); st != nil {
-		st.closeInput()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.noInput = true
+	if p.streams != nil {
+		p.streams.closeInput()
 	}
 }
 

@@ -34,7 +34,7 @@ type service struct {
 	end       shutdown.Service
 
 	mu         sync.Mutex
-	containers map[string]*container
+	containers map[string]*container // nil: it is being made
 }
 
 func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Service) *service {
@@ -65,7 +65,7 @@ func toGRPC(err error) error {
 		libcontainer.ErrWrongState: errdefs.ErrFailedPrecondition,
 	} {
 		if errors.Is(err, ours) {
-			err = fmt.Errorf("%w: %w", err, theirs)
+			err = fmt.Errorf("%v: %w", err, theirs) // with both, clients show the class twice
 			break
 		}
 	}
@@ -114,6 +114,9 @@ func (s *service) isOurs(pid int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.containers {
+		if c == nil {
+			continue
+		}
 		for _, p := range append(c.processes(), c.first) {
 			p.mu.Lock()
 			ours := p.pid == pid
@@ -130,17 +133,24 @@ func (s *service) isOurs(pid int) bool {
 func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
 	s.mu.Lock()
 	_, taken := s.containers[r.ID]
+	if !taken {
+		s.containers[r.ID] = nil
+	}
 	s.mu.Unlock()
 	if taken {
 		return nil, errgrpc.ToGRPC(fmt.Errorf("container %q: %w", r.ID, errdefs.ErrAlreadyExists))
 	}
 	c, err := createContainer(ctx, s.ctx, s.namespace, r)
+	s.mu.Lock()
+	if err == nil {
+		s.containers[r.ID] = c
+	} else {
+		delete(s.containers, r.ID)
+	}
+	s.mu.Unlock()
 	if err != nil {
 		return nil, toGRPC(err)
 	}
-	s.mu.Lock()
-	s.containers[r.ID] = c
-	s.mu.Unlock()
 	pid, _, _ := c.first.exit()
 	s.events.send(&eventstypes.TaskCreate{
 		ContainerID: r.ID, Bundle: r.Bundle, Rootfs: r.Rootfs, Checkpoint: r.Checkpoint, Pid: pid,

@@ -22,8 +22,10 @@ type stdio struct {
 	terminal              bool
 }
 
-// streams are the standard streams of a process. What can be is given to the
-// process as it is, without a copy in between: fifos and files.
+// streams are the standard streams of a process. Fifos for output are given to the
+// process as they are, without a copy in between. Files are not: a process can do
+// more with its descriptors than write to the end, and whose the file is would be
+// the container's to say.
 type streams struct {
 	// stdin, stdout and stderr are the process's; nil is /dev/null.
 	stdin, stdout, stderr *os.File
@@ -31,10 +33,13 @@ type streams struct {
 	life     context.Context
 	uid, gid int           // who shall own what the process gets
 	client   io.ReadCloser // the client's end of stdin
+	writer   *os.File      // holds that open, until the client says that it is the end
 	input    *os.File      // the writing end of the pipe to stdin
 	fifos    []*os.File    // reading ends of the outputs
 	held     []io.Closer   // until the process is deleted
 	copies   sync.WaitGroup
+	pipe     *os.File   // the last one to a file
+	writing  sync.Mutex // is held while what a file's pipe has had is written
 	logger   *logger
 
 	mu           sync.Mutex
@@ -68,6 +73,14 @@ func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *ta
 	}
 	if s.terminal {
 		return st, nil // it has one output only
+	}
+	if s.stderr == s.stdout && st.pipe != nil { // in the order of what is written
+		fd, err := unix.FcntlInt(st.stdout.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("stderr: %w", os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err))
+		}
+		st.stderr = os.NewFile(uintptr(fd), st.stdout.Name())
+		return st, nil
 	}
 	if st.stderr, err = st.openOutput(ctx, s.stderr); err != nil {
 		return nil, fmt.Errorf("stderr: %w", err)
@@ -104,7 +117,7 @@ func (st *streams) own(f *os.File) error {
 	return f.Chown(st.uid, st.gid)
 }
 
-// openOutput opens a fifo or a file for a process to write to.
+// openOutput opens a fifo for a process to write to, or makes a pipe to a file.
 func (st *streams) openOutput(ctx context.Context, address string) (*os.File, error) {
 	if address == "" {
 		return nil, nil
@@ -113,35 +126,81 @@ func (st *streams) openOutput(ctx context.Context, address string) (*os.File, er
 	if err != nil {
 		return nil, err
 	}
-	flags := os.O_WRONLY | os.O_APPEND
 	switch uri.Scheme {
 	case "", "fifo":
-		// This waits for the client: one that comes too late would find nothing.
-		client, err := fifo.OpenFifo(ctx, uri.Path, unix.O_WRONLY, 0)
-		if err != nil {
-			return nil, err
-		}
-		defer client.Close()
-		// A process that writes when the client is away, such as a containerd
-		// that restarts, must not be killed by SIGPIPE.
-		reader, err := os.OpenFile(uri.Path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-		if err != nil {
-			return nil, err
-		}
-		st.held, st.fifos = append(st.held, reader), append(st.fifos, reader)
+		return st.openFifo(ctx, uri.Path)
 	case "file":
-		flags |= os.O_CREATE
-		if err := os.MkdirAll(filepath.Dir(uri.Path), 0o755); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, fmt.Errorf("%s: unknown scheme %q: use a fifo, file:// or binary://", address, uri.Scheme)
+		return st.openFile(uri.Path)
 	}
-	f, err := os.OpenFile(uri.Path, flags, 0o644)
+	return nil, fmt.Errorf("%s: unknown scheme %q: use a fifo, file:// or binary://", address, uri.Scheme)
+}
+
+func (st *streams) openFifo(ctx context.Context, path string) (*os.File, error) {
+	// This waits for the client: one that comes too late would find nothing.
+	client, err := fifo.OpenFifo(ctx, path, unix.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	// A process that writes when the client is away, such as a containerd that
+	// restarts, must not be killed by SIGPIPE.
+	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	st.held, st.fifos = append(st.held, reader), append(st.fifos, reader)
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return nil, err
 	}
 	return f, st.own(f)
+}
+
+// openFile copies what the process writes to the end of a file.
+func (st *streams) openFile(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	st.held, st.fifos, st.pipe = append(st.held, reader), append(st.fifos, reader), writer
+	st.copies.Go(func() {
+		defer file.Close()
+		st.copyTo(file, reader)
+	})
+	return writer, st.own(writer)
+}
+
+// copyTo copies until the end. What cannot be written is lost: the process must not
+// wait for a disk that is full.
+func (st *streams) copyTo(file, pipe *os.File) {
+	conn, err := pipe.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, 32<<10)
+	for n := 1; n > 0; {
+		err := conn.Read(func(fd uintptr) bool {
+			st.writing.Lock()
+			defer st.writing.Unlock()
+			if n, err = unix.Read(int(fd), buf); err == unix.EAGAIN || err == unix.EINTR {
+				return false
+			}
+			if n > 0 {
+				_, _ = file.Write(buf[:n])
+			}
+			return true
+		})
+		if err != nil {
+			return // it was closed
+		}
+	}
 }
 
 // takeTerminal connects the master of the process's terminal.
@@ -202,7 +261,10 @@ const drainTime = 100 * time.Millisecond
 // not read any more once it hears of the end.
 func (st *streams) drain() {
 	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if !slices.ContainsFunc(st.fifos, hasData) {
+		st.writing.Lock()
+		waits := slices.ContainsFunc(st.fifos, hasData)
+		st.writing.Unlock()
+		if !waits {
 			return
 		}
 	}
@@ -232,7 +294,7 @@ func (st *streams) resize(width, height uint32) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.master == nil {
-		return errors.New("the process has no terminal")
+		return nil // as with runc's shim
 	}
 	conn, err := st.master.SyscallConn()
 	if err != nil {
@@ -244,18 +306,26 @@ func (st *streams) resize(width, height uint32) error {
 	return errors.Join(err, ioctlErr)
 }
 
-// closeInput is the end of the process's input.
-func (st *streams) closeInput() {
-	if st.client != nil {
-		st.client.Close()
+// holdInput sees to it that it is not the end of the input when the client goes away,
+// since it may come back: from now on only closeInput is. Before the start there may
+// be no task yet that ctr could tell of the end.
+func (st *streams) holdInput(path string) {
+	if st.client != nil && st.writer == nil {
+		// Reading, too: a fifo without a reader cannot be opened for writing alone.
+		st.writer, _ = os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 	}
-	if st.input != nil {
-		st.input.Close()
+}
+
+// closeInput is the end of the process's input, behind what the client has written.
+func (st *streams) closeInput() {
+	if st.writer != nil {
+		st.writer.Close()
 	}
 }
 
 // close ends everything. What a terminal still has to show gets some time.
 func (st *streams) close() {
+	st.started()
 	st.ended()
 	drained := make(chan struct{})
 	go func() {
@@ -267,7 +337,12 @@ func (st *streams) close() {
 	case <-time.After(2 * time.Second):
 	}
 	st.closeInput()
-	st.started()
+	if st.client != nil {
+		st.client.Close()
+	}
+	if st.input != nil {
+		st.input.Close()
+	}
 	st.mu.Lock()
 	if st.master != nil {
 		st.master.Close()

@@ -92,15 +92,56 @@ func TestInputByFifo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.WriteString("text"); err != nil {
+	st.holdInput(path)
+	if _, err := client.WriteString("one "); err != nil {
 		t.Fatal(err)
 	}
-	client.Close()
-	if data, err := io.ReadAll(st.stdin); err != nil || string(data) != "text" {
-		t.Errorf("%q, %v", data, err)
+	client.Close() // it may come back
+	if client, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	// More than a pipe takes, and the end before it is read.
+	rest := strings.Repeat("text", 30<<10)
+	written := make(chan error)
+	go func() {
+		_, err := client.WriteString(rest)
+		client.Close()
+		written <- err
+	}()
+	start := make([]byte, 8)
+	if _, err := io.ReadFull(st.stdin, start); err != nil || string(start) != "one text" {
+		t.Fatalf("%q, %v", start, err)
+	}
+	st.closeInput()
+	data, err := io.ReadAll(st.stdin)
+	if err != nil || len(data) != len(rest)-4 {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
 	}
 }
 
+// Before the start, the client's end is the end.
+func TestInputThatEndsEarly(t *testing.T) {
+	path := makeFifo(t, "in")
+	st, err := open(t, stdio{stdin: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	if err := os.WriteFile(path, []byte("text"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(st.stdin); err != nil || string(data) != "text" {
+		t.Errorf("%q, %v", data, err)
+	}
+	st.holdInput(path)
+}
+
+// The process has no descriptor of the file: it could do more than write to its
+// end.
 func TestOutputToFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "below", "log")
 	st, err := open(t, stdio{stdout: "file://" + path, stderr: "file://" + path})
@@ -108,13 +149,23 @@ func TestOutputToFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer st.close()
-	for _, f := range []*os.File{st.stdout, st.stderr, st.stdout} {
-		if _, err := f.WriteString("line\n"); err != nil {
+	var want string
+	for i, f := range []*os.File{st.stdout, st.stderr, st.stdout} {
+		if info, err := f.Stat(); err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		line := strings.Repeat(string(rune('a'+i)), 50<<10) + "\n"
+		want += line
+		if _, err := f.WriteString(line); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if data, err := os.ReadFile(path); err != nil || string(data) != "line\nline\nline\n" {
-		t.Errorf("%q, %v", data, err)
+	st.drain()
+	if data, err := os.ReadFile(path); err != nil || string(data) != want {
+		t.Errorf("%d bytes, want %d, %v", len(data), len(want), err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -213,6 +214,10 @@ func containerdScenarios(flags []string) []scenario {
 			b := detached(t, e, nil, "sleep", "1000")
 			out, _ := e.try(t, "text", "task", "exec", "--exec-id", "in", b.id, "cat")
 			equal(t, out, "text")
+			if !e.hasty { // more than a pipe takes, read late
+				out, _ = e.try(t, strings.Repeat("x", 150_000), "task", "exec", "--exec-id", "much", b.id, "sh", "-c", "sleep 2; wc -c")
+				equal(t, out, "150000")
+			}
 		}},
 		{name: "exec on a terminal", run: func(t *testing.T, e *engine) {
 			b := detached(t, e, nil, "sleep", "1000")
@@ -238,7 +243,7 @@ func containerdScenarios(flags []string) []scenario {
 		{name: "50 execs at once", run: func(t *testing.T, e *engine) {
 			b := detached(t, e, nil, "sleep", "1000")
 			together(t, 50, func(int) error {
-				out, code := b.exec("echo", "hello")
+				out, code := b.exec(sh("echo hello" + e.pause())...)
 				if out != "hello" || code != 0 {
 					return fmt.Errorf("%q, %d", out, code)
 				}
@@ -264,6 +269,10 @@ func containerdScenarios(flags []string) []scenario {
 			e.ok(t, "task", "kill", "-s", "SIGKILL", b.id)
 			eventually(t, "it stops", func() bool { return b.status() == "STOPPED" })
 			contains(t, e.ok(t, "task", "rm", b.id), "exit code 137")
+			b = detached(t, e, nil, "sleep", "1000")
+			e.ok(t, "task", "pause", b.id)
+			e.ok(t, "task", "kill", "-s", "SIGKILL", b.id)
+			eventually(t, "a paused one stops", func() bool { return b.status() == "STOPPED" })
 		}},
 		{name: "remove while it runs", run: func(t *testing.T, e *engine) {
 			b := detached(t, e, nil, "sleep", "1000")
@@ -369,11 +378,18 @@ func containerdScenarios(flags []string) []scenario {
 		}},
 		{name: "logger of a file", run: func(t *testing.T, e *engine) {
 			file := filepath.Join(t.TempDir(), "below", "log")
-			detached(t, e, []string{"--log-uri", "file://" + file}, sh("echo line; echo error >&2"+e.pause())...)
+			detached(t, e, []string{"--log-uri", "file://" + file},
+				sh("echo line; chmod 4777 /proc/self/fd/1; : > /proc/self/fd/1; echo error >&2"+e.pause())...)
 			eventually(t, "the log", func() bool {
 				data, _ := os.ReadFile(file)
 				return strings.Contains(string(data), "line\n") && strings.Contains(string(data), "error\n")
 			})
+			// The file is the host's, whatever the container does to its output.
+			info, err := os.Stat(file)
+			must(t, err)
+			if owner := info.Sys().(*syscall.Stat_t).Uid; info.Mode() != 0o644 || owner != 0 {
+				t.Errorf("the log is %v and belongs to %d", info.Mode(), owner)
+			}
 		}},
 		{name: "logger of a program", run: func(t *testing.T, e *engine) {
 			dir := t.TempDir()
