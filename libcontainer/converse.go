@@ -181,7 +181,7 @@ func (b *creation) created() error {
 
 // settle does what is left before the user's program runs.
 func (b *creation) settle() error {
-	if err := adjustOOM(b.spec.Process, b.proc.Pid, b.o.Rootless); err != nil {
+	if err := adjustOOM(b.spec.Process, b.proc.Pid, b.o.Rootless, b.o.Warn); err != nil {
 		return err
 	}
 	if err := limit(b.spec, b.proc.Pid); err != nil {

@@ -237,9 +237,7 @@ func (b *creation) reserve() error {
 	if h := b.spec.Hooks; h != nil {
 		b.state.Hooks = &state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
 	}
-	if spec.FindNamespace(b.spec, specs.MountNamespace) == nil {
-		b.state.RootMount = mountID(b.rootfs)
-	}
+	b.noteMounts()
 	return nil
 }
 

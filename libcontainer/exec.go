@@ -434,7 +434,7 @@ func (e *execution) settleAhead() error {
 
 // settle does what is left before the user's program runs.
 func (e *execution) settle() error {
-	if err := adjustOOM(e.o.Process, e.proc.Pid, os.Geteuid() != 0 || sysfile.InUserNamespace()); err != nil {
+	if err := adjustOOM(e.o.Process, e.proc.Pid, os.Geteuid() != 0 || sysfile.InUserNamespace(), e.o.Warn); err != nil {
 		return err
 	}
 	if err := limit(e.spec, e.proc.Pid); err != nil {
@@ -483,14 +483,19 @@ func limit(s *specs.Spec, pid int) error {
 
 // adjustOOM sets process.oomScoreAdj. Only root may lower the value, which a
 // rootless container lives without.
-func adjustOOM(p *specs.Process, pid int, rootless bool) error {
+func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) error {
 	if p == nil || p.OOMScoreAdj == nil {
 		return nil
 	}
 	adj := strconv.Itoa(*p.OOMScoreAdj)
 	err := sysfile.Write(filepath.Join("/proc", strconv.Itoa(pid), "oom_score_adj"), []byte(adj))
-	if err != nil && !(rootless && errors.Is(err, unix.EACCES)) {
+	switch {
+	case err == nil:
+		return nil
+	case !rootless || !errors.Is(err, unix.EACCES):
 		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
+	case warn != nil:
+		warn(fmt.Sprintf("process.oomScoreAdj: only root may set %s, less than rt's own: it stays as it is", adj))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func (b *creation) makePath(m *launch.Message) error {
 	p := b.plan.Paths[m.Words[1]]
 	err := b.asContainerRoot(func() error { return makeInRoot(m.File, p.Name, p.Kind) })
 	if err != nil {
-		return fmt.Errorf("create the mount point %s: %w", p.Name, err)
+		return fmt.Errorf("%s: create %s: %w", p.Source, p.Name, err)
 	}
 	return nil
 }

@@ -281,10 +281,8 @@ func (c *Container) destroy(others bool, warn func(string)) error {
 			return err
 		}
 	}
-	if c.state.RootMount != 0 && mountID(c.state.Rootfs) != c.state.RootMount {
-		if err := unix.Unmount(c.state.Rootfs, unix.MNT_DETACH); err != nil {
-			return fmt.Errorf("unmount %s: %w", c.state.Rootfs, err)
-		}
+	if err := c.unmountRoot(); err != nil {
+		return err
 	}
 	return c.dir.Remove()
 }
@@ -311,15 +309,6 @@ func (c *Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(strin
 		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: it stays", pids, c.ID()))
 	}
 	return nil
-}
-
-// mountID names the mount that path lies on, 0 when there is no such path.
-func mountID(path string) uint64 {
-	var st unix.Statx_t
-	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_MNT_ID, &st) != nil {
-		return 0
-	}
-	return st.Mnt_id
 }
 
 // waitEnd waits until the process of a pidfd has ended, and tells whether it has

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -34,6 +35,9 @@ func (v *validator) linux() {
 	v.rootfsPropagation(l.RootfsPropagation)
 	for i, p := range l.MaskedPaths {
 		v.absolute(entry("linux.maskedPaths", i), p)
+		if path.Clean("/"+p) == "/" {
+			v.add(entry("linux.maskedPaths", i), "%q is the root directory: nothing would be left to run", p)
+		}
 	}
 	for i, p := range l.ReadonlyPaths {
 		v.absolute(entry("linux.readonlyPaths", i), p)

@@ -79,6 +79,9 @@ func listCommand() command {
 			{name: "quiet", alias: "q", usage: "print container ids only"},
 		},
 		run: func(in *input) error {
+			if len(in.args) > 0 {
+				return fmt.Errorf("list: takes no arguments, such as %q", in.args[0])
+			}
 			containers, err := libcontainer.List(in.String("root"))
 			states := make([]containerState, 0, len(containers))
 			for _, c := range containers {

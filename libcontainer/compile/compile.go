@@ -137,6 +137,8 @@ const (
 type Path struct {
 	Name string
 	Kind PathKind
+	// Source is the field that wants it.
+	Source string
 }
 
 // Plan is everything that launching a container needs.

@@ -59,9 +59,9 @@ func (c *compiler) joinContainer(namespaces uint64) {
 		c.becomeRoot()
 	}
 	c.Source("root.path", "enter the container's root file system")
-	if namespaces&unix.CLONE_NEWNS != 0 {
-		// It came with the mount namespace; the container's first process may have
-		// changed its own.
+	if n := spec.FindNamespace(c.spec, specs.MountNamespace); namespaces&unix.CLONE_NEWNS != 0 && n != nil && n.Path == "" {
+		// It came with the container's own mount namespace; the first process may
+		// have changed its own. In a namespace that was joined it is another's.
 		c.openat2(c.root, program.AtFdcwd, "/", unix.O_PATH|unix.O_DIRECTORY, 0)
 	} else {
 		c.Move(c.root, root)

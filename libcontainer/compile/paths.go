@@ -28,7 +28,7 @@ func (c *compiler) target(dst program.Reg, name string, resolve uint64, source s
 	missing, found := c.NewLabel("create "+name), c.NewLabel("have "+name)
 	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve).OnError(missing, unix.ENOENT)
 	c.Bind(found)
-	c.later(source, "create the mount point "+name, func() {
+	c.later(source, "create "+name, func() {
 		c.Bind(missing)
 		create()
 		c.Jump(found)
@@ -48,7 +48,7 @@ func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind P
 	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
 	c.Jump(made)
 	c.Bind(byParent)
-	c.plan.Paths = append(c.plan.Paths, Path{Name: name, Kind: kind})
+	c.plan.Paths = append(c.plan.Paths, Path{Name: name, Kind: kind, Source: c.CurrentNote().Source})
 	c.sendFile(c.root, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
 	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve)
 	c.Bind(made)
@@ -138,6 +138,10 @@ func (c *compiler) readonlyPaths() {
 	target, tree := c.Reg(), c.Reg()
 	for i, name := range c.spec.Linux.ReadonlyPaths {
 		c.Source(index("linux.readonlyPaths", i), "make "+name+" read-only")
+		if isRoot(name) { // what is mounted on it would be above it
+			c.setAttributes(c.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
+			continue
+		}
 		done := c.NewLabel("read-only")
 		c.openat2(target, program.R(c.root), name, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
 		c.Do(program.OpenTree, program.R(target), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)).To(tree)

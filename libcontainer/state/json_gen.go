@@ -73,6 +73,15 @@ func decodeState(d *jsontext.Decoder, v *State) {
 			if !d.Null() {
 				v.RootMount = d.Uint(64)
 			}
+		case "mountNamespace":
+			if d.Null() {
+				v.MountNamespace = nil
+			} else {
+				if v.MountNamespace == nil {
+					v.MountNamespace = new(Namespace)
+				}
+				decodeNamespace(d, v.MountNamespace)
+			}
 		case "hooks":
 			if d.Null() {
 				v.Hooks = nil
@@ -157,6 +166,14 @@ func appendState(b []byte, v *State) []byte {
 	if v.RootMount != 0 {
 		b = jsontext.AppendKey(b, "rootMount")
 		b = jsontext.AppendUint(b, uint64(v.RootMount))
+	}
+	if v.MountNamespace != nil {
+		b = jsontext.AppendKey(b, "mountNamespace")
+		if v.MountNamespace == nil {
+			b = append(b, "null"...)
+		} else {
+			b = appendNamespace(b, v.MountNamespace)
+		}
 	}
 	if v.Hooks != nil {
 		b = jsontext.AppendKey(b, "hooks")
@@ -275,6 +292,32 @@ func appendConfig(b []byte, v *cgroup.Config) []byte {
 		b = jsontext.AppendKey(b, "rootless")
 		b = jsontext.AppendBool(b, v.Rootless)
 	}
+	return append(b, '}')
+}
+
+func decodeNamespace(d *jsontext.Decoder, v *Namespace) {
+	for m := d.Object(); m.Next(); {
+		switch m.Key {
+		case "path":
+			if !d.Null() {
+				v.Path = d.String()
+			}
+		case "inode":
+			if !d.Null() {
+				v.Inode = d.Uint(64)
+			}
+		default:
+			d.Skip()
+		}
+	}
+}
+
+func appendNamespace(b []byte, v *Namespace) []byte {
+	b = append(b, '{')
+	b = jsontext.AppendKey(b, "path")
+	b = jsontext.AppendString(b, string(v.Path))
+	b = jsontext.AppendKey(b, "inode")
+	b = jsontext.AppendUint(b, uint64(v.Inode))
 	return append(b, '}')
 }
 

@@ -43,6 +43,8 @@ type State struct {
 	// that its mounts outlive it: the mount at Rootfs before they were made, by
 	// its id of statx(2).
 	RootMount uint64 `json:"rootMount,omitempty"`
+	// MountNamespace is where that is, if not rt's own.
+	MountNamespace *Namespace `json:"mountNamespace,omitempty"`
 	// Hooks are those that run after create.
 	Hooks *Hooks `json:"hooks,omitempty"`
 	// Seccomp is where the listener of the filter goes.
@@ -51,6 +53,13 @@ type State struct {
 	Resctrl *resctrl.Group `json:"resctrl,omitempty"`
 	// Steps describe the instructions that run at the start.
 	Steps []Step `json:"steps,omitempty"`
+}
+
+// Namespace is a namespace of others: the file by which it is found, and what that
+// has to be then.
+type Namespace struct {
+	Path  string `json:"path"`
+	Inode uint64 `json:"inode"`
 }
 
 // Hooks are lists of hooks: config.md, "POSIX-platform Hooks".
@@ -111,7 +120,7 @@ func Create(root, id string) (*Dir, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(root, 0o711); err != nil {
+	if err := makeRoot(root); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(root, id)
@@ -121,6 +130,18 @@ func Create(root, id string) (*Dir, error) {
 		return nil, err
 	}
 	return claim(path)
+}
+
+// makeRoot makes the directory of all containers. That of a user has the sticky bit:
+// who cleans up in XDG_RUNTIME_DIR leaves it alone (XDG Base Directory Specification).
+func makeRoot(root string) error {
+	if _, err := os.Stat(root); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(root, 0o711); err != nil || os.Geteuid() == 0 {
+		return err
+	}
+	return os.Chmod(root, 0o711|fs.ModeSticky)
 }
 
 // claim locks a directory that was just made. By then it may be deleted, and
@@ -241,6 +262,9 @@ func (d *Dir) Load() (*State, error) {
 	decodeState(text, s)
 	if err := text.End(); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(d.path, stateName), err)
+	}
+	if s.ID != filepath.Base(d.path) {
+		return nil, fmt.Errorf("%s: it is not this container's: its id is %q", filepath.Join(d.path, stateName), s.ID)
 	}
 	return s, nil
 }

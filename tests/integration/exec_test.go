@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -257,5 +258,43 @@ func TestExecAtTheLimitOfProcesses(t *testing.T) {
 			}
 			want(t, "terminal", b.ok("exec", "-t", b.id, "sh", "-c", "test -t 0 && echo yes"), "yes")
 		}
+	}
+}
+
+// A mount namespace that was joined is another's: its root is not the container's,
+// and what was mounted there goes with the container.
+func TestExecInAJoinedMountNamespace(t *testing.T) {
+	b := newBundle(t, "exec sleep 1000")
+	holder := exec.Command("unshare", "-m", "--propagation", "private", "sleep", "1000")
+	must(t, holder.Start())
+	t.Cleanup(func() {
+		_ = holder.Process.Kill()
+		_ = holder.Wait()
+	})
+	ns := fmt.Sprintf("/proc/%d/ns/mnt", holder.Process.Pid)
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	must(t, err)
+	eventually(t, "the namespace", func() bool {
+		link, err := os.Readlink(ns)
+		return err == nil && link != own
+	})
+	for i, n := range b.spec.Linux.Namespaces {
+		if n.Type == specs.MountNamespace {
+			b.spec.Linux.Namespaces[i].Path = ns
+		}
+	}
+	mounts := func() int {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", holder.Process.Pid))
+		must(t, err)
+		return strings.Count(string(data), "\n")
+	}
+	before := mounts()
+	must(t, os.WriteFile(b.path("mark"), nil, 0o644))
+	b.create()
+	b.ok("start", b.id)
+	want(t, "root of exec", b.ok("exec", b.id, "sh", "-c", "ls -d /mark "+b.dir+" 2>/dev/null; true"), "/mark")
+	b.ok("delete", "--force", b.id)
+	if after := mounts(); after != before {
+		t.Errorf("%d mounts in the joined namespace, %d before", after, before)
 	}
 }

@@ -426,6 +426,32 @@ func TestMountPointInAReadOnlyDirectory(t *testing.T) {
 	want(t, "content", b.run(), "text")
 }
 
+// The root of a user namespace may have no access to what is bound.
+func TestBindOfAClosedDirectory(t *testing.T) {
+	b := newBundle(t, "stat -c %F:%a /made/dir /made/file")
+	source := filepath.Join(b.dir, "closed")
+	must(t, os.Mkdir(source, 0o700))
+	must(t, os.WriteFile(source+"/file", nil, 0o600))
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	for name, source := range map[string]string{"dir": source, "file": source + "/file"} {
+		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/made/" + name, Source: source, Options: []string{"bind"}})
+	}
+	want(t, "mounts", b.run(), "directory:700\nregular empty file:600")
+}
+
+func TestReadonlyRootByPath(t *testing.T) {
+	for _, path := range []string{"/", "/bin/.."} {
+		b := newBundle(t, "touch /x 2>/dev/null || echo read-only; touch /dev/shm/x && echo writable")
+		b.spec.Root.Readonly = false
+		b.spec.Linux.ReadonlyPaths = append(b.spec.Linux.ReadonlyPaths, path)
+		want(t, path, b.run(), "read-only\nwritable")
+		b.spec.Linux.ReadonlyPaths, b.spec.Linux.MaskedPaths = nil, []string{path}
+		b.write()
+		b.fails([]string{"linux.maskedPaths[0]", "root directory"}, "run", b.id)
+	}
+}
+
 func TestRemount(t *testing.T) {
 	b := newBundle(t, "grep ' /dev/shm ' /proc/self/mountinfo; touch /dev/shm/x 2>/dev/null || echo read-only")
 	mounts := b.spec.Mounts

@@ -1,0 +1,97 @@
+package libcontainer
+
+import (
+	"fmt"
+	"os"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// noteMounts remembers what is at root.path before the container is mounted there,
+// if its mounts do not end with a mount namespace of its own.
+func (b *creation) noteMounts() {
+	n := spec.FindNamespace(b.spec, specs.MountNamespace)
+	if n == nil {
+		b.state.RootMount = mountID(b.rootfs)
+		return
+	}
+	if n.Path == "" {
+		return
+	}
+	var st unix.Stat_t
+	if unix.Stat(n.Path, &st) != nil {
+		return // joining it says why
+	}
+	ns := &state.Namespace{Path: n.Path, Inode: st.Ino}
+	// Who may not enter it cannot clean up there either.
+	if inMountNamespace(ns, func() { b.state.RootMount = mountID(b.rootfs) }) == nil {
+		b.state.MountNamespace = ns
+	}
+}
+
+// unmountRoot takes off what was mounted at root.path for a container without a
+// mount namespace of its own.
+func (c *Container) unmountRoot() (err error) {
+	if c.state.RootMount == 0 {
+		return nil
+	}
+	unmount := func() {
+		if mountID(c.state.Rootfs) == c.state.RootMount {
+			return
+		}
+		if err = unix.Unmount(c.state.Rootfs, unix.MNT_DETACH); err != nil {
+			err = fmt.Errorf("unmount %s: %w", c.state.Rootfs, err)
+		}
+	}
+	if c.state.MountNamespace == nil {
+		unmount()
+	} else {
+		// An error says that the namespace is gone, with its mounts.
+		_ = inMountNamespace(c.state.MountNamespace, unmount)
+	}
+	return err
+}
+
+// inMountNamespace runs f on a thread in a mount namespace, as long as that is
+// still the one that is meant.
+func inMountNamespace(ns *state.Namespace, f func()) error {
+	file, err := os.Open(ns.Path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	if st.Ino != ns.Inode {
+		return os.ErrNotExist
+	}
+	t := launch.NewThread()
+	defer t.End() // in that namespace
+	t.Do(func() error {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return os.NewSyscallError("unshare", err)
+		}
+		if err := unix.Setns(int(file.Fd()), unix.CLONE_NEWNS); err != nil {
+			return os.NewSyscallError("setns", err)
+		}
+		f()
+		return nil
+	})
+	return t.Wait()
+}
+
+// mountID is the id of the mount that a path is in: statx(2), since Linux 5.8. It is
+// 0 where there is none.
+func mountID(path string) uint64 {
+	var st unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_MNT_ID, &st) != nil {
+		return 0
+	}
+	return st.Mnt_id
+}
