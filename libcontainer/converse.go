@@ -47,6 +47,9 @@ func (b *creation) converse() error {
 		m, err := b.proc.Receive()
 		if err != nil && b.ready {
 			// The socket closes when the user's program is executed.
+			if err := watch.gone(); err != nil {
+				return err
+			}
 			b.done("executed the container's process")
 			b.warnOutOfMemory()
 			return b.started()

@@ -47,9 +47,18 @@ type hookWatch struct {
 	output *os.File
 
 	field string
-	hook  *specs.Hook
+	hook  *specs.Hook // nil: none runs
 	timer *time.Timer
 	late  chan struct{}
+}
+
+// gone is the error of a program that has ended while a hook ran, which looks as if
+// it had become the user's.
+func (w *hookWatch) gone() error {
+	if w.hook == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: the container was killed while it ran", w.field)
 }
 
 // handle serves a request about hooks.
@@ -106,6 +115,7 @@ func (w *hookWatch) done(ws unix.WaitStatus) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.field, err)
 	}
+	w.hook = nil
 	return nil
 }
 

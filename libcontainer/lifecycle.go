@@ -93,7 +93,7 @@ func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
 		m, err := program.Receive()
 		switch {
 		case errors.Is(err, io.EOF):
-			return c.checkMemory()
+			return errors.Join(watch.gone(), c.checkMemory())
 		case err != nil:
 			return err
 		case m.Words[0] == compile.RequestFailure:
@@ -185,6 +185,11 @@ func (c *Container) Delete(force bool, warn func(string)) error {
 	// Its creator is waited for, rather than worked against.
 	if err := c.deletable(force); err != nil {
 		return err
+	}
+	if force && c.dir.Locked() {
+		// Somebody may wait for the process, such as a start for a hook in it that
+		// does not end.
+		_ = c.Signal(unix.SIGKILL)
 	}
 	if err := c.lock(); err != nil {
 		return err

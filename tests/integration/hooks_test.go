@@ -222,6 +222,26 @@ func TestHooksOfAClosedBundle(t *testing.T) {
 	}
 }
 
+// A start that waits for a hook without a timeout is not in the way of who deletes
+// the container.
+func TestForceDeleteWhileAHookRuns(t *testing.T) {
+	b := newBundle(t, "true")
+	b.spec.Root.Readonly = false
+	b.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "touch /begun; sleep 1000"}, Env: []string{"PATH=/bin"}}}}
+	b.create()
+	started := make(chan result, 1)
+	go func() { started <- b.rt("start", b.id) }()
+	eventually(t, "the hook runs", func() bool {
+		_, err := os.Stat(b.path("begun"))
+		return err == nil
+	})
+	b.ok("delete", "--force", b.id)
+	if r := <-started; r.code != 1 {
+		t.Errorf("start: %v", r)
+	}
+	b.noTrace()
+}
+
 // Hooks run in the bundle's directory, and may call rt.
 func TestHooksThatCallRT(t *testing.T) {
 	hook := func(script string) []specs.Hook {
