@@ -187,7 +187,7 @@ func (b *creation) settle() error {
 	if err := adjustOOM(b.spec.Process, b.proc.Pid, b.o.Rootless, b.o.Warn); err != nil {
 		return err
 	}
-	if err := limit(b.spec, b.proc.Pid); err != nil {
+	if err := setForUserNamespace(b.spec, b.proc.Pid); err != nil {
 		return err
 	}
 	if err := b.enterResctrl(); err != nil {

@@ -437,7 +437,7 @@ func (e *execution) settle() error {
 	if err := adjustOOM(e.o.Process, e.proc.Pid, os.Geteuid() != 0 || sysfile.InUserNamespace(), e.o.Warn); err != nil {
 		return err
 	}
-	if err := limit(e.spec, e.proc.Pid); err != nil {
+	if err := setForUserNamespace(e.spec, e.proc.Pid); err != nil {
 		return err
 	}
 	err := announce(e.proc, e.o.PidFile, e.o.PIDFD)
@@ -464,21 +464,6 @@ func (e *execution) undo() {
 	if e.announced {
 		removeFile(e.o.PidFile)
 	}
-}
-
-// limit sets process.rlimits where the program cannot: in a user namespace, in which
-// nobody may raise a hard limit.
-func limit(s *specs.Spec, pid int) error {
-	if s.Process == nil || spec.FindNamespace(s, specs.UserNamespace) == nil {
-		return nil
-	}
-	for i, r := range s.Process.Rlimits {
-		number, _ := spec.Rlimits.Find(r.Type)
-		if err := unix.Prlimit(pid, int(number), &unix.Rlimit{Cur: r.Soft, Max: r.Hard}, nil); err != nil {
-			return fmt.Errorf("process.rlimits[%d]: set %s to %d, at most %d: %w", i, r.Type, r.Soft, r.Hard, err)
-		}
-	}
-	return nil
 }
 
 // adjustOOM sets process.oomScoreAdj. Only root may lower the value, which a

@@ -1,8 +1,10 @@
 package compile
 
 import (
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
 )
 
 // scheduling sets how the kernel treats the process: while the program still has
@@ -14,38 +16,53 @@ func (c *compiler) scheduling() {
 	c.ioPriority()
 }
 
-// scheduler sets process.scheduler: sched_setattr(2).
+// scheduler sets process.scheduler: sched_setattr(2). In a user namespace the parent
+// does so, who may have the rights for it, and ioPriority.
 func (c *compiler) scheduler() {
 	s := c.spec.Process.Scheduler
-	if s == nil {
+	if s == nil || spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
 		return
 	}
 	c.Source("process.scheduler", "set the scheduling policy "+string(s.Policy))
+	a := SchedAttr(s)
+	attr := c.Struct("sched_attr", program.U32(a.Size), program.U32(a.Policy), program.U64(a.Flags), program.U32(uint32(a.Nice)),
+		program.U32(a.Priority), program.U64(a.Runtime), program.U64(a.Deadline), program.U64(a.Period))
+	c.Do(program.SchedSetattr, program.Imm(0), program.At(attr), program.Imm(0))
+}
+
+// SchedAttr is process.scheduler for sched_setattr(2), in its first version.
+func SchedAttr(s *specs.Scheduler) unix.SchedAttr {
+	const size = 48 // SCHED_ATTR_SIZE_VER0
 	policy, _ := spec.SchedulerPolicies.Find(string(s.Policy))
 	flags := uint64(0)
 	for _, name := range s.Flags {
 		bit, _ := spec.SchedulerFlags.Find(string(name))
 		flags |= bit
 	}
-	const size = 48 // SCHED_ATTR_SIZE_VER0
-	attr := c.Struct("sched_attr", program.U32(size), program.U32(policy), program.U64(flags), program.U32(uint32(s.Nice)),
-		program.U32(uint32(s.Priority)), program.U64(s.Runtime), program.U64(s.Deadline), program.U64(s.Period))
-	c.Do(program.SchedSetattr, program.Imm(0), program.At(attr), program.Imm(0))
+	return unix.SchedAttr{
+		Size: size, Policy: uint32(policy), Flags: flags, Nice: s.Nice, Priority: uint32(s.Priority),
+		Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
+	}
 }
 
 // ioPriority sets process.ioPriority: ioprio_set(2).
 func (c *compiler) ioPriority() {
 	p := c.spec.Process.IOPriority
-	if p == nil {
+	if p == nil || spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
 		return
 	}
-	const (
-		whoProcess = 1
-		classShift = 13
-	)
 	c.Source("process.ioPriority", "set the I/O priority")
+	c.Do(program.IoprioSet, program.Imm(IOPrioWhoProcess), program.Imm(0), program.Imm(IOPrio(p)))
+}
+
+// IOPrioWhoProcess says to ioprio_set(2) that the number is a process's.
+const IOPrioWhoProcess = 1
+
+// IOPrio is process.ioPriority for ioprio_set(2).
+func IOPrio(p *specs.LinuxIOPriority) uint64 {
+	const classShift = 13
 	class, _ := spec.IOPriorityClasses.Find(string(p.Class))
-	c.Do(program.IoprioSet, program.Imm(whoProcess), program.Imm(0), program.Imm(uint64(class)<<classShift|uint64(p.Priority)))
+	return uint64(class)<<classShift | uint64(p.Priority)
 }
 
 // personality sets linux.personality: personality(2).

@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -129,6 +131,39 @@ func attributes(t *testing.T, pid int) unix.SchedAttr {
 	a, err := unix.SchedGetAttr(pid, 0)
 	must(t, err)
 	return *a
+}
+
+// In a user namespace nobody has the right to raise a priority; rt has.
+func TestPrioritiesInAUserNamespace(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	b.spec.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_OTHER", Nice: -5}
+	b.spec.Process.IOPriority = &specs.LinuxIOPriority{Class: "IOPRIO_CLASS_RT", Priority: 3}
+	b.create()
+	check := func(pid int) {
+		t.Helper()
+		const realTime = 1 << 13
+		priority, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, 1, uintptr(pid), 0)
+		if a := attributes(t, pid); a.Nice != -5 || errno != 0 || priority != realTime|3 {
+			t.Errorf("nice %d, I/O priority %#x, %v", a.Nice, priority, errno)
+		}
+	}
+	check(b.state().Pid)
+	b.ok("start", b.id)
+	file := filepath.Join(b.dir, "process.json")
+	process := *b.spec.Process
+	process.Args = []string{"sleep", "1000"}
+	text, err := json.Marshal(process)
+	must(t, err)
+	must(t, os.WriteFile(file, text, 0o644))
+	pidFile := filepath.Join(b.dir, "pid")
+	b.ok("exec", "--detach", "--pid-file", pidFile, "--process", file, b.id)
+	text, err = os.ReadFile(pidFile)
+	must(t, err)
+	pid, err := strconv.Atoi(string(text))
+	must(t, err)
+	check(pid)
 }
 
 func TestRealTimeScheduling(t *testing.T) {
