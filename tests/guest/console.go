@@ -14,9 +14,13 @@ type console struct {
 	job  string
 	line []byte
 	last string
+	// heard is called when the guest gives a sign of life.
+	heard func()
 }
 
-func newConsole(w io.Writer, job string) *console { return &console{w: w, job: job} }
+func newConsole(w io.Writer, job string) *console {
+	return &console{w: w, job: job, heard: func() {}}
+}
 
 func (c *console) Write(p []byte) (int, error) {
 	c.line = append(c.line, p...)
@@ -30,10 +34,17 @@ func (c *console) Write(p []byte) (int, error) {
 	}
 }
 
-// prefix is what the job's verdicts begin with.
-const prefix = "guest: "
+// prefix is what the job's verdicts begin with, alive what it says in between.
+const (
+	prefix = "guest: "
+	alive  = "alive: "
+)
 
 func (c *console) add(line string) {
+	c.heard()
+	if strings.HasPrefix(line, alive) {
+		return
+	}
 	if strings.HasPrefix(line, prefix) {
 		c.last = line
 	}

@@ -35,8 +35,13 @@ func TestVerdict(t *testing.T) {
 func TestConsoleNamesTheJob(t *testing.T) {
 	var out bytes.Buffer
 	console := newConsole(&out, "v2")
-	if _, err := console.Write([]byte("one\r\ntwo\nthr")); err != nil {
+	heard := 0
+	console.heard = func() { heard++ }
+	if _, err := console.Write([]byte("one\r\nalive: v2\ntwo\nthr")); err != nil {
 		t.Fatal(err)
+	}
+	if heard != 3 {
+		t.Errorf("heard %d times", heard)
 	}
 	if want := "[v2] one\n[v2] two\n"; out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)

@@ -50,17 +50,38 @@ func (g guest) commandLine(job string) string {
 	return line
 }
 
-// runJob boots a guest and waits for its end.
+// silence is how long a machine may say nothing that speaks every 20 seconds: it
+// hangs then, as emulated ones do once in a while.
+const silence = 5 * time.Minute
+
+var errSilent = errors.New("the machine hangs: no sign of life")
+
+// runJob boots a guest and waits for its end. One that hangs is started again, once.
+// A test that fails is not.
 func (g guest) runJob(ctx context.Context, job string) error {
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", g.machine(job)...)
+	err := g.boot(ctx, job)
+	if errors.Is(err, errSilent) {
+		fmt.Printf("guest %s: %v for %v: it is started again\n", job, err, silence)
+		err = g.boot(ctx, job)
+	}
+	return err
+}
+
+func (g guest) boot(ctx context.Context, job string) error {
+	silent, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	cmd := exec.CommandContext(silent, "qemu-system-x86_64", g.machine(job)...)
 	// The console ends with the guest; a copy of it that stays open must not
 	// keep us.
 	cmd.WaitDelay = 5 * time.Second
 	console := newConsole(os.Stdout, job)
+	watch := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer watch.Stop()
+	console.heard = func() { watch.Reset(silence) }
 	cmd.Stdout, cmd.Stderr = console, console
 	err := cmd.Run()
-	if ctx.Err() != nil {
-		return fmt.Errorf("it had not ended: %w", context.Cause(ctx))
+	if silent.Err() != nil {
+		return fmt.Errorf("it had not ended: %w", context.Cause(silent))
 	}
 	return errors.Join(err, console.verdict())
 }
