@@ -8,7 +8,8 @@
 // once as there are processors.
 //
 // The console of each is printed as it comes. A job decides by its last line,
-// "guest: PASS": silence, a crash and a lack of time are failures.
+// "guest: PASS": a crash and a lack of time are failures. A machine that gives no sign
+// of life is started again, once.
 package main
 
 import (
@@ -26,7 +27,7 @@ import (
 
 func main() {
 	dir := flag.String("dir", "bin/guest", "the directory with the system and the disk with the jobs")
-	timeout := flag.Duration("timeout", 30*time.Minute, "end all guests after this time")
+	timeout := flag.Duration("timeout", 40*time.Minute, "end all guests after this time")
 	only := flag.String("run", "", "run only the tests that match this `expression`, which must not contain spaces")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
