@@ -307,22 +307,26 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		return explainFork(err, e.spec)
 	}
 	e.proc, err = launch.Start(cfg)
-	if e.refused(err) {
-		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
-		if innerErr != nil {
-			return errors.Join(err, innerErr)
-		}
-		defer inner.Dir.Close()
+	err = e.below(err, func(inner *cgroup.Placement) (err error) {
 		cfg.CgroupFD = int(inner.Dir.Fd())
 		e.proc, err = launch.Start(cfg)
-	}
+		return err
+	})
 	return explainFork(err, e.spec)
 }
 
-// refused tells that the container's cgroup of v2 takes no processes, since those
-// below it do.
-func (e *execution) refused(err error) bool {
-	return errors.Is(err, unix.EBUSY) && len(e.o.Cgroup) == 0 && e.cgroup != nil && e.cgroup.Unified() != ""
+// below tries again where the container's first process is, if err says that the
+// container's cgroup of v2 takes no processes, since those below it do.
+func (e *execution) below(err error, try func(*cgroup.Placement) error) error {
+	if !errors.Is(err, unix.EBUSY) || len(e.o.Cgroup) > 0 || e.cgroup == nil || e.cgroup.Unified() == "" {
+		return err
+	}
+	inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
+	if innerErr != nil {
+		return errors.Join(err, innerErr)
+	}
+	defer inner.Dir.Close()
+	return try(inner)
 }
 
 // attach moves a process that was born outside of the container's cgroup there.
@@ -330,15 +334,7 @@ func (e *execution) attach() error {
 	if !e.late {
 		return nil
 	}
-	err := e.place.Attach(e.proc.Pid)
-	if e.refused(err) {
-		inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
-		if innerErr != nil {
-			return errors.Join(err, innerErr)
-		}
-		defer inner.Dir.Close()
-		err = inner.Attach(e.proc.Pid)
-	}
+	err := e.below(e.place.Attach(e.proc.Pid), func(inner *cgroup.Placement) error { return inner.Attach(e.proc.Pid) })
 	if err != nil {
 		return fmt.Errorf("move the process to the container's cgroup: %w", err)
 	}

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"path"
 	"slices"
 	"strings"
 
@@ -35,7 +34,7 @@ func (v *validator) linux() {
 	v.rootfsPropagation(l.RootfsPropagation)
 	for i, p := range l.MaskedPaths {
 		v.absolute(entry("linux.maskedPaths", i), p)
-		if path.Clean("/"+p) == "/" {
+		if IsRoot(p) {
 			v.add(entry("linux.maskedPaths", i), "%q is the root directory: nothing would be left to run", p)
 		}
 	}

@@ -29,6 +29,10 @@ func (v *validator) mount(field string, m *specs.Mount) {
 	v.mountMappings(field, m)
 }
 
+// IsRoot tells whether a path in the container is its root directory, as far as the
+// path alone tells.
+func IsRoot(p string) bool { return path.Clean("/"+p) == "/" }
+
 // mountType: bind mounts and remounts need no file system, all others do.
 func (v *validator) mountType(field string, m *specs.Mount) {
 	switch {

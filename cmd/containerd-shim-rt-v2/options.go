@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -128,36 +129,26 @@ func eachField(data []byte, f func(protowire.Number, []byte) error) error {
 // and Docker give to any other: a table of TOML, inline or in a file.
 func parseOptions(message *anypb.Any) (*taskOptions, error) {
 	o := new(taskOptions)
-	switch {
-	case message == nil || len(message.GetValue()) == 0:
+	if message == nil || len(message.GetValue()) == 0 {
 		return o, nil
-	case message.MessageIs((*options.Options)(nil)):
-		var m options.Options
-		if err := message.UnmarshalTo(&m); err != nil {
-			return nil, fmt.Errorf("runtime options: %w", err)
-		}
+	}
+	m, err := message.UnmarshalNew()
+	if err != nil && !errors.Is(err, protoregistry.NotFound) {
+		return nil, fmt.Errorf("runtime options: %w", err)
+	}
+	switch m := m.(type) {
+	case *options.Options:
 		*o = taskOptions{
 			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup,
 			IoUID: m.IoUid, IoGID: m.IoGid, Root: m.Root, SystemdCgroup: m.SystemdCgroup,
 		}
-		return o, nil
-	case message.MessageIs((*runctypes.CreateOptions)(nil)): // of clients before containerd 2
-		var m runctypes.CreateOptions
-		if err := message.UnmarshalTo(&m); err != nil {
-			return nil, fmt.Errorf("runtime options: %w", err)
-		}
+	case *runctypes.CreateOptions: // of clients before containerd 2
 		*o = taskOptions{
 			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup, IoUID: m.IoUid, IoGID: m.IoGid,
 		}
-		return o, nil
-	case message.MessageIs((*runtimeoptions.Options)(nil)):
-		var m runtimeoptions.Options
-		if err := message.UnmarshalTo(&m); err != nil {
-			return nil, fmt.Errorf("runtime options: %w", err)
-		}
+	case *runtimeoptions.Options:
 		table := m.ConfigBody
 		if len(table) == 0 && m.ConfigPath != "" {
-			var err error
 			if table, err = os.ReadFile(m.ConfigPath); err != nil {
 				return nil, fmt.Errorf("runtime options: ConfigPath: %w", err)
 			}
@@ -165,9 +156,10 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 		if err := toml.Unmarshal(table, o); err != nil {
 			return nil, fmt.Errorf("runtime options: %w", err)
 		}
-		return o, nil
+	default:
+		return nil, fmt.Errorf("runtime options: unknown type %s: give those of the runc shim", message.TypeUrl)
 	}
-	return nil, fmt.Errorf("runtime options: unknown type %s: give those of the runc shim", message.TypeUrl)
+	return o, nil
 }
 
 const optionsFile = "options.json"

@@ -132,10 +132,11 @@ func (p *process) reap() (unix.WaitStatus, error) {
 	return status, err
 }
 
-// pollable is a descriptor of its own of a pidfd, to be waited for.
-func pollable(pidfd *os.File) (*os.File, error) {
-	defer pidfd.Close()
-	fd, err := unix.FcntlInt(pidfd.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+// pollable is a descriptor of its own of a pidfd or a terminal, that does not block.
+// The other one is closed.
+func pollable(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err)
 	}
@@ -143,7 +144,7 @@ func pollable(pidfd *os.File) (*os.File, error) {
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl(F_SETFL)", err)
 	}
-	return os.NewFile(uintptr(fd), "pidfd"), nil
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // exitCode is the status in the form of shells.

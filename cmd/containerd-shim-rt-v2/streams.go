@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,6 @@ type streams struct {
 	fifos    []*os.File    // reading ends of the outputs
 	held     []io.Closer   // until the process is deleted
 	copies   sync.WaitGroup
-	pipe     *os.File   // the last one to a file
 	writing  sync.Mutex // is held while what a file's pipe has had is written
 	logger   *logger
 
@@ -74,12 +74,8 @@ func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *ta
 	if s.terminal {
 		return st, nil // it has one output only
 	}
-	if s.stderr == s.stdout && st.pipe != nil { // in the order of what is written
-		fd, err := unix.FcntlInt(st.stdout.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return nil, fmt.Errorf("stderr: %w", os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err))
-		}
-		st.stderr = os.NewFile(uintptr(fd), st.stdout.Name())
+	if s.stderr == s.stdout && strings.HasPrefix(s.stdout, "file:") {
+		st.stderr = st.stdout // one pipe keeps the order of what is written
 		return st, nil
 	}
 	if st.stderr, err = st.openOutput(ctx, s.stderr); err != nil {
@@ -169,7 +165,7 @@ func (st *streams) openFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	st.held, st.fifos, st.pipe = append(st.held, reader), append(st.fifos, reader), writer
+	st.held, st.fifos = append(st.held, reader), append(st.fifos, reader)
 	st.copies.Go(func() {
 		defer file.Close()
 		st.copyTo(file, reader)
@@ -189,7 +185,10 @@ func (st *streams) copyTo(file, pipe *os.File) {
 		err := conn.Read(func(fd uintptr) bool {
 			st.writing.Lock()
 			defer st.writing.Unlock()
-			if n, err = unix.Read(int(fd), buf); err == unix.EAGAIN || err == unix.EINTR {
+			for err = unix.EINTR; err == unix.EINTR; {
+				n, err = unix.Read(int(fd), buf)
+			}
+			if err == unix.EAGAIN {
 				return false
 			}
 			if n > 0 {
@@ -205,27 +204,20 @@ func (st *streams) copyTo(file, pipe *os.File) {
 
 // takeTerminal connects the master of the process's terminal.
 func (st *streams) takeTerminal(master *os.File) error {
-	defer master.Close()
-	// A descriptor of its own, that does not block: a read must end when it is
-	// closed.
-	fd, err := unix.FcntlInt(master.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	// With one slave open a read does not fail when the process closes its own
+	// for a while.
+	peer, err := unix.IoctlRetInt(int(master.Fd()), unix.TIOCGPTPEER)
 	if err != nil {
-		return os.NewSyscallError("fcntl(F_DUPFD_CLOEXEC)", err)
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return os.NewSyscallError("fcntl(F_SETFL)", err)
+		master.Close()
+		return os.NewSyscallError("ioctl(TIOCGPTPEER)", err)
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.master = os.NewFile(uintptr(fd), master.Name())
-	// With one slave open a read does not fail when the process closes its own
-	// for a while.
-	peer, err := unix.IoctlRetInt(fd, unix.TIOCGPTPEER)
-	if err != nil {
-		return os.NewSyscallError("ioctl(TIOCGPTPEER)", err)
-	}
 	st.peer = os.NewFile(uintptr(peer), "terminal")
+	// A read must end when it is closed.
+	if st.master, err = pollable(master); err != nil {
+		return err
+	}
 	st.copyTerminal(st.master, st.stdout)
 	st.stdout = nil
 	return nil

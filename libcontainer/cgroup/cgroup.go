@@ -342,7 +342,8 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 		seen[path] = true
 	}
 	if len(p.tasks) > 0 {
-		p.Prepare = func() error { return enter(p.tasks) }
+		// The calling thread itself: unlike a move by number, this waits for nobody.
+		p.Prepare = func() error { return enter(p.tasks, 0) }
 	}
 	return &p, nil
 }
@@ -354,19 +355,13 @@ func (p *Placement) Attach(pid int) error {
 	if p.Dir != nil {
 		files = append(slices.Clip(files), filepath.Join(p.Dir.Name(), "cgroup.procs"))
 	}
-	for _, name := range files {
-		if err := sysfile.Write(name, []byte(strconv.Itoa(pid))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return enter(files, pid)
 }
 
-// enter moves the calling thread itself: unlike a move by number, this waits
-// for nobody.
-func enter(tasks []string) error {
-	for _, name := range tasks {
-		if err := sysfile.Write(name, []byte("0")); err != nil {
+// enter writes a pid to each of the files that take it to a cgroup, 0 for the caller.
+func enter(files []string, pid int) error {
+	for _, name := range files {
+		if err := sysfile.Write(name, []byte(strconv.Itoa(pid))); err != nil {
 			return err
 		}
 	}

@@ -161,7 +161,7 @@ func (c *compiler) hostOpens() bool {
 
 // fileSystem mounts a new instance of a file system.
 func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
-	if tooLong(o.data) && !isRoot(m.Destination) {
+	if tooLong(o.data) && !spec.IsRoot(m.Destination) {
 		c.longMount(field, m, o)
 		return
 	}
@@ -282,12 +282,10 @@ func (c *compiler) attach(field, destination string, resolve uint64, mount progr
 
 // mounted follows a mount on the root directory: it is the container's root now.
 func (c *compiler) mounted(destination string, mount program.Reg) {
-	if isRoot(destination) {
+	if spec.IsRoot(destination) {
 		c.Do(program.Dup3, program.R(mount), program.R(c.root), program.Imm(unix.O_CLOEXEC)).For("go on in the new root file system")
 	}
 }
-
-func isRoot(destination string) bool { return path.Clean("/"+destination) == "/" }
 
 func (c *compiler) moveMount(mount, target program.Reg) {
 	c.Do(program.MoveMount, program.R(mount), c.Str(""), program.R(target), c.Str(""),

@@ -4,6 +4,7 @@ import (
 	"path"
 
 	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -138,7 +139,7 @@ func (c *compiler) readonlyPaths() {
 	target, tree := c.Reg(), c.Reg()
 	for i, name := range c.spec.Linux.ReadonlyPaths {
 		c.Source(index("linux.readonlyPaths", i), "make "+name+" read-only")
-		if isRoot(name) { // what is mounted on it would be above it
+		if spec.IsRoot(name) { // what is mounted on it would be above it
 			c.setAttributes(c.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 			continue
 		}

@@ -48,7 +48,6 @@ func TestSeccompActions(t *testing.T) {
 	}
 }
 
-// A filter that forbids what rt calls late does not break the start.
 // A filter that forbids execve is refused; one that forbids all that rt could say
 // or do about it does not make it go on for ever.
 func TestSeccompForbidsExecve(t *testing.T) {
@@ -74,6 +73,7 @@ func TestSeccompForbidsExecve(t *testing.T) {
 	}
 }
 
+// A filter that forbids what rt calls late does not break the start.
 func TestSeccompIsLoadedLast(t *testing.T) {
 	for _, user := range []uint32{0, 1000} {
 		b := newBundle(t, "")
