@@ -74,7 +74,7 @@ func (c *compiler) mounts() {
 		c.Source(field, fmt.Sprintf("mount %s on %q", mountWhat(m), m.Destination))
 		switch {
 		case o.remount:
-			c.Source(field, fmt.Sprintf("change what is mounted on %q", m.Destination))
+			c.Source(field, fmt.Sprintf("change what is mounted on %q, which must be a mount point", m.Destination))
 			c.remount(m, o)
 		case spec.IsBind(m):
 			c.bind(field, m, o)

@@ -49,10 +49,16 @@ func (c *compiler) attachRoot(own bool) {
 	} else if c.sharesHostMounts() {
 		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, false).For("pivot_root takes no shared mount")
 	}
-	c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place), program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH))
+	c.moveRoot(place)
 	if !own {
 		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, true).For("keep the container's mounts out of other namespaces")
 	}
+}
+
+// moveRoot puts the tree onto a directory of the host, by any of its names.
+func (c *compiler) moveRoot(place string) program.Step {
+	return c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place),
+		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
 }
 
 func (c *compiler) propagation() string {
@@ -92,21 +98,17 @@ func (c *compiler) sharesHostMounts() bool {
 // of the calls that during emits. The root of a user namespace may have no way to
 // that path: then the tree stays where it is.
 func (c *compiler) showAtPath(during func()) {
-	move := func(place string) program.Step {
-		return c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place),
-			program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
-	}
 	moved, stays := c.Reg(), c.NewLabel("it stays")
 	if c.sharesHostMounts() {
 		c.Source("hooks", "keep the container's mounts from the host")
 		c.makeMountPrivate(c.opt.Rootfs)
 	}
 	c.Source("hooks", "show the container's mounts at "+c.opt.Rootfs)
-	move(c.opt.Rootfs).To(moved).Ignore(unix.EACCES)
+	c.moveRoot(c.opt.Rootfs).To(moved).Ignore(unix.EACCES)
 	during()
 	c.Source("hooks", "put the container's mounts over the root directory again")
 	c.Branch(moved, program.Ne, 0, stays)
-	move("/")
+	c.moveRoot("/")
 	c.Bind(stays)
 	c.Free(moved)
 }

@@ -290,6 +290,8 @@ func TestExecInAJoinedMountNamespace(t *testing.T) {
 	}
 	before := mounts()
 	must(t, os.WriteFile(b.path("mark"), nil, 0o644))
+	must(t, os.Symlink("rootfs", filepath.Join(b.dir, "link")))
+	b.spec.Root.Path = "link"
 	b.create()
 	b.ok("start", b.id)
 	want(t, "root of exec", b.ok("exec", b.id, "sh", "-c", "ls -d /mark "+b.dir+" 2>/dev/null; true"), "/mark")

@@ -74,6 +74,9 @@ func TestNoMountNamespace(t *testing.T) {
 	b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
 	own, _ := os.Readlink("/proc/self/ns/mnt")
 	want(t, "mount namespace", lines(b.run())[0], own)
+	must(t, os.Symlink("rootfs", filepath.Join(b.dir, "link")))
+	b.spec.Root.Path = "link"
+	want(t, "mount namespace", lines(b.run())[0], own)
 	b.noTrace()
 }
 
@@ -469,7 +472,7 @@ func TestRemount(t *testing.T) {
 	change("/dev/shm", "siez=1m")
 	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), "change what is mounted on", "'siez'"}, "run", b.id)
 	change("/bin", "ro")
-	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), `"/bin"`}, "run", b.id)
+	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), `"/bin", which must be a mount point`}, "run", b.id)
 	b.noTrace()
 }
 
