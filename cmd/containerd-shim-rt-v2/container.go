@@ -21,16 +21,14 @@ import (
 // container is a container and its processes.
 type container struct {
 	id, bundle string
-	c          *libcontainer.Container
-	options    *taskOptions
-	first      *process
+	// root is the directory of the containers' state.
+	root    string
+	options *taskOptions
+	first   *process
 	// sharesPids is true when its processes do not end with the first one.
 	sharesPids bool
 	// usage reads what the container uses.
 	usage func() (proto.Message, error)
-
-	// life is held by what changes the container, and shared by what uses it.
-	life sync.RWMutex
 
 	mu        sync.Mutex
 	execs     map[string]*process
@@ -72,9 +70,10 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 		p.abandon(st)
 		return nil, fmt.Errorf("OCI runtime create failed: %w", err)
 	}
+	defer c.Close()
 	p.begin(c.State().Pid, st)
 	return &container{
-		id: r.ID, bundle: r.Bundle, c: c, options: o, first: p, sharesPids: c.SharesPids(),
+		id: r.ID, bundle: r.Bundle, root: o.root(namespace), options: o, first: p, sharesPids: c.SharesPids(),
 		execs: map[string]*process{}, usage: usage(c.State().Pid),
 	}, nil
 }
@@ -145,7 +144,7 @@ func (c *container) addExec(r *taskapi.ExecProcessRequest) error {
 
 // start starts the container's own process.
 func (c *container) start() error {
-	if err := c.exclusively((*libcontainer.Container).Start); err != nil {
+	if err := c.with((*libcontainer.Container).Start); err != nil {
 		return fmt.Errorf("OCI runtime start failed: %w", err)
 	}
 	c.first.mu.Lock()
@@ -168,12 +167,14 @@ func (c *container) startExec(ctx, life context.Context, namespace string, p *pr
 	if err != nil {
 		return err
 	}
-	c.life.RLock()
-	defer c.life.RUnlock()
-	started, err := c.c.Exec(libcontainer.ExecOptions{
-		Process: p.spec,
-		Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
-		PIDFD: p.takePidfd, Warn: warn(life, c.id),
+	var started *libcontainer.Process
+	err = c.with(func(own *libcontainer.Container) (err error) {
+		started, err = own.Exec(libcontainer.ExecOptions{
+			Process: p.spec,
+			Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
+			PIDFD: p.takePidfd, Warn: warn(life, c.id),
+		})
+		return err
 	})
 	if err != nil {
 		p.abandon(st)
@@ -199,9 +200,8 @@ func (c *container) deleteExec(p *process) error {
 
 // delete removes the container.
 func (c *container) delete(warn func(string)) error {
-	c.life.Lock()
-	defer c.life.Unlock()
-	if err := c.c.Delete(false, warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+	err := c.with(func(own *libcontainer.Container) error { return own.Delete(false, warn) })
+	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 		return err
 	}
 	c.endWatch()
@@ -209,7 +209,6 @@ func (c *container) delete(warn func(string)) error {
 		p.closeStreams()
 	}
 	c.first.closeStreams()
-	c.c.Close()
 	return unmountRootfs(c.bundle)
 }
 
@@ -232,15 +231,12 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 		return err
 	}
 	if execID == "" && all {
-		c.life.RLock()
-		defer c.life.RUnlock()
-		return c.c.SignalAll(sig)
+		return c.with(func(own *libcontainer.Container) error { return own.SignalAll(sig) })
 	}
 	err = p.signal(sig)
 	if err == nil && p == c.first && sig == unix.SIGKILL {
-		c.life.RLock()
-		defer c.life.RUnlock()
-		_ = c.c.Signal(sig) // a paused one, too: an error says that it has ended
+		// A paused one, too: an error says that it has ended.
+		_ = c.with(func(own *libcontainer.Container) error { return own.Signal(sig) })
 	}
 	return err
 }
@@ -254,18 +250,25 @@ func (c *container) update(resources []byte) error {
 		}
 		return nil
 	}
-	return c.exclusively(func(c *libcontainer.Container) error { return c.Update(change) })
+	return c.with(func(own *libcontainer.Container) error { return own.Update(change) })
 }
 
-// exclusively does what changes the container.
-func (c *container) exclusively(change func(*libcontainer.Container) error) error {
-	c.life.Lock()
-	defer c.life.Unlock()
-	return change(c.c)
+// with opens the container for one call, as each rt command does: what changes
+// it takes turns by the lock on disk, and nothing waits for a process that
+// hangs in its execve.
+func (c *container) with(do func(*libcontainer.Container) error) error {
+	own, err := libcontainer.Load(c.root, c.id)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	return do(own)
 }
 
-func (c *container) paused() bool {
-	c.life.RLock()
-	defer c.life.RUnlock()
-	return c.c.Status() == libcontainer.Paused
+func (c *container) paused() (is bool) {
+	_ = c.with(func(own *libcontainer.Container) error {
+		is = own.Status() == libcontainer.Paused
+		return nil
+	})
+	return is
 }

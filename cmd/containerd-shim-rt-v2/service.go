@@ -241,13 +241,14 @@ func (s *service) watchMemory(c *container) {
 	if c.stopWatch != nil {
 		return
 	}
-	stop, err := c.c.WatchOOM(func() {
-		c.first.awaitAnnounced()
-		s.events.send(&eventstypes.TaskOOM{ContainerID: c.id})
+	err := c.with(func(own *libcontainer.Container) (err error) {
+		c.stopWatch, err = own.WatchOOM(func() {
+			c.first.awaitAnnounced()
+			s.events.send(&eventstypes.TaskOOM{ContainerID: c.id})
+		})
+		return err
 	})
-	if err == nil {
-		c.stopWatch = stop
-	} else if !errors.Is(err, os.ErrNotExist) {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		log.G(s.ctx).WithError(err).WithField("container", c.id).Debug("no news of lack of memory")
 	}
 }
@@ -350,9 +351,11 @@ func (s *service) Pids(ctx context.Context, r *taskapi.PidsRequest) (*taskapi.Pi
 	if err != nil {
 		return nil, err
 	}
-	c.life.RLock()
-	pids, err := c.c.Pids()
-	c.life.RUnlock()
+	var pids []int
+	err = c.with(func(own *libcontainer.Container) (err error) {
+		pids, err = own.Pids()
+		return err
+	})
 	if err != nil {
 		return nil, toGRPC(err)
 	}
@@ -380,7 +383,7 @@ func (s *service) Pause(ctx context.Context, r *taskapi.PauseRequest) (*emptypb.
 	if err != nil {
 		return nil, err
 	}
-	if err := c.exclusively((*libcontainer.Container).Pause); err != nil {
+	if err := c.with((*libcontainer.Container).Pause); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskPaused{ContainerID: c.id})
@@ -393,7 +396,7 @@ func (s *service) Resume(ctx context.Context, r *taskapi.ResumeRequest) (*emptyp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.exclusively((*libcontainer.Container).Resume); err != nil {
+	if err := c.with((*libcontainer.Container).Resume); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskResumed{ContainerID: c.id})

@@ -7,9 +7,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // dockerKind is a Docker with a runtime. Debian's client is used with all.
@@ -84,8 +87,45 @@ func TestDocker(t *testing.T) {
 		if k.others && !*compare {
 			continue
 		}
-		t.Run(k.title, func(t *testing.T) { newDocker(t, k).run(t, cliScenarios) })
+		scenarios := cliScenarios
+		if k.settings == `"runtimeType"` {
+			scenarios = append(slices.Clip(scenarios), shimScenarios...)
+		}
+		t.Run(k.title, func(t *testing.T) { newDocker(t, k).run(t, scenarios) })
 	}
+}
+
+// shimScenarios are what runc's shim cannot do: it lets others wait for an exec.
+var shimScenarios = []scenario{
+	{name: "exec that hangs", run: func(t *testing.T, e *engine) {
+		dir := openDir(t)
+		hangs(t, filepath.Join(dir, "hangs"))
+		id := e.detached(t, []string{"--volume", dir + ":/volume"}, "sleep", "1000")
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		cmd := e.command(ctx, "exec", id, "/volume/hangs/program")
+		must(t, cmd.Start())
+		defer func() {
+			cancel()
+			_ = cmd.Wait()
+		}()
+		eventually(t, "the exec", func() bool { return strings.Count(e.ok(t, "top", id), "\n") == 2 })
+		e.ok(t, "update", "--memory", "48m", "--memory-swap", "96m", id)
+		contains(t, e.ok(t, "top", id), "sleep")
+		e.ok(t, "kill", id)
+	}},
+}
+
+// hangs makes a directory of a file system that does not answer (fuse(4)), as a
+// server that is gone.
+func hangs(t *testing.T, dir string) {
+	t.Helper()
+	must(t, os.Mkdir(dir, 0o755))
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	must(t, err)
+	t.Cleanup(func() { fuse.Close() }) // who waits is told that there is nobody
+	must(t, unix.Mount("fuse", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())))
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 }
 
 // With userns-remap every container has a user namespace, and Docker's files
