@@ -71,6 +71,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	if s.Linux != nil {
 		path = s.Linux.CgroupsPath
 	}
+	resources := Resources(s)
 	var properties []systemddbus.Property
 	switch {
 	case systemd:
@@ -80,6 +81,9 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 		var err error
 		if properties, err = unitProperties(s.Annotations); err != nil {
 			return nil, err
+		}
+		if !cgroups.IsCgroup2UnifiedMode() {
+			properties = append(properties, deviceProperties(resources.Devices)...)
 		}
 	case path == "":
 		cfg.Name = id
@@ -96,7 +100,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 		}
 	}
-	c, err := cfg.open(&cgroups.Cgroup{Resources: Resources(s), OwnerUID: owner(s), SystemdProps: properties})
+	c, err := cfg.open(&cgroups.Cgroup{Resources: resources, OwnerUID: owner(s), SystemdProps: properties})
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
@@ -373,6 +377,14 @@ func (c *Cgroup) Limit() error {
 	r := *c.resources
 	r.SkipDevices = c.devicesFirst()
 	switch {
+	case c.Systemd && !cgroups.IsCgroup2UnifiedMode():
+		// systemd has the rules since it made the scope. With them the library
+		// would freeze the program, which then could not end with rt.
+		r.SkipDevices, r.SkipFreezeOnSet = true, true
+		if err := c.set(&r); err != nil {
+			return err
+		}
+		return c.restrict(cgroups.DevicesSetV1, c.Paths["devices"])
 	case !c.onlyDevices || c.Systemd || c.Rootless:
 		return c.set(&r)
 	case r.SkipDevices:
