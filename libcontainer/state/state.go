@@ -162,7 +162,7 @@ func claim(path string) (*Dir, error) {
 	case errors.Is(err, ErrNotExist), errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%q was deleted while it was created", id)
 	}
-	return nil, err
+	return nil, errors.Join(err, os.Remove(path)) // for lack of descriptors, say
 }
 
 // Open opens the directory of a container.
