@@ -140,7 +140,6 @@ func (c *compiler) search(name string, env []string, argv, envp program.Arg) {
 	c.Do(program.Execve, c.Str(""), argv, envp).For(fmt.Sprintf("exec %q: executable file not found in $PATH", name))
 }
 
-// lookup finds a variable; the last one counts, as in most shells.
 // lastOfEach leaves every variable with its last value, at the place of its first:
 // getenv(3) finds the first.
 func lastOfEach(env []string) []string {
@@ -158,6 +157,7 @@ func lastOfEach(env []string) []string {
 	return list
 }
 
+// lookup finds a variable; the last one counts, as in most shells.
 func lookup(env []string, name string) (string, bool) {
 	for i := len(env) - 1; i >= 0; i-- {
 		if k, v, ok := strings.Cut(env[i], "="); ok && k == name {
