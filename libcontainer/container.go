@@ -126,11 +126,9 @@ func (c *Container) Status() specs.ContainerState {
 		}
 		return Stopped // its creator died
 	}
-	p, err := c.process()
-	if err != nil {
+	if !c.lives() {
 		return Stopped
 	}
-	p.Close()
 	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
 		return Paused // before or after its start
 	}
@@ -140,18 +138,27 @@ func (c *Container) Status() specs.ContainerState {
 	return Running
 }
 
-// process opens the container's first process: an error means that it has
-// ended. The pid alone would not do, it may belong to another process by now.
+// process opens the container's first process. The error is unix.ESRCH when it
+// has ended. The pid alone would not do, it may belong to another process by now.
 func (c *Container) process() (*os.File, error) {
 	if c.state.Pid == 0 {
 		return nil, unix.ESRCH
 	}
 	fd, err := unix.PidfdOpen(c.state.Pid, 0)
-	if err != nil {
-		return nil, err
+	switch err {
+	case nil:
+	case unix.ESRCH, unix.EINVAL, unix.ENOENT: // the last two: the number is a thread's now
+		return nil, unix.ESRCH
+	default:
+		return nil, fmt.Errorf("container %q: pidfd_open: %w", c.ID(), err)
 	}
 	stat, err := readStat(c.state.Pid)
-	if err != nil || stat.start != c.state.StartTime || stat.dead() {
+	ended := errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
+	switch {
+	case err != nil && !ended:
+		unix.Close(fd)
+		return nil, fmt.Errorf("container %q: %w", c.ID(), err)
+	case ended, stat.start != c.state.StartTime, stat.dead():
 		unix.Close(fd)
 		return nil, unix.ESRCH
 	}
@@ -173,13 +180,14 @@ func (c *Container) Signal(sig unix.Signal) error {
 	return err
 }
 
-// lives tells whether the container's first process has not ended.
+// lives tells whether the container's first process has not ended, as far as can
+// be known.
 func (c *Container) lives() bool {
 	p, err := c.process()
 	if err == nil {
 		p.Close()
 	}
-	return err == nil
+	return err != unix.ESRCH
 }
 
 func (c *Container) signalFirst(sig unix.Signal) error {

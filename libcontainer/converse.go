@@ -125,7 +125,7 @@ func (b *creation) started() error {
 	b.dir.Unlock()
 	err := b.container().poststart(b.spec.Hooks.Poststart)
 	if err != nil {
-		b.deleted = b.dir.Lock() != nil
+		b.deleted = errors.Is(b.dir.Lock(), ErrNotExist)
 	}
 	return err
 }

@@ -183,8 +183,11 @@ func (e *execution) begin(streams [3]*os.File) error {
 // open takes hold of the container.
 func (e *execution) open() error {
 	first, err := e.container.process()
-	if err != nil {
+	if err == unix.ESRCH {
 		return fmt.Errorf("container %q: %w: container not running", e.container.ID(), ErrWrongState)
+	}
+	if err != nil {
+		return err
 	}
 	e.first = first
 	e.root, err = openPath(fmt.Sprintf("/proc/%d/root", e.container.state.Pid))

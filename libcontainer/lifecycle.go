@@ -116,8 +116,7 @@ func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
 // checkMemory returns an error when the container's process has ended already,
 // for lack of memory.
 func (c *Container) checkMemory() error {
-	if p, err := c.process(); err == nil {
-		p.Close()
+	if c.lives() {
 		return nil
 	}
 	cg, err := c.cgroup()
@@ -221,7 +220,7 @@ func Delete(root, id string, force bool, warn func(string)) error {
 	defer dir.Close()
 	s, err := dir.Load()
 	if err != nil {
-		if !force && (!errors.Is(err, ErrNotExist) || dir.Locked()) {
+		if isShortage(err) || !force && (!errors.Is(err, ErrNotExist) || dir.Locked()) {
 			return err
 		}
 		// Its creator is waited for.
@@ -229,7 +228,9 @@ func Delete(root, id string, force bool, warn func(string)) error {
 			return err
 		}
 		defer dir.Unlock()
-		if s, err = dir.Load(); err != nil {
+		if s, err = dir.Load(); isShortage(err) {
+			return err
+		} else if err != nil {
 			if !errors.Is(err, ErrNotExist) && warn != nil {
 				warn(fmt.Sprintf("%v: the container is forgotten; a cgroup and processes of it may be left", err))
 			}
@@ -237,6 +238,12 @@ func Delete(root, id string, force bool, warn func(string)) error {
 		}
 	}
 	return (&Container{dir: dir, state: s}).Delete(force, warn)
+}
+
+// isShortage tells whether a file could not be read for lack of descriptors or
+// memory: it may be whole.
+func isShortage(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
 }
 
 // remove ends what runs and removes what is left, and runs the poststop hooks.
@@ -263,18 +270,8 @@ func (c *Container) poststop(warn func(string)) {
 // cgroup tells, and they are ended.
 func (c *Container) destroy(others bool, warn func(string)) error {
 	cg, err := c.cgroup()
-	if p, gone := c.process(); gone == nil {
-		ends := true
-		if unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0) == nil {
-			if err == nil {
-				cg.Thaw()
-			}
-			ends = waitEnd(int(p.Fd()))
-		}
-		p.Close()
-		if !ends {
-			return fmt.Errorf("process %d does not end", c.state.Pid)
-		}
+	if err := c.end(cg); err != nil {
+		return err
 	}
 	if err == nil && (cg.Systemd || !cg.Remove()) {
 		if err := c.removeCgroup(cg, others, warn); err != nil {
@@ -290,6 +287,30 @@ func (c *Container) destroy(others bool, warn func(string)) error {
 		return err
 	}
 	return c.dir.Remove()
+}
+
+// end ends the first process, which may be frozen in its cgroup; there may be none.
+func (c *Container) end(cg *cgroup.Cgroup) error {
+	p, err := c.process()
+	if err == unix.ESRCH {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	if err := unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0); err == unix.ESRCH {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("container %q: pidfd_send_signal: %w", c.ID(), err)
+	}
+	if cg != nil {
+		cg.Thaw()
+	}
+	if !waitEnd(int(p.Fd())) {
+		return fmt.Errorf("process %d does not end", c.state.Pid)
+	}
+	return nil
 }
 
 // removeCgroup removes a cgroup that is not empty. If there are no processes of the

@@ -177,8 +177,11 @@ func (c *Container) WatchOOM(killed func()) (stop func(), err error) {
 // WaitStopped waits until the container's first process has ended.
 func (c *Container) WaitStopped() error {
 	p, err := c.process()
-	if err != nil {
+	if err == unix.ESRCH {
 		return nil // it has
+	}
+	if err != nil {
+		return err
 	}
 	defer p.Close()
 	for {

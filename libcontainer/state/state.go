@@ -198,21 +198,27 @@ func (d *Dir) Lock() error {
 		}
 	}
 	d.held = true
-	if !d.there() {
-		d.Unlock()
-		return ErrNotExist
+	there, err := d.there()
+	if err == nil && !there {
+		err = ErrNotExist
 	}
-	return nil
+	if err != nil {
+		d.Unlock()
+	}
+	return err
 }
 
 // there tells whether the directory is still at its place.
-func (d *Dir) there() bool {
+func (d *Dir) there() (bool, error) {
 	mine, err := d.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
 	now, err := os.Stat(d.path)
-	return err == nil && os.SameFile(mine, now)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(mine, now), err
 }
 
 // Locked tells whether another rt works on the container.
@@ -293,8 +299,8 @@ func (d *Dir) Names() []string {
 // middle leaves a container that can still be deleted. A directory that somebody
 // else made in its place since is left alone.
 func (d *Dir) Remove() error {
-	if !d.there() {
-		return nil
+	if there, err := d.there(); !there {
+		return err
 	}
 	fd := int(d.Fd())
 	for _, name := range d.Names() {

@@ -604,31 +604,43 @@ func TestForeignPidFile(t *testing.T) {
 	b.noTrace()
 }
 
-// For lack of descriptors every step of a creation may fail.
+// For lack of descriptors every step of a command may fail.
 func TestFewDescriptors(t *testing.T) {
 	prlimit, err := exec.LookPath("prlimit")
 	must(t, err)
-	b := newBundle(t, "true")
+	b := newBundle(t, "sleep 1000")
 	b.spec.Process.Rlimits = nil
 	b.write()
-	const enough = 64
-	for n, works := 3, false; !works; n++ {
-		cmd := b.command("run", b.id)
-		cmd.Args = append([]string{prlimit, fmt.Sprintf("--nofile=%d:%d", n, n)}, cmd.Args...)
-		cmd.Path = prlimit
-		out, _ := cmd.CombinedOutput()
-		switch code := cmd.ProcessState.ExitCode(); {
-		case code == 0:
-			works = true
-		case code == 1 && strings.HasPrefix(string(out), "rt: ") && n < enough:
-		case code == 2 && strings.HasPrefix(string(out), "runtime: "):
-			// The Go runtime has no descriptor of its own, and ends rt.
-			b.ok("delete", "--force", b.id)
-		default:
-			t.Fatalf("with %d descriptors: exit status %d: %s", n, code, out)
+	// with gives a command as few as fail, up to the first number that it works with.
+	with := func(failed func(), args ...string) {
+		const enough = 64
+		for n := 3; ; n++ {
+			cmd := b.command(args...)
+			cmd.Args = append([]string{prlimit, fmt.Sprintf("--nofile=%d:%d", n, n)}, cmd.Args...)
+			cmd.Path = prlimit
+			said, err := os.Create(filepath.Join(b.dir, "said")) // a pipe would stay with the container
+			must(t, err)
+			cmd.Stdout, cmd.Stderr = said, said
+			_ = cmd.Run()
+			said.Close()
+			out, err := os.ReadFile(said.Name())
+			must(t, err)
+			switch code := cmd.ProcessState.ExitCode(); {
+			case code == 0:
+				return
+			case code == 1 && strings.HasPrefix(string(out), "rt: ") && n < enough:
+			case code == 2 && strings.HasPrefix(string(out), "runtime: "):
+				// The Go runtime has no descriptor of its own, and ends rt.
+				b.rt("delete", "--force", b.id)
+			default:
+				t.Fatalf("%q with %d descriptors: exit status %d: %s", args, n, code, out)
+			}
+			failed()
 		}
-		b.noTrace()
 	}
+	with(b.noTrace, "create", b.id)
+	with(func() { want(t, "status", string(b.state().Status), "created") }, "delete", "--force", b.id)
+	b.noTrace()
 }
 
 // rt may be killed at any moment: what it leaves can be deleted, and what it
