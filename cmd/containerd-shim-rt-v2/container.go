@@ -23,12 +23,18 @@ type container struct {
 	id, bundle string
 	// root is the directory of the containers' state.
 	root    string
+	c       *libcontainer.Container
 	options *taskOptions
 	first   *process
 	// sharesPids is true when its processes do not end with the first one.
 	sharesPids bool
 	// usage reads what the container uses.
 	usage func() (proto.Message, error)
+
+	// life is held by what changes the container, and shared by what uses it but
+	// for execs: one may hang in its execve, on a file system whose server is gone.
+	// When the container is deleted, and the shim may end, all have answered.
+	life, execing sync.RWMutex
 
 	mu        sync.Mutex
 	execs     map[string]*process
@@ -70,10 +76,9 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 		p.abandon(st)
 		return nil, fmt.Errorf("OCI runtime create failed: %w", err)
 	}
-	defer c.Close()
 	p.begin(c.State().Pid, st)
 	return &container{
-		id: r.ID, bundle: r.Bundle, root: o.root(namespace), options: o, first: p, sharesPids: c.SharesPids(),
+		id: r.ID, bundle: r.Bundle, root: o.root(namespace), c: c, options: o, first: p, sharesPids: c.SharesPids(),
 		execs: map[string]*process{}, usage: usage(c.State().Pid),
 	}, nil
 }
@@ -144,7 +149,7 @@ func (c *container) addExec(r *taskapi.ExecProcessRequest) error {
 
 // start starts the container's own process.
 func (c *container) start() error {
-	if err := c.with((*libcontainer.Container).Start); err != nil {
+	if err := c.exclusively((*libcontainer.Container).Start); err != nil {
 		return fmt.Errorf("OCI runtime start failed: %w", err)
 	}
 	c.first.mu.Lock()
@@ -167,14 +172,18 @@ func (c *container) startExec(ctx, life context.Context, namespace string, p *pr
 	if err != nil {
 		return err
 	}
-	var started *libcontainer.Process
-	err = c.with(func(own *libcontainer.Container) (err error) {
-		started, err = own.Exec(libcontainer.ExecOptions{
-			Process: p.spec,
-			Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
-			PIDFD: p.takePidfd, Warn: warn(life, c.id),
-		})
+	c.execing.RLock()
+	defer c.execing.RUnlock()
+	own, err := libcontainer.Load(c.root, c.id) // others change theirs meanwhile
+	if err != nil {
+		p.abandon(st)
 		return err
+	}
+	defer own.Close()
+	started, err := own.Exec(libcontainer.ExecOptions{
+		Process: p.spec,
+		Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
+		PIDFD: p.takePidfd, Warn: warn(life, c.id),
 	})
 	if err != nil {
 		p.abandon(st)
@@ -200,8 +209,11 @@ func (c *container) deleteExec(p *process) error {
 
 // delete removes the container.
 func (c *container) delete(warn func(string)) error {
-	err := c.with(func(own *libcontainer.Container) error { return own.Delete(false, warn) })
-	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+	c.execing.Lock()
+	defer c.execing.Unlock()
+	c.life.Lock()
+	defer c.life.Unlock()
+	if err := c.c.Delete(false, warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 		return err
 	}
 	c.endWatch()
@@ -209,6 +221,7 @@ func (c *container) delete(warn func(string)) error {
 		p.closeStreams()
 	}
 	c.first.closeStreams()
+	c.c.Close()
 	return unmountRootfs(c.bundle)
 }
 
@@ -231,12 +244,15 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 		return err
 	}
 	if execID == "" && all {
-		return c.with(func(own *libcontainer.Container) error { return own.SignalAll(sig) })
+		c.life.RLock()
+		defer c.life.RUnlock()
+		return c.c.SignalAll(sig)
 	}
 	err = p.signal(sig)
 	if err == nil && p == c.first && sig == unix.SIGKILL {
-		// A paused one, too: an error says that it has ended.
-		_ = c.with(func(own *libcontainer.Container) error { return own.Signal(sig) })
+		c.life.RLock()
+		defer c.life.RUnlock()
+		_ = c.c.Signal(sig) // a paused one, too: an error says that it has ended
 	}
 	return err
 }
@@ -250,25 +266,18 @@ func (c *container) update(resources []byte) error {
 		}
 		return nil
 	}
-	return c.with(func(own *libcontainer.Container) error { return own.Update(change) })
+	return c.exclusively(func(c *libcontainer.Container) error { return c.Update(change) })
 }
 
-// with opens the container for one call, as each rt command does: what changes
-// it takes turns by the lock on disk, and nothing waits for a process that
-// hangs in its execve.
-func (c *container) with(do func(*libcontainer.Container) error) error {
-	own, err := libcontainer.Load(c.root, c.id)
-	if err != nil {
-		return err
-	}
-	defer own.Close()
-	return do(own)
+// exclusively does what changes the container.
+func (c *container) exclusively(change func(*libcontainer.Container) error) error {
+	c.life.Lock()
+	defer c.life.Unlock()
+	return change(c.c)
 }
 
-func (c *container) paused() (is bool) {
-	_ = c.with(func(own *libcontainer.Container) error {
-		is = own.Status() == libcontainer.Paused
-		return nil
-	})
-	return is
+func (c *container) paused() bool {
+	c.life.RLock()
+	defer c.life.RUnlock()
+	return c.c.Status() == libcontainer.Paused
 }

@@ -241,14 +241,13 @@ func (s *service) watchMemory(c *container) {
 	if c.stopWatch != nil {
 		return
 	}
-	err := c.with(func(own *libcontainer.Container) (err error) {
-		c.stopWatch, err = own.WatchOOM(func() {
-			c.first.awaitAnnounced()
-			s.events.send(&eventstypes.TaskOOM{ContainerID: c.id})
-		})
-		return err
+	stop, err := c.c.WatchOOM(func() {
+		c.first.awaitAnnounced()
+		s.events.send(&eventstypes.TaskOOM{ContainerID: c.id})
 	})
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err == nil {
+		c.stopWatch = stop
+	} else if !errors.Is(err, os.ErrNotExist) {
 		log.G(s.ctx).WithError(err).WithField("container", c.id).Debug("no news of lack of memory")
 	}
 }
@@ -351,11 +350,9 @@ func (s *service) Pids(ctx context.Context, r *taskapi.PidsRequest) (*taskapi.Pi
 	if err != nil {
 		return nil, err
 	}
-	var pids []int
-	err = c.with(func(own *libcontainer.Container) (err error) {
-		pids, err = own.Pids()
-		return err
-	})
+	c.life.RLock()
+	pids, err := c.c.Pids()
+	c.life.RUnlock()
 	if err != nil {
 		return nil, toGRPC(err)
 	}
@@ -383,7 +380,7 @@ func (s *service) Pause(ctx context.Context, r *taskapi.PauseRequest) (*emptypb.
 	if err != nil {
 		return nil, err
 	}
-	if err := c.with((*libcontainer.Container).Pause); err != nil {
+	if err := c.exclusively((*libcontainer.Container).Pause); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskPaused{ContainerID: c.id})
@@ -396,7 +393,7 @@ func (s *service) Resume(ctx context.Context, r *taskapi.ResumeRequest) (*emptyp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.with((*libcontainer.Container).Resume); err != nil {
+	if err := c.exclusively((*libcontainer.Container).Resume); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskResumed{ContainerID: c.id})
