@@ -14,6 +14,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/libcontainer/state"
@@ -132,10 +133,26 @@ func (c *Container) Status() specs.ContainerState {
 	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
 		return Paused // before or after its start
 	}
-	if launch.Waits(c.dir.File) {
+	if c.waits() {
 		return Created
 	}
 	return Running
+}
+
+// waits tells whether the container waits for its start: its process still runs rt's
+// program. It is not asked, since it may be stopped, and never answer.
+func (c *Container) waits() bool {
+	if defence.Off(defence.QuietQueries) {
+		return launch.Waits(c.dir.File)
+	}
+	if c.state.Image == nil {
+		return false
+	}
+	runs, err := launch.Image(*c.state.Image).Runs(c.state.Pid)
+	if err == unix.EACCES { // a user may not look into every user namespace
+		return launch.HasGate(c.dir.File)
+	}
+	return runs
 }
 
 // process opens the container's first process. The error is unix.ESRCH when it

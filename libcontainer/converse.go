@@ -68,8 +68,16 @@ func (b *creation) converse() error {
 			err = takeTerminal(m.File, b.spec.Process, b.o.Terminal)
 		case compile.RequestPath:
 			err = b.makePath(m)
+		case compile.RequestSource:
+			if err = b.sendSource(m); err == nil {
+				continue
+			}
+		case compile.RequestMapIDs:
+			err = b.mapIDs(m)
 		case compile.RequestCopyFrom, compile.RequestCopyTo:
-			err = b.copyUp(m, m.Words[0] == compile.RequestCopyTo)
+			if err = b.copyUp(m, m.Words[0] == compile.RequestCopyTo); err == nil && m.Words[0] == compile.RequestCopyTo {
+				continue
+			}
 		case compile.RequestNetDevices:
 			err = b.moveNetDevices(m)
 		case compile.RequestListener:
@@ -85,7 +93,7 @@ func (b *creation) converse() error {
 			if err = b.created(); err == nil && b.gate {
 				return nil
 			}
-			if b.release != nil && err == nil {
+			if err == nil {
 				continue
 			}
 		case compile.RequestFailure:
@@ -168,7 +176,7 @@ func died(p *launch.Process, cg *cgroup.Cgroup) error {
 // created completes the state. With a gate the program is left to it.
 func (b *creation) created() error {
 	b.done("the program made the container")
-	if b.release == nil {
+	if !b.settled {
 		if err := b.settle(); err != nil {
 			return err
 		}
@@ -176,6 +184,8 @@ func (b *creation) created() error {
 			if err := b.proc.Reply(); err != nil {
 				return err
 			}
+		} else {
+			permit(b.release)
 		}
 	}
 	b.ready = true
@@ -187,7 +197,7 @@ func (b *creation) settle() error {
 	if err := adjustOOM(b.spec.Process, b.proc.Pid, b.o.Rootless, b.o.Warn); err != nil {
 		return err
 	}
-	if err := setForUserNamespace(b.spec, b.proc.Pid); err != nil {
+	if err := b.setPriorities(); err != nil {
 		return err
 	}
 	if err := b.enterResctrl(); err != nil {
@@ -200,8 +210,16 @@ func (b *creation) settle() error {
 		return err
 	}
 	err := announce(b.proc, b.o.PidFile, b.o.PIDFD)
-	b.announced = err == nil
+	b.announced, b.settled = err == nil, err == nil
 	return err
+}
+
+// setPriorities sets what the program leaves to its parent.
+func (b *creation) setPriorities() error {
+	if !b.plan.ParentSets {
+		return nil
+	}
+	return setPriorities(b.spec.Process, b.proc.Pid)
 }
 
 // saveState remembers the container's process: from now on it is created.

@@ -1,11 +1,14 @@
 package libcontainer
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"strconv"
 
+	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"golang.org/x/sys/unix"
 )
@@ -36,10 +39,20 @@ func (b *creation) copyUp(m *launch.Message, to bool) error {
 		return err
 	}
 	defer unix.Close(dst)
-	if err := b.asContainerRoot(func() error { return copyTree(from, dst) }); err != nil {
+	writer := &writer{program: b.proc}
+	if !defence.Off(defence.ChargedCopies) {
+		// The program waits for commands from here on.
+		if err := b.proc.Reply(); err != nil {
+			return err
+		}
+	}
+	if err := b.asContainerRoot(func() error { return writer.copyTree(from, dst) }); err != nil {
 		return fmt.Errorf("mounts: tmpcopyup: %w", err)
 	}
-	return nil
+	if defence.Off(defence.ChargedCopies) {
+		return b.proc.Reply()
+	}
+	return writer.end()
 }
 
 func reopenDirectory(fd int) (int, error) {
@@ -47,9 +60,76 @@ func reopenDirectory(fd int) (int, error) {
 	return n, os.NewSyscallError("openat", err)
 }
 
+// writer makes and fills files for tmpcopyup: by the program's hands, so that the
+// memory of a tmpfs is charged to the container that the program is in already.
+type writer struct {
+	program *launch.Process
+	message []byte
+}
+
+// command lets the program carry a command out.
+func (w *writer) command(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
+	if defence.Off(defence.ChargedCopies) {
+		return w.uncharged(c, name, data, fds...)
+	}
+	if err := w.send(c, name, data, fds...); err != nil {
+		return err
+	}
+	m, err := w.program.Receive()
+	if err != nil {
+		return unix.EPIPE // it has died: why is found out where its end is noticed
+	}
+	if m.File != nil {
+		m.File.Close()
+	}
+	if m.Words[0] != compile.RequestCopied {
+		return errors.New("the init program does not copy")
+	}
+	if result := int64(m.Words[1]); result < 0 {
+		return unix.Errno(-result)
+	}
+	return nil
+}
+
+func (w *writer) send(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
+	const header = 4 * 8
+	if len(name) >= compile.CopyName || len(data) >= compile.CopyData {
+		return unix.ENAMETOOLONG
+	}
+	w.message = w.message[:0]
+	for _, word := range []uint64{c.Command, c.Mode, c.Device, c.Size} {
+		w.message = binary.LittleEndian.AppendUint64(w.message, word)
+	}
+	w.message = append(append(w.message, name...), make([]byte, compile.CopyName-len(name))...)
+	w.message = append(append(w.message, data...), 0)
+	return w.program.Send(w.message, fds...)
+}
+
+// end lets the program go on.
+func (w *writer) end() error { return w.send(&compile.CopyCommand{Command: compile.CopyEnd}, "", nil) }
+
+// uncharged is command without the program.
+func (w *writer) uncharged(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
+	switch c.Command {
+	case compile.CopyDirectory:
+		return unix.Mkdirat(fds[0], name, uint32(c.Mode))
+	case compile.CopyNode:
+		return unix.Mknodat(fds[0], name, uint32(c.Mode), int(c.Device))
+	case compile.CopySymlink:
+		return unix.Symlinkat(string(data), fds[0], name)
+	case compile.CopyAttribute:
+		return unix.Fsetxattr(fds[0], name, data, 0)
+	}
+	for {
+		if n, err := unix.Sendfile(fds[0], fds[1], nil, 1<<30); n <= 0 || err != nil {
+			return err
+		}
+	}
+}
+
 // copyTree copies the content of one directory to another, with modes, owners,
 // times and extended attributes. Symlinks are copied, never followed.
-func copyTree(from, to int) error {
+func (w *writer) copyTree(from, to int) error {
 	dir := os.NewFile(uintptr(duplicateFD(from)), "directory")
 	names, err := dir.Readdirnames(-1)
 	dir.Close()
@@ -57,7 +137,7 @@ func copyTree(from, to int) error {
 		return err
 	}
 	for _, name := range names {
-		if err := copyEntry(from, to, name); err != nil {
+		if err := w.copyEntry(from, to, name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -65,7 +145,7 @@ func copyTree(from, to int) error {
 	if err := unix.Fstat(from, &st); err != nil {
 		return err
 	}
-	return copyAttributes(from, to, &st)
+	return w.copyAttributes(from, to, &st)
 }
 
 func duplicateFD(fd int) int {
@@ -73,36 +153,53 @@ func duplicateFD(fd int) int {
 	return n
 }
 
-func copyEntry(from, to int, name string) error {
+// copyEntry takes hold of an entry, learns what it is, and only then opens it, if
+// it is a file or a directory: another container may exchange it for a device, the
+// mere opening of which has effects, or a fifo, which never opens.
+func (w *writer) copyEntry(from, to int, name string) error {
+	entry, err := unix.Openat(from, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return nil // removed since
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(entry)
 	var st unix.Stat_t
-	if err := unix.Fstatat(from, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+	if err := unix.Fstat(entry, &st); err != nil {
 		return err
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFLNK:
-		return copySymlink(from, to, name, &st)
+		return w.copySymlink(entry, to, name, &st)
 	case unix.S_IFDIR:
-		if err := unix.Mkdirat(to, name, 0o700); err != nil && err != unix.EEXIST {
+		if err := w.command(&compile.CopyCommand{Command: compile.CopyDirectory, Mode: 0o700}, name, nil, to); err != nil && err != unix.EEXIST {
 			return err
 		}
-		return withBoth(from, to, name, unix.O_RDONLY|unix.O_DIRECTORY, copyTree)
+		return withBoth(from, entry, to, name, unix.O_RDONLY|unix.O_DIRECTORY, w.copyTree)
 	case unix.S_IFREG:
-		if err := unix.Mknodat(to, name, unix.S_IFREG|0o600, 0); err != nil {
+		if err := w.command(&compile.CopyCommand{Command: compile.CopyNode, Mode: unix.S_IFREG | 0o600}, name, nil, to); err != nil {
 			return err
 		}
-		return withBoth(from, to, name, unix.O_RDWR, func(a, b int) error { return copyContent(a, b, &st) })
+		return withBoth(from, entry, to, name, unix.O_RDWR, func(a, b int) error { return w.copyContent(a, b, &st) })
 	}
 	// A device, a fifo or a socket.
-	if err := unix.Mknodat(to, name, st.Mode, int(st.Rdev)); err != nil {
+	if err := w.command(&compile.CopyCommand{Command: compile.CopyNode, Mode: uint64(st.Mode), Device: st.Rdev}, name, nil, to); err != nil {
 		return err
 	}
 	return own(to, name, &st)
 }
 
-// withBoth opens name in both directories, never over a symlink.
-func withBoth(from, to int, name string, flags int, f func(a, b int) error) error {
+// withBoth opens the entry for reading, and what was made of it at name.
+func withBoth(from, entry, to int, name string, flags int, f func(a, b int) error) error {
 	const safe = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
-	a, err := unix.Openat(from, name, flags&^unix.O_RDWR|safe, 0)
+	a, err := reopen(entry, flags&^unix.O_RDWR)
+	if defence.Off(defence.KnownFiles) {
+		if err == nil {
+			unix.Close(a)
+		}
+		a, err = unix.Openat(from, name, flags&^unix.O_RDWR|safe, 0)
+	}
 	if err != nil {
 		return err
 	}
@@ -115,26 +212,29 @@ func withBoth(from, to int, name string, flags int, f func(a, b int) error) erro
 	return f(a, b)
 }
 
-func copySymlink(from, to int, name string, st *unix.Stat_t) error {
+// reopen opens for use what a descriptor with O_PATH is on, which is known to be a
+// file or a directory by then.
+func reopen(fd, flags int) (int, error) {
+	return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags|unix.O_CLOEXEC, 0)
+}
+
+func (w *writer) copySymlink(entry, to int, name string, st *unix.Stat_t) error {
 	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(from, name, buf)
+	n, err := unix.Readlinkat(entry, "", buf)
 	if err != nil {
 		return err
 	}
-	if err := unix.Symlinkat(string(buf[:n]), to, name); err != nil {
+	if err := w.command(&compile.CopyCommand{Command: compile.CopySymlink}, name, buf[:n], to); err != nil {
 		return err
 	}
 	return own(to, name, st)
 }
 
-func copyContent(a, b int, st *unix.Stat_t) error {
-	src, dst := os.NewFile(uintptr(duplicateFD(a)), "source"), os.NewFile(uintptr(duplicateFD(b)), "copy")
-	defer src.Close()
-	defer dst.Close()
-	if _, err := io.Copy(dst, src); err != nil {
+func (w *writer) copyContent(a, b int, st *unix.Stat_t) error {
+	if err := w.command(&compile.CopyCommand{Command: compile.CopyContent}, "", nil, b, a); err != nil {
 		return err
 	}
-	return copyAttributes(a, b, st)
+	return w.copyAttributes(a, b, st)
 }
 
 // own gives a file its owner; a file system of a user namespace may not know it.
@@ -146,31 +246,39 @@ func own(dir int, name string, st *unix.Stat_t) error {
 	return err
 }
 
-func copyAttributes(a, b int, st *unix.Stat_t) error {
+func (w *writer) copyAttributes(a, b int, st *unix.Stat_t) error {
 	if err := unix.Fchown(b, int(st.Uid), int(st.Gid)); err != nil && err != unix.EINVAL && err != unix.EOVERFLOW {
 		return err
 	}
 	if err := unix.Fchmod(b, st.Mode&0o7777); err != nil {
 		return err
 	}
-	copyXattrs(a, b)
+	if err := w.copyXattrs(a, b); err != nil {
+		return err
+	}
 	times := []unix.Timespec{st.Atim, st.Mtim}
 	return unix.UtimesNanoAt(b, "", times, unix.AT_EMPTY_PATH)
 }
 
 // copyXattrs copies the extended attributes that the tmpfs takes.
-func copyXattrs(a, b int) {
+func (w *writer) copyXattrs(a, b int) error {
 	list := make([]byte, 65536)
 	n, err := unix.Flistxattr(a, list)
-	if err != nil {
-		return
+	if err != nil || n == 0 {
+		return nil
 	}
 	value := make([]byte, 65536)
 	for _, name := range splitNames(list[:n]) {
-		if size, err := unix.Fgetxattr(a, name, value); err == nil {
-			_ = unix.Fsetxattr(b, name, value[:size], 0)
+		size, err := unix.Fgetxattr(a, name, value)
+		if err != nil {
+			continue
+		}
+		err = w.command(&compile.CopyCommand{Command: compile.CopyAttribute, Size: uint64(size)}, name, value[:size], b)
+		if err == unix.EPIPE {
+			return err
 		}
 	}
+	return nil
 }
 
 func splitNames(list []byte) []string {

@@ -104,8 +104,10 @@ type creation struct {
 	hooksBegan bool
 	// copyFrom is the directory that tmpcopyup copies next.
 	copyFrom *os.File
-	// release lets the program go on when it is ready; nil: Reply does.
+	// release lets the program go on when it is ready, where it has no gate.
 	release *os.File
+	// settled is true when nothing is left to do before the user's program runs.
+	settled bool
 	// ready is true when the program goes on to execute the user's.
 	ready bool
 	// announced is true when the pid file is written.
@@ -287,7 +289,7 @@ func (b *creation) meanwhile() error {
 	if b.gate {
 		return nil
 	}
-	if b.release != nil { // else who looks must not find a created container yet
+	if !b.plan.Asks { // else who looks must not find a created container yet
 		if err := b.settle(); err != nil {
 			return err
 		}
@@ -344,10 +346,16 @@ func executable(plan *compile.Plan, warn func(string)) (*os.File, error) {
 // compile makes the plan for this machine.
 func (b *creation) compile(host compile.Host) (err error) {
 	b.lastCap = host.LastCap
-	b.plan, err = compile.Compile(b.spec, host, compile.Options{
+	o := compile.Options{
 		ID: b.o.ID, Rootfs: b.rootfs, Bundle: b.o.Bundle, NoPivot: b.o.NoPivot, NoNewKeyring: b.o.NoNewKeyring,
 		PreserveFDs: len(b.o.Preserve), Gate: b.gate, MoveCgroup: b.o.SystemdCgroup,
-	})
+	}
+	if o.NoPivot {
+		if o.HostMounts, err = hostMounts(b.rootfs); err != nil {
+			return err
+		}
+	}
+	b.plan, err = compile.Compile(b.spec, host, o)
 	return err
 }
 
@@ -372,7 +380,7 @@ func stdio(stdin, stdout, stderr *os.File) ([3]*os.File, func(), error) {
 
 // launch starts the program.
 func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
-	control, err := b.openFiles()
+	control, err := b.openFiles(exe)
 	defer closeFiles(control)
 	if err != nil {
 		return err
@@ -397,6 +405,9 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	if err == nil {
 		b.cgroup.Paths = b.place.Paths
 		b.state.Cgroup = b.cgroup.Config
+		if b.gate {
+			b.state.Image = (*state.Image)(&b.proc.Image)
+		}
 	}
 	b.endThread()
 	return explainFork(err, b.spec)

@@ -105,8 +105,10 @@ type execution struct {
 	proc      *launch.Process
 	keeper    *os.File
 	ready     bool
-	// release lets the program go on when it is ready; nil: Reply does.
+	// release lets the program go on when it is ready.
 	release *os.File
+	// settled is true when nothing is left to do before the user's program runs.
+	settled bool
 	// place is how to get into the container's cgroup; thread is on its way, or nil.
 	place  *cgroup.Placement
 	thread *launch.Thread
@@ -166,7 +168,7 @@ func (e *execution) start() error {
 	if errors.Is(err, unix.EAGAIN) && !e.answered {
 		e.undo()
 		closeFiles([]*os.File{e.release})
-		e.proc, e.thread, e.release, e.late = nil, nil, nil, true
+		e.proc, e.thread, e.release, e.settled, e.late = nil, nil, nil, false, true
 		err = e.begin(streams)
 	}
 	return err
@@ -250,7 +252,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	defer exe.Close()
-	if err := e.clone(exe, streams); err != nil || namespaces&unix.CLONE_NEWPID != 0 {
+	if err := e.clone(exe, streams); err != nil || e.plan.BornLate {
 		return err // the process is still to be born
 	}
 	if err := e.attach(); err != nil {
@@ -293,7 +295,7 @@ func (e *execution) leave() {
 
 // clone starts the program in the container's cgroup.
 func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
-	control, release, err := e.controlFiles()
+	control, release, err := e.controlFiles(exe)
 	if err != nil {
 		return err
 	}
@@ -346,7 +348,7 @@ func (e *execution) attach() error {
 
 // controlFiles are the plan's files. The conversation's place stays nil. The end
 // of the pipe that is the program's is the caller's to close.
-func (e *execution) controlFiles() (files []*os.File, release *os.File, err error) {
+func (e *execution) controlFiles(exe *os.File) (files []*os.File, release *os.File, err error) {
 	files = make([]*os.File, len(e.plan.Files))
 	for i, f := range e.plan.Files {
 		switch f.Kind {
@@ -354,6 +356,8 @@ func (e *execution) controlFiles() (files []*os.File, release *os.File, err erro
 			files[i] = e.first
 		case compile.ContainerRoot:
 			files[i] = e.root
+		case compile.Spare:
+			files[i] = exe
 		case compile.Release:
 			if release, e.release, err = pipe(); err != nil {
 				return nil, nil, err
@@ -390,12 +394,7 @@ func (e *execution) converse() error {
 			err = e.answer(e.container.handListener(m, e.proc.PidFD, e.proc.Pid))
 		case compile.RequestReady:
 			e.ready = true
-			if e.release != nil {
-				continue
-			}
-			if err = e.answer(e.settle()); err == nil {
-				e.prepareKeeper()
-			}
+			err = e.goAhead()
 		case compile.RequestFailure:
 			return failure(e.plan, m)
 		default:
@@ -419,10 +418,18 @@ func (e *execution) answer(err error) error {
 // settleAhead lets the program execute the user's as soon as it is ready, if there
 // is nothing that it has to ask for before.
 func (e *execution) settleAhead() error {
-	if e.release == nil {
+	if e.plan.Asks {
 		return nil
 	}
-	e.answered = true
+	return e.goAhead()
+}
+
+// goAhead lets the program execute the user's, once.
+func (e *execution) goAhead() error {
+	if e.settled {
+		return nil
+	}
+	e.settled, e.answered = true, true
 	if err := e.settle(); err != nil {
 		return err
 	}
@@ -436,8 +443,10 @@ func (e *execution) settle() error {
 	if err := adjustOOM(e.o.Process, e.proc.Pid, os.Geteuid() != 0 || sysfile.InUserNamespace(), e.o.Warn); err != nil {
 		return err
 	}
-	if err := setForUserNamespace(e.spec, e.proc.Pid); err != nil {
-		return err
+	if e.plan.ParentSets {
+		if err := setPriorities(e.spec.Process, e.proc.Pid); err != nil {
+			return err
+		}
 	}
 	err := announce(e.proc, e.o.PidFile, e.o.PIDFD)
 	e.announced = err == nil

@@ -77,5 +77,5 @@ func fileText(f *compile.File) string {
 	if f.Kind == compile.HookState || f.Kind == compile.HookOutput {
 		return "a file for hooks in the container"
 	}
-	return "a copy of the mounts at " + f.Path
+	return "a place for a descriptor that the program keeps"
 }

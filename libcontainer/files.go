@@ -10,8 +10,10 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/hooks"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -19,7 +21,7 @@ import (
 
 // openFiles opens the control descriptors of the plan. The conversation's place
 // stays nil.
-func (b *creation) openFiles() ([]*os.File, error) {
+func (b *creation) openFiles(exe *os.File) ([]*os.File, error) {
 	files := make([]*os.File, len(b.plan.Files))
 	for i, f := range b.plan.Files {
 		var err error
@@ -27,17 +29,17 @@ func (b *creation) openFiles() ([]*os.File, error) {
 		case compile.StartSocket:
 			files[i], err = launch.OpenGate(b.dir.File)
 		case compile.HookState:
-			files[i], err = hookFile("hook-state")
+			files[i], err = hooks.File("hook-state")
 			b.hookState = duplicate(files[i])
 		case compile.HookOutput:
-			files[i], err = hookFile("hook-output")
+			files[i], err = hooks.File("hook-output")
 			b.hookOutput = duplicate(files[i])
 		case compile.Release:
 			files[i], b.release, err = pipe()
 		case compile.Namespace:
 			files[i], err = b.openNamespace(&f)
-		case compile.Tree:
-			files[i], err = openTree(&f)
+		case compile.Spare:
+			files[i] = duplicate(exe)
 		}
 		if err != nil {
 			return files, err
@@ -133,30 +135,63 @@ func namespaceOf(flag uint64) specs.LinuxNamespaceType {
 	return "different"
 }
 
-// openTree copies a mount tree for a program that may not reach it itself. As
-// in the program's own copy of the host's mounts, nothing propagates back.
-func openTree(f *compile.File) (*os.File, error) {
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
-	recursive := uint(0)
-	if f.Recursive {
-		recursive = unix.AT_RECURSIVE
-	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, f.Path, flags|recursive)
+// sendSource opens a source of a mount for a program that may have no way to it.
+// The path is walked with rt's rights, in the program's mount namespace: what is
+// opened in rt's own, the program could not copy.
+func (b *creation) sendSource(m *launch.Message) error {
+	s, err := b.source(m)
 	if err != nil {
-		return nil, fmt.Errorf("%s: source %q: open_tree: %w", f.Source, f.Path, err)
+		return err
 	}
-	if f.IDMap != nil {
-		if err := mapTree(fd, f.IDMap); err != nil {
-			unix.Close(fd)
-			return nil, fmt.Errorf("%s: source %q: map its ids: %w", f.Source, f.Path, err)
-		}
+	fd, err := openSource(b.proc.Pid, s.Path)
+	if err != nil {
+		return fmt.Errorf("%s: source %q: %w", s.Field, s.Path, err)
 	}
-	slave := unix.MountAttr{Propagation: unix.MS_SLAVE}
-	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|recursive, &slave); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("%s: source %q: mount_setattr: %w", f.Source, f.Path, err)
+	defer unix.Close(fd)
+	return b.proc.ReplyFile(fd)
+}
+
+func (b *creation) source(m *launch.Message) (*compile.Source, error) {
+	if m.Words[1] >= uint64(len(b.plan.Sources)) {
+		return nil, errors.New("the init program asked for an unknown source")
 	}
-	return os.NewFile(uintptr(fd), f.Path), nil
+	return &b.plan.Sources[m.Words[1]], nil
+}
+
+func openSource(pid int, path string) (int, error) {
+	if defence.Off(defence.LockedMounts) {
+		fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		return fd, os.NewSyscallError("open_tree", err)
+	}
+	root, err := openPath(fmt.Sprintf("/proc/%d/root", pid))
+	if err != nil {
+		return -1, err
+	}
+	defer root.Close()
+	fd, err := openat2(int(root.Fd()), path, unix.O_PATH, unix.RESOLVE_IN_ROOT)
+	if err == unix.EXDEV || err == unix.ELOOP {
+		// A magic link, such as /proc/PID/ns/net, leads out of every mount namespace.
+		// What it leads to the kernel lets the program copy if it is a namespace.
+		fd, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
+	return fd, os.NewSyscallError("openat2", err)
+}
+
+// mapIDs gives the program's copy of a mount tree its id mapping, which takes a user
+// namespace that only the parent can make.
+func (b *creation) mapIDs(m *launch.Message) error {
+	s, err := b.source(m)
+	if err != nil {
+		return err
+	}
+	if m.File == nil || s.IDMap == nil {
+		return errors.New("the init program sent no mount tree")
+	}
+	defer m.File.Close()
+	if err := mapTree(int(m.File.Fd()), s.IDMap); err != nil {
+		return fmt.Errorf("%s: source %q: map its ids: %w", s.Field, s.Path, err)
+	}
+	return nil
 }
 
 // mapTree gives a mount tree an id mapping: mount_setattr(2).
@@ -209,11 +244,16 @@ func (b *creation) writeMap(kind string, list []specs.LinuxIDMapping) error {
 	if err != nil {
 		return fmt.Errorf("an ordinary user can map ids that are not their own only with %s, which is not installed (Debian, Ubuntu: package uidmap)", helper)
 	}
-	out, err := exec.Command(path, append([]string{strconv.Itoa(b.proc.Pid)}, strings.Fields(text)...)...).CombinedOutput()
-	if exit := new(exec.ExitError); errors.As(err, &exit) { // it has said why, and who says so
-		return fmt.Errorf("%s (the ids that a user may map are in /etc/sub%s)", bytes.TrimSpace(out), kind)
+	result, err := hooks.Execute(&compile.Command{
+		Path: path, Args: append([]string{helper, strconv.Itoa(b.proc.Pid)}, strings.Fields(text)...), Env: os.Environ(),
+	}, nil, 0)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return err
+	if result.Status != 0 { // it has said why, and who says so
+		return fmt.Errorf("%s (the ids that a user may map are in /etc/sub%s)", bytes.TrimSpace(result.Output), kind)
+	}
+	return nil
 }
 
 func idMap(list []specs.LinuxIDMapping) string {

@@ -105,11 +105,8 @@ func (w *hookWatch) done(ws unix.WaitStatus) error {
 	case <-w.late:
 		err = hooks.Late(w.hook, w.printed())
 	default:
-		switch {
-		case ws.Signaled():
-			err = hooks.Failed(fmt.Errorf("killed by signal %v", ws.Signal()), w.printed())
-		case ws.ExitStatus() != 0:
-			err = hooks.Failed(fmt.Errorf("exit status %d", ws.ExitStatus()), w.printed())
+		if ws != 0 {
+			err = hooks.Failed(ws, w.printed())
 		}
 	}
 	if err != nil {
@@ -125,15 +122,6 @@ func (w *hookWatch) printed() []byte {
 	}
 	data, _ := io.ReadAll(io.NewSectionReader(w.output, 0, 1<<16))
 	return data
-}
-
-// hookFile makes a file in memory that is handed to the program.
-func hookFile(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	return os.NewFile(uintptr(fd), name), nil
 }
 
 // writeHookState fills the file that hooks in the container read: they see the

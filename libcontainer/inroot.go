@@ -8,8 +8,10 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/program"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,6 +28,18 @@ func (b *creation) makePath(m *launch.Message) error {
 		return fmt.Errorf("%s: create %s: %w", p.Source, p.Name, err)
 	}
 	return nil
+}
+
+// openat2 walks a path below a directory. A rename elsewhere on the system may
+// disturb the walk, which is repeated then: as often as a program does.
+func openat2(dir int, name string, flags, resolve uint64) (fd int, err error) {
+	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
+	for range program.Retries {
+		if fd, err = unix.Openat2(dir, name, &how); err != unix.EAGAIN && err != unix.EINTR || defence.Off(defence.RetriedWalks) {
+			break
+		}
+	}
+	return fd, err
 }
 
 // asContainerRoot runs f on a thread whose new files belong to the root of the

@@ -60,7 +60,7 @@ func (c *Container) Start() error {
 	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
 		return fmt.Errorf("container %q: %w: cannot start a container that is paused: resume it first", c.ID(), ErrWrongState)
 	}
-	program, err := launch.PassGate(c.dir.File)
+	program, err := launch.PassGate(c.dir.File, c.state.Pid)
 	if errors.Is(err, launch.ErrNoGate) {
 		return fmt.Errorf("container %q: %w: cannot start a container that is %s, only a created one", c.ID(), ErrWrongState, c.Status())
 	}

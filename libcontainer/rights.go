@@ -9,26 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setForUserNamespace sets what the program cannot set in a user namespace: nobody in
-// one has the rights of the host's root, who rt may be.
-func setForUserNamespace(s *specs.Spec, pid int) error {
-	if s.Process == nil || spec.FindNamespace(s, specs.UserNamespace) == nil {
+// setPriorities sets the limits and priorities of a process that its program cannot
+// set: Plan.ParentSets.
+func setPriorities(p *specs.Process, pid int) error {
+	if p == nil {
 		return nil
 	}
-	for i, r := range s.Process.Rlimits {
+	for i, r := range p.Rlimits {
 		number, _ := spec.Rlimits.Find(r.Type)
 		if err := unix.Prlimit(pid, int(number), &unix.Rlimit{Cur: r.Soft, Max: r.Hard}, nil); err != nil {
 			return fmt.Errorf("process.rlimits[%d]: set %s to %d, at most %d: %w", i, r.Type, r.Soft, r.Hard, err)
 		}
 	}
-	if s.Process.Scheduler != nil {
-		attr := compile.SchedAttr(s.Process.Scheduler)
+	if p.Scheduler != nil {
+		attr := compile.SchedAttr(p.Scheduler)
 		if err := unix.SchedSetAttr(pid, &attr, 0); err != nil {
-			return fmt.Errorf("process.scheduler: set the scheduling policy %s: sched_setattr: %w", s.Process.Scheduler.Policy, err)
+			return fmt.Errorf("process.scheduler: set the scheduling policy %s: sched_setattr: %w", p.Scheduler.Policy, err)
 		}
 	}
-	if p := s.Process.IOPriority; p != nil {
-		if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, compile.IOPrioWhoProcess, uintptr(pid), uintptr(compile.IOPrio(p))); errno != 0 {
+	if io := p.IOPriority; io != nil {
+		if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, compile.IOPrioWhoProcess, uintptr(pid), uintptr(compile.IOPrio(io))); errno != 0 {
 			return fmt.Errorf("process.ioPriority: set the I/O priority: ioprio_set: %w", errno)
 		}
 	}

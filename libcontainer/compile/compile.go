@@ -5,10 +5,13 @@ package compile
 
 import (
 	"fmt"
+	"maps"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/libcontainer/seccomp"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -70,6 +73,9 @@ type Options struct {
 	// Gate makes the program wait for `rt start`; without it the user's
 	// program is executed as soon as everything is ready.
 	Gate bool
+	// HostMounts are the mount points of the host's proc and sysfs, outside of
+	// Rootfs: what NoPivot leaves below the container.
+	HostMounts []string
 	// MoveCgroup is true when the program is moved to its cgroup after it was
 	// born, so that it has to make its cgroup namespace itself, after that.
 	MoveCgroup bool
@@ -86,8 +92,6 @@ const (
 	StartSocket
 	// Namespace is a namespace to join.
 	Namespace
-	// Tree is a detached copy of a mount tree (open_tree(2)).
-	Tree
 	// ContainerProcess is a pidfd of a container's first process.
 	ContainerProcess
 	// ContainerRoot is the root directory of that process.
@@ -99,22 +103,31 @@ const (
 	// Release is the end to read of a pipe. A byte in it lets the program execute
 	// the user's: the parent writes it as soon as nothing is left for it to do.
 	Release
+	// Spare is any file. The program puts a descriptor of its own in its place.
+	Spare
 )
 
 // File is a control descriptor. The program finds them right after the
 // preserved ones, in order.
 type File struct {
 	Kind FileKind
-	// Path is what to open for a Namespace or a Tree.
+	// Path is what to open for a Namespace.
 	Path string
-	// Recursive asks for the whole Tree.
-	Recursive bool
-	// IDMap maps the ids of a Tree, if it is not nil.
-	IDMap *IDMap
 	// Namespace is the type that a Namespace must have.
 	Namespace specs.LinuxNamespaceType
 	// Source is the field of config.json that asked for it.
 	Source string
+}
+
+// Source is a path of the host that the program mounts, where it needs its parent
+// for that: to open what is closed to it, or to map the ids.
+type Source struct {
+	// Path is absolute; it is walked from the program's root directory.
+	Path string
+	// IDMap maps the ids of the tree, if it is not nil.
+	IDMap *IDMap
+	// Field is what asked for it.
+	Field string
 }
 
 // IDMap is the id mapping of a mount: mount_setattr(2), MOUNT_ATTR_IDMAP.
@@ -150,6 +163,17 @@ type Plan struct {
 	Files []File
 	// Paths are what RequestPath refers to.
 	Paths []Path
+	// Sources are what RequestSource and RequestMapIDs refer to.
+	Sources []Source
+	// Asks is true when the program asks its parent for something, beside a path
+	// that is missing, before it is ready.
+	Asks bool
+	// ParentSets is true when the parent sets process.rlimits, scheduler and
+	// ioPriority: in a user namespace nobody may raise them.
+	ParentSets bool
+	// BornLate is true when the container's process is a child of the program
+	// that is started: RequestChild announces it.
+	BornLate bool
 	// KeepCapabilities asks the launcher to carry the capabilities through
 	// the program's own execve (the first process of a user namespace has no
 	// mapped user id yet).
@@ -196,6 +220,17 @@ const (
 	// RequestListener says that the descriptor with the number in the argument
 	// is the listener of a seccomp filter, for the agent.
 	RequestListener = 13
+	// RequestSource asks for a descriptor (O_PATH) of Plan.Sources in the argument,
+	// which the answer brings. The program copies the tree itself, in its own mount
+	// namespace: only there the kernel locks what the host's mounts forbid, if a
+	// user namespace is entered with it (mount_namespaces(7)).
+	RequestSource = 14
+	// RequestMapIDs brings a detached mount tree, the ids of which are to be mapped
+	// as Plan.Sources in the argument says.
+	RequestMapIDs = 15
+	// RequestCopied is the result of a command of the parent's while it copies for
+	// tmpcopyup: a system call's, in the argument.
+	RequestCopied = 16
 	// RequestFailure reports a failed call: the address of its record, the
 	// errno, and the kernel's words about it, if there are any.
 	RequestFailure = 255
@@ -220,16 +255,27 @@ type compiler struct {
 	fsfd   program.Reg // file system context whose log belongs to a failure, or -1
 	root   program.Reg // the container's root directory
 	proc   program.Reg // a procfs that the program mounted itself; Scratch when none
+	// hostProc is the host's /proc, opened before the program went anywhere else;
+	// Scratch when it is not needed.
+	hostProc program.Reg
 
 	reply, failure program.Ref
-	stat           program.Ref // for the answers of statx(2)
+	stat           program.Ref // for the answers of statx(2) and fstatfs(2)
 	cold           []func()
 
+	// inherited closes what the caller left open, from the first number that is no
+	// control descriptor.
+	inherited *program.Step
+	// waitsAt is where the program waits for its start: a StartSocket or a Release.
+	waitsAt   program.Arg
 	hookFiles hookFiles
 	filter    *seccomp.Filter
-	// asks is true when the program asks its parent for something, beside a path
-	// that is missing, before it is ready.
-	asks bool
+	// filterData is where the filter lies, once it is needed.
+	filterData *program.Ref
+	made       made
+	// further is true for a process in a container that exists already; forks, while
+	// it is still to be born.
+	further, forks bool
 	// late sets the capabilities after the filter is loaded, if it is not nil.
 	late func()
 	// executable holds the path of the program to execute once it is located.
@@ -237,6 +283,10 @@ type compiler struct {
 	located    bool
 	// profile and label are the opened files of labels.
 	profile, label program.Reg
+	// spare are the places of those that stay open until the last execve.
+	spare []program.Arg
+	// standing is the number of control descriptors that stay open as long.
+	standing int
 }
 
 // Compile makes the plan for a new container.
@@ -245,15 +295,15 @@ func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}
+	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
 	c.session()
 	c.namespaces()
-	c.labelKeys(func(fd program.Reg) {
-		// The program still stands in the host's mounts here.
-		c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/self/"+keyLabel), program.Imm(unix.O_WRONLY|unix.O_CLOEXEC), program.Imm(0)).To(fd)
-	})
+	c.labelKeys()
+	c.leaveHostProc()
 	c.keyring()
 	c.rootfs()
+	c.closeOwn()
 	c.credentials()
 	if opt.Gate {
 		c.locate()
@@ -271,6 +321,9 @@ func (c *compiler) finish() (*Plan, error) {
 		c.cold[i]()
 	}
 	c.failureHandler()
+	if c.inherited != nil {
+		c.inherited.SetArg(0, program.Imm(c.firstFile()+len(c.plan.Files)))
+	}
 	p, err := c.Build()
 	if err != nil {
 		return nil, err
@@ -279,10 +332,13 @@ func (c *compiler) finish() (*Plan, error) {
 	return &c.plan, nil
 }
 
+// firstFile is the number of the first control descriptor.
+func (c *compiler) firstFile() int { return 3 + c.opt.PreserveFDs }
+
 // file adds a control descriptor and returns its number as an argument.
 func (c *compiler) file(f File) program.Arg {
 	c.plan.Files = append(c.plan.Files, f)
-	return program.Imm(3 + c.opt.PreserveFDs + len(c.plan.Files) - 1)
+	return program.Imm(c.firstFile() + len(c.plan.Files) - 1)
 }
 
 // index names an entry of a list in config.json.
@@ -294,11 +350,12 @@ func (c *compiler) warn(format string, args ...any) {
 }
 
 // later emits code that is rarely reached behind the main line, which then
-// reads from top to bottom. The code keeps the source and purpose of now.
+// reads from top to bottom. The code keeps the source and purpose of now, and what is mounted.
 func (c *compiler) later(source, purpose string, emit func()) {
-	regs := c.Regs()
+	regs, mounts := c.Regs(), maps.Clone(c.made.mounts)
 	c.cold = append(c.cold, func() {
 		c.SetRegs(regs)
+		c.made.mounts = mounts
 		c.Source(source, purpose)
 		emit()
 	})
@@ -314,14 +371,77 @@ func (c *compiler) prologue() {
 	c.reply = c.Buffer("reply", 8)
 	c.failure = c.Buffer("failure", FailureSize)
 	c.stat = c.Buffer("statx", 256)
-	c.Source("", "protect the program from the container's processes")
-	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0))
+	c.undumpable()
+	if !defence.Off(defence.InheritedFiles) {
+		c.Source("", "close what the caller of rt left open")
+		closing := c.closeFrom(0, 0) // the first number is known in the end
+		c.inherited = &closing
+	}
 	c.Source("", "close what does not belong to the container on execve")
-	c.Do(program.CloseRange, program.Imm(3+c.opt.PreserveFDs), program.Imm(uint32(1<<32-1)), program.Imm(unix.CLOSE_RANGE_CLOEXEC))
+	c.closeFrom(c.firstFile(), unix.CLOSE_RANGE_CLOEXEC)
 	c.Move(c.conv, c.file(File{Kind: Conversation}))
 	c.Move(c.status, program.R(c.conv))
+	c.standingFiles()
+	c.openHostProc()
 	c.Move(c.fsfd, program.Imm(-1))
 	c.Do(program.Umask, program.Imm(0)).For("create files with the modes that are asked for")
+}
+
+// undumpable keeps other processes from tracing the program, whatever they share
+// with it (CVE-2016-9962).
+func (c *compiler) undumpable() {
+	if defence.Off(defence.Dumpable) {
+		return
+	}
+	c.Source("", "protect the program from the container's processes")
+	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0))
+}
+
+// closeFrom closes the descriptors from one number on, or does with them what the
+// flags of close_range(2) say.
+func (c *compiler) closeFrom(first, flags int) program.Step {
+	return c.Do(program.CloseRange, program.Imm(first), program.Imm(uint32(1<<32-1)), program.Imm(flags))
+}
+
+// standingFiles gives the first numbers to the control descriptors that stay open
+// until the user's program is executed, so that all behind them can be closed.
+func (c *compiler) standingFiles() {
+	if c.opt.Gate {
+		c.waitsAt = c.file(File{Kind: StartSocket})
+	} else {
+		c.waitsAt = c.file(File{Kind: Release})
+	}
+	if h := c.hooks(); len(h.CreateContainer)+len(h.StartContainer) > 0 && !c.further {
+		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput})}
+	}
+	if p := c.spec.Process; p != nil {
+		for _, label := range []string{p.ApparmorProfile, p.SelinuxLabel} {
+			if label != "" {
+				c.spare = append(c.spare, c.file(File{Kind: Spare}))
+			}
+		}
+	}
+	c.standing = len(c.plan.Files)
+}
+
+// closeOwn closes the program's descriptors before anything of the image decides
+// what is entered or executed: the working directory, a hook, the interpreter of a
+// script could be a path through /proc/self/fd (CVE-2024-21626).
+func (c *compiler) closeOwn() {
+	if defence.Off(defence.OwnFiles) || defence.Off(defence.InheritedFiles) {
+		return
+	}
+	c.Source("", "close what only the setup needed")
+	c.closeFrom(c.firstFile()+c.standing, 0)
+}
+
+// stand moves a descriptor to a place that closeOwn spares.
+func (c *compiler) stand(fd program.Reg) {
+	place := c.spare[0]
+	c.spare = c.spare[1:]
+	c.Do(program.Dup3, program.R(fd), place, program.Imm(unix.O_CLOEXEC))
+	c.Do(program.Close, program.R(fd))
+	c.Move(fd, place)
 }
 
 // request sends a request and waits until the parent has served it. The reply
@@ -331,8 +451,48 @@ func (c *compiler) request(code uint64, what string) program.Reg {
 	return c.ask(program.At(msg), what)
 }
 
+// fetch asks for a descriptor, which the answer brings: SCM_RIGHTS, unix(7).
+func (c *compiler) fetch(dst program.Reg, code, arg uint64, what string) {
+	c.plan.Asks = true
+	c.tell(program.At(c.Struct(what, program.U64(code), program.U64(arg))), what)
+	n := c.Reg()
+	message := c.message(c.reply, 8, 1)
+	c.Do(program.Recvmsg, program.R(c.conv), program.At(message.header), program.Imm(unix.MSG_CMSG_CLOEXEC)).To(n).For("take the descriptor")
+	c.orphaned(n)
+	c.Load(dst, 4, message.files)
+	c.Free(n)
+}
+
+// message is a struct msghdr with room for descriptors.
+type message struct {
+	header, files program.Ref
+	// controlSize is what msg_controllen has to be.
+	controlSize int
+}
+
+// message makes one for data of the program's. It serves once: recvmsg(2) changes
+// it. Without a descriptor its place holds -1.
+func (c *compiler) message(data program.Ref, size uint64, files int) message {
+	const (
+		header = 16 // CMSG_LEN(0)
+		none   = ^uint32(0)
+	)
+	fields := []program.Field{program.U64(uint64(header + 4*files)), program.U32(unix.SOL_SOCKET), program.U32(unix.SCM_RIGHTS)}
+	for range (files + 1) / 2 * 2 { // CMSG_SPACE is a multiple of 8
+		fields = append(fields, program.U32(none))
+	}
+	control := c.WritableStruct("control message", fields...)
+	iov := c.Struct("iovec", program.Ptr(data), program.U64(size))
+	return message{
+		c.WritableStruct("msghdr", program.U64(0), program.U64(0), program.Ptr(iov), program.U64(1), program.Ptr(control),
+			program.U64(uint64(header+(files+1)/2*8)), program.U64(0)),
+		control.Plus(header),
+		header + (files+1)/2*8,
+	}
+}
+
 func (c *compiler) ask(msg program.Arg, what string) program.Reg {
-	c.asks = true
+	c.plan.Asks = true
 	r := c.Reg()
 	c.tell(msg, what)
 	c.await(r)
@@ -346,14 +506,10 @@ func (c *compiler) tell(msg program.Arg, what string) {
 // sendFile sends a request together with a descriptor, by SCM_RIGHTS (unix(7)),
 // and waits until the parent has served it.
 func (c *compiler) sendFile(fd program.Reg, code, arg uint64, purpose string) {
-	msg := c.Struct("request", program.U64(code), program.U64(arg))
-	iov := c.Struct("iovec", program.Ptr(msg), program.U64(RequestSize))
-	const cmsgLen = 20 // CMSG_LEN(4): a header of 16 bytes and one descriptor
-	control := c.WritableStruct("control message", program.U64(cmsgLen), program.U32(unix.SOL_SOCKET), program.U32(unix.SCM_RIGHTS), program.U64(0))
-	hdr := c.Struct("msghdr", program.U64(0), program.U64(0), program.Ptr(iov), program.U64(1), program.Ptr(control), program.U64(24), program.U64(0))
-	c.Store(fd, 4, control.Plus(16))
-	c.Do(program.Sendmsg, program.R(c.conv), program.At(hdr), program.Imm(0)).For(purpose)
-	c.asks = c.asks || code != RequestPath
+	m := c.message(c.Struct("request", program.U64(code), program.U64(arg)), RequestSize, 1)
+	c.Store(fd, 4, m.files)
+	c.Do(program.Sendmsg, program.R(c.conv), program.At(m.header), program.Imm(0)).For(purpose)
+	c.plan.Asks = c.plan.Asks || code != RequestPath
 	r := c.Reg()
 	c.await(r)
 	c.Free(r)
@@ -368,28 +524,33 @@ func (c *compiler) await(r program.Reg) {
 // the container be.
 func (c *compiler) awaitByte(r program.Reg, from program.Arg, purpose string) {
 	c.Do(program.Read, from, program.At(c.reply), program.Imm(8)).To(r).For(purpose)
+	c.orphaned(r)
+	c.Load(r, 1, c.reply)
+}
+
+// orphaned ends the program if the parent's answer has no bytes.
+func (c *compiler) orphaned(size program.Reg) {
 	gone := c.NewLabel("parent is gone")
-	c.Branch(r, program.Eq, 0, gone)
+	c.Branch(size, program.Eq, 0, gone)
 	c.later("", "the parent is gone", func() {
 		c.Bind(gone)
 		c.Do(program.ExitGroup, program.Imm(1))
 	})
-	c.Load(r, 1, c.reply)
 }
 
 // ready tells the parent that the container is created and waits for start.
 func (c *compiler) ready() {
 	const what = "the container is ready"
 	c.Source("", "the container is created")
-	if c.opt.Gate || c.asks {
-		c.Free(c.request(RequestReady, what))
+	r := c.Reg()
+	c.tell(program.At(c.Struct(what, program.U64(RequestReady), program.U64(0))), what)
+	if c.opt.Gate {
+		c.await(r)
 	} else {
 		// What the parent does, it does while the program works, and it may be done.
-		r := c.Reg()
-		c.tell(program.At(c.Struct(what, program.U64(RequestReady), program.U64(0))), what)
-		c.awaitByte(r, c.file(File{Kind: Release}), "wait until the parent is done")
-		c.Free(r)
+		c.awaitByte(r, c.waitsAt, "wait until the parent is done")
 	}
+	c.Free(r)
 	c.plan.Ready = c.Len()
 	if !c.opt.Gate {
 		return
@@ -397,10 +558,9 @@ func (c *compiler) ready() {
 	c.Do(program.Close, program.R(c.conv)).For("let the creator go")
 	c.Source("", "wait for start")
 	conn, n := c.Reg(), c.Reg()
-	listener := c.file(File{Kind: StartSocket})
 	again := c.Here("accept")
 	start := c.NewLabel("start")
-	c.Do(program.Accept4, listener, program.Imm(0), program.Imm(0), program.Imm(unix.SOCK_CLOEXEC)).To(conn)
+	c.Do(program.Accept4, c.waitsAt, program.Imm(0), program.Imm(0), program.Imm(unix.SOCK_CLOEXEC)).To(conn)
 	c.Do(program.Read, program.R(conn), program.At(c.reply), program.Imm(8)).To(n).Ignore()
 	c.Branch(n, program.Eq, 1, start)
 	c.Do(program.Close, program.R(conn)).For("somebody looked whether the container waits")

@@ -202,6 +202,9 @@ func (k *fake) Syscall(m *program.Machine, c program.Call, args [6]uint64) int64
 		m.Halt()
 	case program.Read:
 		return 1
+	case program.Recvmsg:
+		k.sendFile(m, args[1])
+		return 1
 	case program.Write:
 		if mem, err := m.Memory(args[1], int(args[2])); err == nil && len(mem) == FailureSize {
 			k.report = append([]byte(nil), mem...)
@@ -233,6 +236,16 @@ func (k *fake) statx(m *program.Machine, addr uint64) {
 		}
 		binary.LittleEndian.PutUint32(mem[128:], major)
 		binary.LittleEndian.PutUint32(mem[132:], minor)
+	}
+}
+
+// sendFile puts a descriptor into the control message of a struct msghdr.
+func (k *fake) sendFile(m *program.Machine, addr uint64) {
+	const msgControl, cmsgData = 32, 16
+	if header, err := m.Memory(addr, 56); err == nil {
+		if control, err := m.Memory(binary.LittleEndian.Uint64(header[msgControl:])+cmsgData, 4); err == nil {
+			binary.LittleEndian.PutUint32(control, 8)
+		}
 	}
 }
 

@@ -2,9 +2,11 @@ package compile
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -27,7 +29,7 @@ func (c *compiler) credentials() {
 	c.bounding(caps.bounding)
 	c.user()
 	if c.loadsAsAdmin(caps) {
-		c.raise()
+		c.raise(caps)
 		c.late = func() { c.capabilities(caps) }
 	} else {
 		c.capabilities(caps)
@@ -45,17 +47,59 @@ func (c *compiler) credentials() {
 	}
 }
 
-// rlimits sets process.rlimits. In a user namespace nobody can raise a hard limit:
-// the parent sets them there.
+// rlimits sets process.rlimits, if the parent does not.
 func (c *compiler) rlimits() {
-	if spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+	if c.plan.ParentSets {
 		return
 	}
 	for i, r := range c.spec.Process.Rlimits {
-		c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
-		limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
-		number, _ := spec.Rlimits.Find(r.Type)
-		c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.At(limit), program.Imm(0))
+		if c.forks && r.Type == limitOfProcesses {
+			c.raiseProcesses(i, r.Hard)
+		} else {
+			c.rlimit(i)
+		}
+	}
+}
+
+func (c *compiler) rlimit(i int) {
+	r := c.spec.Process.Rlimits[i]
+	c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
+	limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
+	number, _ := spec.Rlimits.Find(r.Type)
+	c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.At(limit), program.Imm(0))
+}
+
+const limitOfProcesses = "RLIMIT_NPROC"
+
+// raiseProcesses raises the limit of processes, if it has to be: once the process is
+// there, nobody may any more. limitProcesses sets it then, since with a low one it
+// could not be forked.
+func (c *compiler) raiseProcesses(i int, hard uint64) {
+	c.Source(index("process.rlimits", i), fmt.Sprintf("raise %s to %d, if it is lower", limitOfProcesses, hard))
+	now, high := c.Buffer("rlimit", 16), c.NewLabel("high enough")
+	n := c.Reg()
+	c.Do(program.Prlimit64, program.Imm(0), program.Imm(unix.RLIMIT_NPROC), program.Imm(0), program.At(now))
+	c.Load(n, 8, now.Plus(8))
+	if hard != unix.RLIM_INFINITY {
+		c.Branch(n, program.Ge, int64(min(hard, math.MaxInt64)), high)
+		c.Branch(n, program.Lt, 0, high) // no limit
+	}
+	limit := program.At(c.Struct("rlimit", program.U64(hard), program.U64(hard)))
+	c.Do(program.Prlimit64, program.Imm(0), program.Imm(unix.RLIMIT_NPROC), limit, program.Imm(0))
+	c.Bind(high)
+	c.Free(n)
+}
+
+// limitProcesses sets the limit of processes in a process that was forked.
+func (c *compiler) limitProcesses() {
+	c.forks = false
+	if c.plan.ParentSets {
+		return
+	}
+	for i, r := range c.spec.Process.Rlimits {
+		if r.Type == limitOfProcesses {
+			c.rlimit(i)
+		}
 	}
 }
 
@@ -167,8 +211,7 @@ func (c *compiler) user() {
 	c.Do(program.Setresgid, program.Imm(u.GID), program.Imm(u.GID), program.Imm(u.GID))
 	c.Source("process.user.uid", fmt.Sprintf("become user %d", u.UID))
 	c.Do(program.Setresuid, program.Imm(u.UID), program.Imm(u.UID), program.Imm(u.UID))
-	c.Source("", "protect the program from the container's processes")
-	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), zero, zero, zero, zero)
+	c.undumpable()
 	c.Do(program.Prctl, program.Imm(unix.PR_SET_KEEPCAPS), zero, zero, zero, zero)
 }
 
@@ -212,6 +255,10 @@ func (c *compiler) enterWorkingDirectory(denied program.Reg) {
 	c.Branch(denied, program.Eq, 0, entered)
 	c.Do(program.Chdir, c.Str(cwd))
 	c.Bind(entered)
+	if defence.Off(defence.WorkingDirectory) {
+		c.Free(denied)
+		return
+	}
 	c.Source("process.cwd", "check that the working directory lies inside the container")
 	path := c.Buffer("cwd", unix.PathMax)
 	inside := c.NewLabel("inside")

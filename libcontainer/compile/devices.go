@@ -152,7 +152,12 @@ func (c *compiler) ownDevice(dir program.Reg, name string, d *specs.LinuxDevice)
 }
 
 func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
-	tree := c.tree(field, d.Path, false)
+	var tree program.Reg
+	if slices.ContainsFunc(DefaultDevices, func(own specs.LinuxDevice) bool { return own.Path == d.Path }) {
+		tree = c.openTree(d.Path, 0) // everybody has a way there
+	} else {
+		tree = c.tree(field, d.Path, false)
+	}
 	if d.Type != "p" {
 		c.checkDevice(tree, d.Major, d.Minor, fmt.Sprintf("the host's %s is not device %d:%d", d.Path, d.Major, d.Minor))
 	}

@@ -25,21 +25,33 @@ type ExecOptions struct {
 // configuration it looks at process, and at what a process of the container has
 // to have: linux.seccomp, linux.personality and linux.memoryPolicy.
 func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
-	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs}}
+	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs}, further: true}
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}
+	forks := opt.Namespaces&unix.CLONE_NEWPID != 0
+	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
 	if a := s.Process.ExecCPUAffinity; a != nil {
 		c.affinity("process.execCPUAffinity.initial", a.Initial)
 	}
 	c.joinContainer(opt.Namespaces)
-	c.session()
-	c.labelKeys(func(fd program.Reg) { c.attribute(fd, "self/"+keyLabel, "") })
+	c.labelKeys()
+	c.leaveHostProc()
 	c.keyring()
 	c.terminal(false)
-	c.labels()
+	// The container's processes can see the program, and may trace it, as soon as it
+	// is in their pid namespace: it gives its rights up before.
+	c.forks = forks
 	c.credentials()
+	if forks {
+		c.secondClone()
+		c.limitProcesses()
+	}
+	c.session()
+	c.controlTerminal()
+	c.labels()
+	c.closeOwn()
 	c.ready()
 	if a := s.Process.ExecCPUAffinity; a != nil {
 		c.affinity("process.execCPUAffinity.final", a.Final)
@@ -67,9 +79,6 @@ func (c *compiler) joinContainer(namespaces uint64) {
 		c.Move(c.root, root)
 		c.Do(program.Fchdir, root)
 		c.Do(program.Chroot, c.Str("."))
-	}
-	if namespaces&unix.CLONE_NEWPID != 0 {
-		c.secondClone()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"golang.org/x/sys/unix"
 )
@@ -39,9 +40,6 @@ func (c *compiler) hooks() *specs.Hooks {
 // root.path, as hooks expect it that enter the container's mount namespace.
 func (c *compiler) createHooks(own bool) {
 	h := c.hooks()
-	if len(h.CreateContainer)+len(h.StartContainer) > 0 {
-		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput})}
-	}
 	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) == 0 {
 		return
 	}
@@ -91,10 +89,31 @@ func (c *compiler) containerHook(h *specs.Hook, phase Phase, i int) {
 		if phase == CreateContainer {
 			c.Do(program.Fchdir, program.R(c.root)).For("run the hook in the container's root directory")
 		}
+		c.leaveFiles()
+		if phase == StartContainer {
+			c.filterHook()
+		}
 		args := h.Args
 		if len(args) == 0 {
 			args = []string{h.Path}
 		}
 		c.Do(program.Execve, c.Str(h.Path), program.At(c.Strings("argv", args)), program.At(c.Strings("envp", h.Env)))
 	})
+}
+
+// leaveFiles closes all descriptors of a hook but the standard streams and the one
+// on which its failure is reported, which is a socket: no path leads through it.
+func (c *compiler) leaveFiles() {
+	if defence.Off(defence.InheritedFiles) {
+		return
+	}
+	const report = 3
+	status := program.R(c.status)
+	moved := c.NewLabel("it is there already")
+	c.Branch(c.status, program.Eq, report, moved)
+	c.Do(program.Dup3, status, program.Imm(report), program.Imm(unix.O_CLOEXEC))
+	c.Move(c.status, program.Imm(report))
+	c.Bind(moved)
+	c.closeFrom(report+1, 0).For("leave the hook no descriptor of rt's or its caller's")
+	c.Move(c.fsfd, program.Imm(-1))
 }

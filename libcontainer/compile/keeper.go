@@ -1,6 +1,9 @@
 package compile
 
 import (
+	"slices"
+
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +58,9 @@ func (k *keeper) wait() {
 	signals, r := k.Reg(), k.Reg()
 	reap, next, ended := k.NewLabel("reap"), k.NewLabel("next signal"), k.NewLabel("ended")
 
+	if !defence.Off(defence.InheritedFiles) {
+		k.closeOthers()
+	}
 	k.Source("", "take signals as messages")
 	mask := program.At(k.Struct("all signals", program.U64(^uint64(0))))
 	k.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), mask, program.Imm(0), program.Imm(maskSize))
@@ -79,6 +85,25 @@ func (k *keeper) wait() {
 	k.Jump(next)
 	k.Bind(ended)
 	k.Free(r)
+}
+
+// closeOthers closes what the keeper does not need: whatever the caller of rt left
+// open would be held for as long as the container runs.
+func (k *keeper) closeOthers() {
+	k.Source("", "close what the caller of rt left open")
+	first := 3
+	needed := []int{k.PidFD}
+	if !k.Keep {
+		needed = append(needed, k.DirFD)
+	}
+	slices.Sort(needed)
+	for _, fd := range needed {
+		if fd > first {
+			k.Do(program.CloseRange, program.Imm(first), program.Imm(fd-1), program.Imm(0))
+		}
+		first = fd + 1
+	}
+	k.Do(program.CloseRange, program.Imm(first), program.Imm(uint32(1<<32-1)), program.Imm(0))
 }
 
 // cleanUp deletes the container, unless somebody else has. The directory's lock

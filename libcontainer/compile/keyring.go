@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,7 @@ const keyringPermissions = 0x3f000000 | // its possessor: everything
 // makes it when there is none. It belongs to the user that the program is, in the
 // user namespace that it is in.
 func (c *compiler) keyring() {
-	if c.opt.NoNewKeyring {
+	if c.opt.NoNewKeyring || defence.Off(defence.Keyring) {
 		return
 	}
 	c.Source("process", "join a session keyring of the container's own")
@@ -31,12 +32,14 @@ func (c *compiler) keyring() {
 
 // labelKeys lets keyrings that the program makes have process.selinuxLabel: else
 // the container could not use them. The execve that follows ends it.
-func (c *compiler) labelKeys(open func(fd program.Reg)) {
-	if p := c.spec.Process; !c.opt.NoNewKeyring && p != nil && p.SelinuxLabel != "" {
+func (c *compiler) labelKeys() {
+	if c.labelsKeys() {
+		p := c.spec.Process
 		c.Source("process.selinuxLabel", "label new keyrings "+p.SelinuxLabel)
-		fd := c.Reg()
-		open(fd)
-		c.Do(program.Write, program.R(fd), c.Str(p.SelinuxLabel), program.Imm(len(p.SelinuxLabel)))
-		c.close(fd)
+		c.writeHostProc("self/attr/keycreate", p.SelinuxLabel, "label new keyrings "+p.SelinuxLabel)
 	}
+}
+
+func (c *compiler) labelsKeys() bool {
+	return !c.opt.NoNewKeyring && c.spec.Process != nil && c.spec.Process.SelinuxLabel != ""
 }

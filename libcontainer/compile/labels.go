@@ -28,31 +28,32 @@ func (c *compiler) labels() {
 		c.profile = c.Reg()
 		// Since Linux 5.8 each security module has a directory of its own.
 		c.attribute(c.profile, "self/attr/apparmor/exec", "self/attr/exec")
+		c.stand(c.profile)
 	}
 	if p.SelinuxLabel != "" {
 		c.Source("process.selinuxLabel", "open the file for the label")
 		c.label = c.Reg()
 		c.attribute(c.label, "self/attr/exec", "")
+		c.stand(c.label)
 	}
 }
 
+// ownAttribute is how a file of the program's own in a procfs is reached: nothing
+// that is mounted there can stand in for it.
+const ownAttribute = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
+
 // attribute opens a file of proc_pid_attr(5), or another one where it is missing.
 func (c *compiler) attribute(fd program.Reg, name, other string) {
-	const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
-	step := c.openat2(fd, program.R(c.procfs()), name, unix.O_WRONLY, resolve)
+	step := c.openat2(fd, program.R(c.procfs()), name, unix.O_WRONLY, ownAttribute)
 	if other == "" {
 		return
 	}
 	step.Ignore(unix.ENOENT)
 	have := c.NewLabel("have the file")
 	c.Branch(fd, program.Ge, 0, have)
-	c.openat2(fd, program.R(c.procfs()), other, unix.O_WRONLY, resolve)
+	c.openat2(fd, program.R(c.procfs()), other, unix.O_WRONLY, ownAttribute)
 	c.Bind(have)
 }
-
-// keyLabel is the attribute of a process that says how keys are labelled which it
-// makes.
-const keyLabel = "attr/keycreate"
 
 // setLabels says what the next execve changes to.
 func (c *compiler) setLabels() {
@@ -64,10 +65,12 @@ func (c *compiler) setLabels() {
 		c.Source("process.apparmorProfile", "change to the profile "+p.ApparmorProfile+" on execve; it must be loaded, see apparmor_parser(8)")
 		value := "exec " + p.ApparmorProfile
 		c.Do(program.Write, program.R(c.profile), c.Str(value), program.Imm(len(value)))
+		c.Do(program.Close, program.R(c.profile))
 	}
 	if p.SelinuxLabel != "" {
 		c.Source("process.selinuxLabel", "change to the label "+p.SelinuxLabel+" on execve")
 		c.Do(program.Write, program.R(c.label), c.Str(p.SelinuxLabel), program.Imm(len(p.SelinuxLabel)))
+		c.Do(program.Close, program.R(c.label))
 	}
 }
 

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -45,6 +46,7 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	data := strings.Join(options, ",")
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() { c.makePath(target, m.Destination, inRoot, Directory) })
+	c.checkDestination(target, m)
 	c.Do(program.Fchdir, program.R(target)).For("stand on the mount point")
 	c.Do(program.Mount, c.Str(m.Source), c.Str("."), c.Str(m.Type), program.Imm(flags), c.Str(data))
 	c.Do(program.Chdir, c.Str("/")).For("step back")
@@ -52,5 +54,6 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 		c.openat2(target, program.R(c.root), m.Destination, unix.O_PATH, inRoot)
 		c.setAttributes(target, 0, 0, o.propagation, o.recursive)
 	}
+	c.covered(path.Clean("/" + m.Destination))
 	c.close(target)
 }

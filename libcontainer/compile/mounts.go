@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -101,6 +102,7 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 		source = filepath.Join(c.opt.Bundle, source)
 	}
 	tree := c.bindTree(field, m, source, o)
+	c.checkProcSource(tree, m)
 	c.attributes(tree, o)
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() {
@@ -118,40 +120,68 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 		c.Bind(made)
 		c.Free(mode)
 	})
+	c.checkDestination(target, m)
 	c.moveMount(tree, target)
 	c.close(target)
 	c.mounted(m.Destination, tree)
+	c.mountedHere(m.Destination, "", true, tree)
 	c.close(tree)
 }
 
 // bindTree copies the tree of a bind mount. Ids are mapped by the parent, who
 // can make a user namespace for it.
 func (c *compiler) bindTree(field string, m *specs.Mount, source string, o mountOptions) program.Reg {
+	tree := c.tree(field, source, o.rbind)
 	if !o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0 {
-		return c.tree(field, source, o.rbind)
+		return tree
 	}
 	ids := &IDMap{UIDs: m.UIDMappings, GIDs: m.GIDMappings, Recursive: o.ridmap}
 	if len(ids.UIDs)+len(ids.GIDs) == 0 {
 		ids.UIDs, ids.GIDs = c.spec.Linux.UIDMappings, c.spec.Linux.GIDMappings
 	}
-	tree := c.Reg()
-	c.Move(tree, c.file(File{Kind: Tree, Path: source, Recursive: o.rbind, Source: field, IDMap: ids}))
+	c.sendFile(tree, RequestMapIDs, c.source(Source{Path: source, Field: field, IDMap: ids}), "let the parent map the ids of "+source)
 	return tree
 }
 
+// source notes what a request to the parent is about.
+func (c *compiler) source(s Source) uint64 {
+	c.plan.Sources = append(c.plan.Sources, s)
+	return uint64(len(c.plan.Sources) - 1)
+}
+
 // tree copies the mount tree at a path of the host. In a user namespace the
-// path may be closed to the container's root: then the parent opens it.
+// path may be closed to the container's root: then the parent opens it. It is
+// the program that copies in any case, in its own mount namespace: only mounts
+// of that are locked, in which a user namespace must not lift what the host
+// forbids (mount_namespaces(7), "Restrictions on mount namespaces").
 func (c *compiler) tree(field, source string, recursive bool) program.Reg {
-	tree := c.Reg()
-	if c.hostOpens() {
-		c.Move(tree, c.file(File{Kind: Tree, Path: source, Recursive: recursive, Source: field}))
-		return tree
-	}
-	flags := unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	flags := 0
 	if recursive {
-		flags |= unix.AT_RECURSIVE
+		flags = unix.AT_RECURSIVE
 	}
-	c.Do(program.OpenTree, program.AtFdcwd, c.Str(source), program.Imm(flags)).To(tree)
+	if !c.hostOpens() {
+		return c.openTree(source, flags)
+	}
+	_, purpose := c.note()
+	if !recursive {
+		purpose += "; a user namespace must not see what lies below other mounts there: rbind takes them along"
+	}
+	tree, from := c.Reg(), c.Reg()
+	c.fetch(from, RequestSource, c.source(Source{Path: source, Field: field}), "let the parent open "+source)
+	if defence.Off(defence.LockedMounts) {
+		return from // the parent has copied it
+	}
+	c.Do(program.OpenTree, program.R(from), c.Str(""), program.Imm(copyTree|unix.AT_EMPTY_PATH|flags)).To(tree).For(purpose)
+	c.close(from)
+	return tree
+}
+
+const copyTree = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+
+// openTree copies the mount tree at a path that the program can walk itself.
+func (c *compiler) openTree(source string, flags int) program.Reg {
+	tree := c.Reg()
+	c.Do(program.OpenTree, program.AtFdcwd, c.Str(source), program.Imm(copyTree|flags)).To(tree)
 	return tree
 }
 
@@ -185,20 +215,23 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 	if readOnly != 0 {
 		c.setAttributes(mount, readOnly, 0, 0, false)
 	}
-	c.attach(field, m.Destination, resolve, mount)
+	c.attach(m, resolve, mount)
 	c.mounted(m.Destination, mount)
+	kept := c.mountedHere(m.Destination, m.Type, o.copyUp, mount)
 	if m.Type == "proc" && o.set&unix.MOUNT_ATTR_RDONLY == 0 && c.proc == program.Scratch {
-		c.proc = mount // stays open: the program writes its own /proc files there
-		return
+		c.proc = mount // the program writes its own /proc files there
+		kept = true
 	}
-	c.close(mount)
+	if !kept {
+		c.close(mount)
+	}
 }
 
 // modeOfBelow gives a new tmpfs the mode of the directory that it hides, if there
 // is one. Everybody may write to a tmpfs, as the kernel has it.
 func (c *compiler) modeOfBelow(destination string, mount program.Reg) {
 	dir, mode, none := c.Reg(), c.Reg(), c.NewLabel("nothing below")
-	c.openat2(dir, program.R(c.root), destination, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(none, unix.ENOENT)
+	c.openPlace(dir, c.place(destination), unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(none, unix.ENOENT)
 	c.Do(program.Statx, program.R(dir), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE|unix.STATX_MODE), program.At(c.stat))
 	c.Do(program.Close, program.R(dir))
 	c.Load(mode, 4, c.stat.Plus(offMode))
@@ -207,15 +240,6 @@ func (c *compiler) modeOfBelow(destination string, mount program.Reg) {
 	c.Do(program.Close, program.R(dir))
 	c.Bind(none)
 	c.Free(dir, mode)
-}
-
-// copyUp lets the parent copy what lies at the mount point into the new mount.
-func (c *compiler) copyUp(field, destination string, mount program.Reg) {
-	from := c.Reg()
-	c.target(from, destination, inRoot, field, func() { c.makePath(from, destination, inRoot, Directory) })
-	c.sendFile(from, RequestCopyFrom, 0, "copy the content of "+destination)
-	c.sendFile(mount, RequestCopyTo, 0, "copy it to the new tmpfs")
-	c.close(from)
 }
 
 // newMount makes a detached mount of a new file system.
@@ -229,7 +253,7 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	for _, name := range o.super {
 		c.setFlag(name)
 	}
-	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && !slices.Contains(sharedSuperblock, fstype) {
+	if o.set&unix.MOUNT_ATTR_RDONLY != 0 && (!slices.Contains(sharedSuperblock, fstype) || fstype == "sysfs" && c.ownSysfs()) {
 		c.setFlag("ro")
 	}
 	c.setOptions(o.data)
@@ -252,11 +276,19 @@ var sharedSuperblock = []string{
 	"proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2", "tmpfs", "debugfs", "tracefs", "securityfs", "bpf", "overlay",
 }
 
+// ownSysfs tells whether the container's sysfs is its own: a superblock belongs to
+// a network namespace. In a user namespace the container could mount it again,
+// writable, if only its first mount were read-only.
+func (c *compiler) ownSysfs() bool {
+	user, net := spec.FindNamespace(c.spec, specs.UserNamespace), spec.FindNamespace(c.spec, specs.NetworkNamespace)
+	return user != nil && net != nil && user.Path == "" && net.Path == "" && !defence.Off(defence.ReadOnlySysfs)
+}
+
 // remount changes what is mounted already: the attributes that are named, for this
 // mount only, and options of the file system, wherever else that is mounted.
 func (c *compiler) remount(m *specs.Mount, o mountOptions) {
 	target := c.Reg()
-	c.openat2(target, program.R(c.root), m.Destination, unix.O_PATH, inRoot)
+	c.openPlace(target, c.place(m.Destination), unix.O_PATH, inRoot)
 	if len(o.super)+len(o.data) > 0 {
 		c.Do(program.Fspick, program.R(target), c.Str(""), program.Imm(unix.FSPICK_CLOEXEC|unix.FSPICK_EMPTY_PATH)).To(c.fsfd)
 		for _, name := range o.super {
@@ -271,11 +303,12 @@ func (c *compiler) remount(m *specs.Mount, o mountOptions) {
 }
 
 // attach puts a detached mount at its place, which is a directory.
-func (c *compiler) attach(field, destination string, resolve uint64, mount program.Reg) {
+func (c *compiler) attach(m *specs.Mount, resolve uint64, mount program.Reg) {
 	target := c.Reg()
-	c.target(target, destination, resolve, field, func() {
-		c.makePath(target, destination, resolve, Directory)
+	c.target(target, m.Destination, resolve, c.CurrentNote().Source, func() {
+		c.makePath(target, m.Destination, resolve, Directory)
 	})
+	c.checkDestination(target, m)
 	c.moveMount(mount, target)
 	c.close(target)
 }
@@ -294,24 +327,30 @@ func (c *compiler) moveMount(mount, target program.Reg) {
 
 // attributes applies the options that change attributes and propagation.
 func (c *compiler) attributes(mount program.Reg, o mountOptions) {
-	if o.rset|o.rclear != 0 {
-		c.setAttributes(mount, o.rset, o.rclear, 0, true)
-	}
-	clear, optional := o.clear, uint64(0)
-	if spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
-		// A user namespace cannot take back what the host's mount forbids, such as
-		// writing; the mount stays with it then.
-		optional = clear &^ unix.MOUNT_ATTR__ATIME
-		clear &^= optional
-	}
-	if o.set|clear != 0 {
-		c.setAttributes(mount, o.set, clear, 0, false)
-	}
-	if optional != 0 {
-		c.setAttributes(mount, 0, optional, 0, false).Ignore(unix.EPERM)
-	}
+	c.attributesOf(mount, o.rset, o.rclear, true)
+	c.attributesOf(mount, o.set, o.clear, false)
 	if o.propagation != 0 {
 		c.setAttributes(mount, 0, 0, o.propagation, o.recursive)
+	}
+}
+
+// attributesOf sets and clears attributes. A user namespace cannot take back what
+// the host's mount forbids, such as writing, nor change how it notes the times of
+// access: the mount stays with it then.
+func (c *compiler) attributesOf(mount program.Reg, set, clear uint64, recursive bool) {
+	if set|clear == 0 {
+		return
+	}
+	if spec.FindNamespace(c.spec, specs.UserNamespace) == nil {
+		c.setAttributes(mount, set, clear, 0, recursive)
+		return
+	}
+	const atime = unix.MOUNT_ATTR__ATIME | unix.MOUNT_ATTR_NODIRATIME
+	if forbids := set &^ atime; forbids != 0 {
+		c.setAttributes(mount, forbids, 0, 0, recursive)
+	}
+	if set&atime|clear != 0 {
+		c.setAttributes(mount, set&atime, clear, 0, recursive).Ignore(unix.EPERM)
 	}
 }
 
@@ -366,13 +405,17 @@ func (c *compiler) close(regs ...program.Reg) {
 func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
 	if c.host.Cgroup.Unified != "" {
-		c.attachAndClose(field, m.Destination, c.cgroup2(field, namespaced, o))
+		mount := c.cgroup2(field, namespaced, o)
+		c.attach(m, inRoot, mount)
+		c.covered(path.Clean("/" + m.Destination))
+		c.close(mount)
 		return
 	}
 	top := c.newMount("tmpfs", "tmpfs", mountOptions{
 		set: o.set &^ unix.MOUNT_ATTR_RDONLY, propagation: o.propagation, recursive: o.recursive, data: []string{"mode=755"},
 	})
-	c.attach(field, m.Destination, inRoot, top)
+	c.attach(m, inRoot, top)
+	c.covered(path.Clean("/" + m.Destination))
 	for _, h := range c.host.Cgroup.V1 {
 		c.Source(field, fmt.Sprintf("mount the cgroup hierarchy %s on %q", h.Name, path.Join(m.Destination, h.Name)))
 		c.hierarchy(field, top, h, namespaced, o)
@@ -381,11 +424,6 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 		c.setAttributes(top, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 	}
 	c.close(top)
-}
-
-func (c *compiler) attachAndClose(field, destination string, mount program.Reg) {
-	c.attach(field, destination, inRoot, mount)
-	c.close(mount)
 }
 
 func (c *compiler) cgroup2(field string, namespaced bool, o mountOptions) program.Reg {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -74,12 +75,14 @@ func (c *compiler) namespaces() {
 		c.Source("linux.namespaces", "make the namespaces that clone could not make")
 		c.Do(program.Unshare, program.Imm(rest))
 	}
-	if joined&unix.CLONE_NEWPID != 0 || byProgram&unix.CLONE_NEWPID != 0 {
-		c.asks = true // only then is the container's process there
-		c.secondClone()
-	}
+	forks := joined&unix.CLONE_NEWPID != 0 || byProgram&unix.CLONE_NEWPID != 0
 	if made&unix.CLONE_NEWTIME != 0 {
-		c.newTime()
+		c.newTime(forks)
+	}
+	if forks {
+		c.plan.Asks = true // only then is the container's process there
+		c.secondClone()
+		c.session() // the child leads none yet, and could have no terminal
 	}
 	c.identity()
 	if made&unix.CLONE_NEWNET != 0 {
@@ -157,13 +160,14 @@ func (c *compiler) becomeRoot() {
 	c.Do(program.Setgroups, zero, zero).Ignore(unix.EPERM)
 	c.Do(program.Setresgid, zero, zero, zero).Ignore(unix.EINVAL)
 	c.Do(program.Setresuid, zero, zero, zero).Ignore(unix.EINVAL)
-	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), zero, zero, zero, zero)
+	c.undumpable()
 	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
 }
 
 // secondClone starts the container's first process: setns and unshare of a
 // pid namespace work for children only. CLONE_PARENT keeps rt as the parent.
 func (c *compiler) secondClone() {
+	c.plan.BornLate = true
 	c.Source("linux.namespaces", "start the first process of the pid namespace")
 	pid := c.Reg()
 	msg := c.WritableStruct("child", program.U64(RequestChild), program.U64(0))
@@ -178,27 +182,63 @@ func (c *compiler) secondClone() {
 	c.Free(pid)
 }
 
-// newTime makes and enters a time namespace: time_namespaces(7). It needs no
-// second clone, setns moves a single-threaded process into it.
-func (c *compiler) newTime() {
+// newTime makes and enters a time namespace: time_namespaces(7). A child is born
+// in it; without one, setns moves a single-threaded process there.
+func (c *compiler) newTime(forks bool) {
 	c.Source("linux.timeOffsets", "make a time namespace")
 	c.Do(program.Unshare, program.Imm(unix.CLONE_NEWTIME))
-	fd := c.Reg()
 	if offsets := c.timeOffsets(); offsets != "" {
-		// The program still stands in the host's mounts here: no image can
-		// redirect this path.
-		c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/self/timens_offsets"), program.Imm(unix.O_WRONLY|unix.O_CLOEXEC), program.Imm(0)).To(fd)
-		c.Do(program.Write, program.R(fd), c.Str(offsets), program.Imm(len(offsets))).For("set the offsets of the clocks")
-		c.Do(program.Close, program.R(fd))
+		c.writeHostProc("self/timens_offsets", offsets, "set the offsets of the clocks")
 	}
-	c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/self/ns/time_for_children"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC), program.Imm(0)).To(fd)
+	if forks {
+		return
+	}
+	fd := c.Reg()
+	c.Do(program.Openat, program.R(c.hostProc), c.Str("self/ns/time_for_children"), program.Imm(unix.O_RDONLY|unix.O_CLOEXEC), program.Imm(0)).To(fd)
 	c.Do(program.Setns, program.R(fd), program.Imm(unix.CLONE_NEWTIME)).For("enter the time namespace")
-	c.Do(program.Close, program.R(fd))
-	c.Free(fd)
+	c.close(fd)
+}
+
+// openHostProc takes hold of the host's /proc while the program still stands in
+// the host's mounts: in a mount namespace that it joins, /proc is another
+// container's, and may be anything (CVE-2025-52881).
+func (c *compiler) openHostProc() {
+	n := spec.FindNamespace(c.spec, specs.TimeNamespace)
+	newTime := !c.further && n != nil && n.Path == ""
+	if !newTime && !c.labelsKeys() {
+		return
+	}
+	c.Source("", "take hold of the host's /proc")
+	c.hostProc = c.Reg()
+	c.Do(program.Openat, program.AtFdcwd, c.Str("/proc"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(c.hostProc)
+}
+
+// writeHostProc writes to a file of the program's own in the host's /proc.
+func (c *compiler) writeHostProc(name, value, purpose string) {
+	fd := c.Reg()
+	if defence.Off(defence.OwnProcfs) {
+		c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/"+name), program.Imm(unix.O_WRONLY|unix.O_CLOEXEC), program.Imm(0)).To(fd)
+	} else {
+		c.openat2(fd, program.R(c.hostProc), name, unix.O_WRONLY, ownAttribute)
+	}
+	c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value))).For(purpose)
+	c.close(fd)
+}
+
+// leaveHostProc gives the host's /proc up: the container's processes may be able
+// to take descriptors of the program.
+func (c *compiler) leaveHostProc() {
+	if c.hostProc != program.Scratch {
+		c.close(c.hostProc)
+		c.hostProc = program.Scratch
+	}
 }
 
 func (c *compiler) timeOffsets() string {
 	s := ""
+	if c.spec.Linux == nil {
+		return s
+	}
 	for _, clock := range []string{"monotonic", "boottime"} {
 		if o, ok := c.spec.Linux.TimeOffsets[clock]; ok {
 			s += fmt.Sprintf("%s %d %d\n", clock, o.Secs, o.Nanosecs)

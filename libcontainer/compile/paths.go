@@ -3,6 +3,7 @@ package compile
 import (
 	"path"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -17,9 +18,20 @@ const (
 	inRootExact = inRoot | unix.RESOLVE_NO_SYMLINKS
 )
 
+// walk is how a path of the container is walked.
+func walk(how uint64) uint64 {
+	if defence.Off(defence.InRoot) {
+		how &^= unix.RESOLVE_IN_ROOT | unix.RESOLVE_BENEATH
+	}
+	if defence.Off(defence.ExactProc) {
+		how &^= unix.RESOLVE_NO_SYMLINKS
+	}
+	return how
+}
+
 // openat2 opens name below dir into dst.
 func (c *compiler) openat2(dst program.Reg, dir program.Arg, name string, flags, resolve uint64) program.Step {
-	how := c.Struct("open_how", program.U64(flags|unix.O_CLOEXEC), program.U64(0), program.U64(resolve))
+	how := c.Struct("open_how", program.U64(flags|unix.O_CLOEXEC), program.U64(0), program.U64(walk(resolve)))
 	return c.Do(program.Openat2, dir, c.Str(name), program.At(how), program.Imm(unix.SizeofOpenHow)).To(dst)
 }
 
@@ -27,7 +39,7 @@ func (c *compiler) openat2(dst program.Reg, dir program.Arg, name string, flags,
 // code must leave the opened descriptor in dst as well.
 func (c *compiler) target(dst program.Reg, name string, resolve uint64, source string, create func()) {
 	missing, found := c.NewLabel("create "+name), c.NewLabel("have "+name)
-	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve).OnError(missing, unix.ENOENT)
+	c.openPlace(dst, c.place(name), unix.O_PATH, resolve).OnError(missing, unix.ENOENT)
 	c.Bind(found)
 	c.later(source, "create "+name, func() {
 		c.Bind(missing)
@@ -41,17 +53,22 @@ func (c *compiler) target(dst program.Reg, name string, resolve uint64, source s
 // nowhere, need judgement: the parent makes them.
 func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind PathKind) {
 	byParent, made := c.NewLabel("let the parent create "+name), c.NewLabel("created "+name)
-	dir, last := path.Split(path.Clean("/" + name))
+	p := c.place(name)
+	above, last := p, ""
+	above.name, last = path.Split(path.Clean("/" + p.name))
+	if p.fstype != "" { // the walk begins at the mount
+		above.name = path.Clean("." + above.name)
+	}
 	parent := c.Reg()
-	c.openat2(parent, program.R(c.root), dir, unix.O_PATH|unix.O_DIRECTORY, resolve).OnError(byParent, unix.ENOENT)
+	c.openPlace(parent, above, unix.O_PATH|unix.O_DIRECTORY, resolve).OnError(byParent, unix.ENOENT)
 	c.makeLast(program.R(parent), last, kind)
 	c.Do(program.Close, program.R(parent))
-	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
+	c.openPlace(dst, p, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
 	c.Jump(made)
 	c.Bind(byParent)
-	c.plan.Paths = append(c.plan.Paths, Path{Name: name, Kind: kind, Source: c.CurrentNote().Source})
-	c.sendFile(c.root, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
-	c.openat2(dst, program.R(c.root), name, unix.O_PATH, resolve)
+	c.plan.Paths = append(c.plan.Paths, Path{Name: p.name, Kind: kind, Source: c.CurrentNote().Source})
+	c.sendFile(p.dir, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
+	c.openPlace(dst, p, unix.O_PATH, resolve)
 	c.Bind(made)
 	c.Free(parent)
 }
@@ -70,7 +87,7 @@ func (c *compiler) makeLast(parent program.Arg, comp string, kind PathKind) {
 // tmpfs, everything else below the null device. What does not exist needs no
 // hiding.
 func (c *compiler) maskedPaths() {
-	if c.spec.Linux == nil || len(c.spec.Linux.MaskedPaths) == 0 {
+	if c.spec.Linux == nil || len(c.spec.Linux.MaskedPaths) == 0 || defence.Off(defence.MaskedPaths) {
 		return
 	}
 	m := c.newMask()
@@ -100,7 +117,8 @@ func (c *compiler) newMask() mask {
 
 func (c *compiler) mask(m mask, name string) {
 	other, done := c.NewLabel("not a directory"), c.NewLabel("hidden")
-	c.openat2(m.target, program.R(c.root), name, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(other, unix.ENOENT, unix.ENOTDIR)
+	p := c.kernels(name)
+	c.openPlace(m.target, p, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(other, unix.ENOENT, unix.ENOTDIR)
 
 	have := c.NewLabel("have an empty directory")
 	mounted := c.NewLabel("directory hidden")
@@ -123,7 +141,7 @@ func (c *compiler) mask(m mask, name string) {
 
 	c.Bind(other)
 	c.Branch(m.target, program.Ne, -int64(unix.ENOTDIR), done)
-	c.openat2(m.target, program.R(c.root), name, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
+	c.openPlace(m.target, p, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
 	c.Do(program.OpenTree, program.R(m.null), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(m.tree)
 	c.moveMount(m.tree, m.target)
 	c.Do(program.Close, program.R(m.tree))
@@ -133,7 +151,7 @@ func (c *compiler) mask(m mask, name string) {
 
 // readonlyPaths makes linux.readonlyPaths read-only, with all below them.
 func (c *compiler) readonlyPaths() {
-	if c.spec.Linux == nil {
+	if c.spec.Linux == nil || defence.Off(defence.ReadonlyPaths) {
 		return
 	}
 	target, tree := c.Reg(), c.Reg()
@@ -144,7 +162,7 @@ func (c *compiler) readonlyPaths() {
 			continue
 		}
 		done := c.NewLabel("read-only")
-		c.openat2(target, program.R(c.root), name, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
+		c.openPlace(target, c.kernels(name), unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
 		c.Do(program.OpenTree, program.R(target), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)).To(tree)
 		c.setAttributes(tree, unix.MOUNT_ATTR_RDONLY, 0, 0, true)
 		c.moveMount(tree, target)
@@ -161,6 +179,9 @@ const offMode, offMajor, offMinor = 28, 128, 132
 
 // checkDevice fails unless fd is the character device major:minor.
 func (c *compiler) checkDevice(fd program.Reg, major, minor int64, otherwise string) {
+	if defence.Off(defence.CheckedDevices) {
+		return
+	}
 	n := c.Reg()
 	c.Do(program.Statx, program.R(fd), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat))
 	wrong, right := c.NewLabel("wrong device"), c.NewLabel("right device")

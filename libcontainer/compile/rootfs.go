@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -13,6 +14,7 @@ import (
 func (c *compiler) rootfs() {
 	n := spec.FindNamespace(c.spec, specs.MountNamespace)
 	own := n != nil && n.Path == ""
+	c.wanted()
 	c.attachRoot(own)
 	c.mounts()
 	c.devices()
@@ -155,9 +157,13 @@ func (c *compiler) pivotRoot() {
 func (c *compiler) enterRoot(own bool) {
 	c.Source("root.path", "enter the root file system")
 	c.Do(program.Fchdir, program.R(c.root))
-	if own && !c.opt.NoPivot {
+	switch {
+	case own && !c.opt.NoPivot:
 		c.pivotRoot()
-	} else {
+	case own:
+		c.hideHostMounts()
+		fallthrough
+	default:
 		c.Do(program.Chroot, c.Str("."))
 	}
 	c.Do(program.Chdir, c.Str("/"))
@@ -166,6 +172,29 @@ func (c *compiler) enterRoot(own bool) {
 		c.Source("linux.rootfsPropagation", "make the root file system "+name)
 		kind, _ := spec.Propagations.Find(name)
 		c.setAttributes(c.root, 0, 0, kind, name[0] == 'r')
+	}
+}
+
+// hideHostMounts takes the host's proc and sysfs off, which stay below the
+// container's root without pivot_root: as long as the mount namespace has one in
+// which nothing is hidden, the kernel lets every user namespace mount another
+// (mount_too_revealing in fs/namespace.c). In a user namespace they are locked, and
+// are covered instead.
+func (c *compiler) hideHostMounts() {
+	if defence.Off(defence.HostProc) {
+		return
+	}
+	for _, name := range c.opt.HostMounts {
+		c.Source("", "take the host's "+name+" off, which --no-pivot leaves below the container")
+		locked, done := c.NewLabel("locked"), c.NewLabel("hidden")
+		c.Do(program.Umount2, c.Str(name), program.Imm(unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)).OnError(locked, unix.EINVAL, unix.EPERM)
+		c.Bind(done)
+		source, purpose := c.note()
+		c.later(source, purpose, func() {
+			c.Bind(locked)
+			c.Do(program.Mount, c.Str("tmpfs"), c.Str(name), c.Str("tmpfs"), program.Imm(unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC), c.Str("size=0"))
+			c.Jump(done)
+		})
 	}
 }
 

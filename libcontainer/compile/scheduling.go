@@ -16,11 +16,10 @@ func (c *compiler) scheduling() {
 	c.ioPriority()
 }
 
-// scheduler sets process.scheduler: sched_setattr(2). In a user namespace the parent
-// does so, who may have the rights for it, and ioPriority.
+// scheduler sets process.scheduler: sched_setattr(2).
 func (c *compiler) scheduler() {
 	s := c.spec.Process.Scheduler
-	if s == nil || spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+	if s == nil || c.plan.ParentSets {
 		return
 	}
 	c.Source("process.scheduler", "set the scheduling policy "+string(s.Policy))
@@ -48,7 +47,7 @@ func SchedAttr(s *specs.Scheduler) unix.SchedAttr {
 // ioPriority sets process.ioPriority: ioprio_set(2).
 func (c *compiler) ioPriority() {
 	p := c.spec.Process.IOPriority
-	if p == nil || spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+	if p == nil || c.plan.ParentSets {
 		return
 	}
 	c.Source("process.ioPriority", "set the I/O priority")

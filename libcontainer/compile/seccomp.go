@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"golang.org/x/sys/unix"
@@ -54,12 +55,46 @@ func (c *compiler) loadsAsAdmin(caps capSets) bool {
 	return caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
 }
 
-// raise makes the capabilities effective that the program kept when it changed
-// its user.
-func (c *compiler) raise() {
+// raise gives the program the process's capabilities and the one to load the
+// filter, no others: until the container is started it may be waiting where other
+// containers can trace it.
+func (c *compiler) raise(caps capSets) {
 	c.Source("linux.seccomp", "raise the capability to load the filter")
-	all := c.grantable() & (1<<(c.host.LastCap+1) - 1)
-	c.capset(capSets{effective: all, permitted: all})
+	if defence.Off(defence.WaitingCapabilities) {
+		all := c.grantable() & (1<<(c.host.LastCap+1) - 1)
+		c.capset(capSets{effective: all, permitted: all})
+		return
+	}
+	caps.effective |= c.grantable() & (1 << unix.CAP_SYS_ADMIN)
+	caps.permitted |= caps.effective
+	c.capset(caps)
+}
+
+// seccomp loads the filter, with these of its flags.
+func (c *compiler) seccomp(flags uint64) program.Step {
+	if c.filterData == nil {
+		code := c.Bytes("filter", c.filter.Bytes())
+		ref := c.Struct("sock_fprog", program.U16(uint16(len(c.filter.Instructions))), program.Ptr(code))
+		c.filterData = &ref
+	}
+	return c.Do(program.Seccomp, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(flags), program.At(*c.filterData))
+}
+
+// filterHook loads the filter in a hook's process, which then has what the
+// container's will have. An agent gets no listener for it: what the filter would ask
+// it is refused there, ENOSYS.
+func (c *compiler) filterHook() {
+	if c.filter == nil || defence.Off(defence.FilteredHooks) {
+		return
+	}
+	source, purpose := c.note()
+	c.Source("linux.seccomp", "load the filter for the hook")
+	c.seccomp(c.filter.Flags &^ unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	c.Source(source, purpose)
+	if c.late != nil {
+		c.late()
+		c.Source(source, purpose)
+	}
 }
 
 // loadFilter installs the filter.
@@ -67,11 +102,9 @@ func (c *compiler) loadFilter() {
 	if c.filter == nil {
 		return
 	}
-	code := c.Bytes("filter", c.filter.Bytes())
-	fprog := c.Struct("sock_fprog", program.U16(uint16(len(c.filter.Instructions))), program.Ptr(code))
 	fd := c.Reg()
 	c.Source("linux.seccomp", "load the filter")
-	c.Do(program.Seccomp, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(c.filter.Flags), program.At(fprog)).To(fd)
+	c.seccomp(c.filter.Flags).To(fd)
 	if c.filter.Listener {
 		c.Source("linux.seccomp.listenerPath", "hand the filter's descriptor to the agent")
 		msg := c.WritableStruct("listener", program.U64(RequestListener), program.U64(0))

@@ -3,17 +3,14 @@
 package hooks
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/compile"
+	"golang.org/x/sys/unix"
 )
 
 // Run runs the hooks of a list in order, in the bundle's directory, with the state
@@ -42,33 +39,25 @@ func RunAll(field string, list []specs.Hook, bundle string, state []byte, warn f
 const outputLimit = 1024
 
 func run(h *specs.Hook, bundle string, state []byte) error {
-	ctx, cancel := context.Background(), func() {}
-	if h.Timeout != nil {
-		ctx, cancel = context.WithTimeout(ctx, Timeout(h))
-	}
-	defer cancel()
-	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, h.Path)
-	if len(h.Args) > 0 {
-		cmd.Args = h.Args
+	cmd := &compile.Command{Path: h.Path, Args: h.Args, Env: h.Env}
+	if len(cmd.Args) == 0 {
+		cmd.Args = []string{h.Path}
 	}
 	if info, err := os.Stat(bundle); err == nil && info.IsDir() { // it may be gone at the end
 		cmd.Dir = bundle
 	}
-	cmd.Env = append([]string{}, h.Env...) // not nil, which would be rt's own
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), &output, &output
-	// A hook that is late goes with all that it started.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second // for processes that keep its output open
-	err := cmd.Run()
+	var timeout time.Duration
+	if h.Timeout != nil {
+		timeout = Timeout(h)
+	}
+	result, err := Execute(cmd, state, timeout)
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return Late(h, output.Bytes())
-	case errors.Is(err, exec.ErrWaitDelay):
-		return nil // it has ended well, what it left running has not
 	case err != nil:
-		return Failed(err, output.Bytes())
+		return err
+	case result.Late:
+		return Late(h, result.Output)
+	case result.Status != 0:
+		return Failed(result.Status, result.Output)
 	}
 	return nil
 }
@@ -78,11 +67,19 @@ func Timeout(h *specs.Hook) time.Duration { return time.Duration(*h.Timeout) * t
 
 // Late is the error of a hook that ran longer than its timeout.
 func Late(h *specs.Hook, output []byte) error {
-	return Failed(fmt.Errorf("killed after its timeout of %d s", *h.Timeout), output)
+	return withOutput(fmt.Errorf("killed after its timeout of %d s", *h.Timeout), output)
 }
 
-// Failed adds what a hook printed to its error.
-func Failed(err error, output []byte) error {
+// Failed is the error of a hook that did not end well, by its wait(2) status.
+func Failed(ws unix.WaitStatus, output []byte) error {
+	if ws.Signaled() {
+		return withOutput(fmt.Errorf("killed by signal %v", ws.Signal()), output)
+	}
+	return withOutput(fmt.Errorf("exit status %d", ws.ExitStatus()), output)
+}
+
+// withOutput adds what a hook printed to its error.
+func withOutput(err error, output []byte) error {
 	text := strings.TrimSpace(string(output[:min(len(output), outputLimit)]))
 	if text == "" {
 		return err

@@ -70,14 +70,15 @@ func Waits(dir *os.File) bool {
 	return true
 }
 
-// PassGate lets the program go on. Its messages come over the conversation:
+// PassGate lets the program, process pid, go on. Its messages come over the conversation:
 // io.EOF means that the user's program is running.
-func PassGate(dir *os.File) (*Conversation, error) {
+func PassGate(dir *os.File, pid int) (*Conversation, error) {
 	fd, err := dial(dir)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conversation{fd}
+	c := &Conversation{fd, pid}
+	c.watch()
 	if c.Reply() != nil {
 		c.Close()
 		return nil, ErrNoGate
@@ -88,4 +89,9 @@ func PassGate(dir *os.File) (*Conversation, error) {
 // RemoveGate removes the socket of a container that has started.
 func RemoveGate(dir *os.File) error {
 	return unix.Unlinkat(int(dir.Fd()), gateName, 0)
+}
+
+// HasGate tells whether the gate of a container is there, which its start removes.
+func HasGate(dir *os.File) bool {
+	return unix.Faccessat(int(dir.Fd()), gateName, unix.F_OK, 0) == nil
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,11 +39,32 @@ type Process struct {
 	Conversation
 	Pid   int
 	PidFD int
+	// Image is the executable that it runs until it becomes the user's program.
+	Image Image
+}
+
+// Image identifies the executable of a program: no other file has the same numbers
+// while a process runs it.
+type Image struct{ Device, Inode uint64 }
+
+// Runs tells whether a process runs the image: /proc/PID/exe, proc(5). The error
+// is EACCES where the caller may not look.
+func (i Image) Runs(pid int) (bool, error) {
+	var st unix.Stat_t
+	err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/exe", &st)
+	if err == unix.ENOENT || err == unix.ESRCH {
+		return false, nil
+	}
+	return err == nil && Image{st.Dev, st.Ino} == i, err
 }
 
 // Conversation is the socket between a program and who started it, or lets it
 // go on.
-type Conversation struct{ fd int }
+type Conversation struct {
+	fd int
+	// pid is the program, if it is known.
+	pid int
+}
 
 // Start clones and executes the program. The caller closes the Process.
 func Start(cfg *Config) (*Process, error) {
@@ -63,6 +85,11 @@ func Start(cfg *Config) (*Process, error) {
 	// another of them in the child.
 	exe := "/proc/self/fd/" + strconv.Itoa(len(files))
 	files = append(files, cfg.Image.Fd())
+	var st unix.Stat_t
+	if err := unix.Fstat(int(cfg.Image.Fd()), &st); err != nil {
+		unix.Close(pair[0])
+		return nil, os.NewSyscallError("fstat", err)
+	}
 	pidfd := -1
 	attr := &syscall.ProcAttr{
 		Env:   []string{},
@@ -82,7 +109,9 @@ func Start(cfg *Config) (*Process, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("start the init program (clone, execve): %w", err)
 	}
-	return &Process{Conversation: Conversation{pair[0]}, Pid: pid, PidFD: pidfd}, nil
+	p := &Process{Conversation: Conversation{pair[0], pid}, Pid: pid, PidFD: pidfd, Image: Image{st.Dev, st.Ino}}
+	p.watch()
+	return p, nil
 }
 
 // Message is what a program sent.
@@ -100,10 +129,16 @@ type Message struct {
 func (c *Conversation) Receive() (*Message, error) {
 	buf := make([]byte, 512)
 	oob := make([]byte, unix.CmsgSpace(4))
+	var stopped silence
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(c.fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
 		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN: // nothing for a second
+			if err := stopped.look(c.pid); err != nil {
+				return nil, err
+			}
 			continue
 		case err == unix.ECONNRESET || (err == nil && n == 0):
 			return nil, io.EOF
@@ -151,18 +186,55 @@ func (c *Conversation) Reply() error {
 	}
 }
 
+// ReplyFile is Reply with a descriptor.
+func (c *Conversation) ReplyFile(fd int) error {
+	return c.Send([]byte{1}, fd)
+}
+
+// Send sends a message with descriptors to the program.
+func (c *Conversation) Send(message []byte, fds ...int) error {
+	for {
+		err := unix.Sendmsg(c.fd, message, unix.UnixRights(fds...), nil, 0)
+		if err != unix.EINTR {
+			return os.NewSyscallError("sendmsg", err)
+		}
+	}
+}
+
 // Close ends the conversation.
 func (c *Conversation) Close() { unix.Close(c.fd) }
 
-// Adopt replaces the process by its child, which goes on with the program.
+// Adopt replaces the process by its child, which goes on with the program. The
+// program is not trusted: its word could make rt signal, limit and wait for any
+// process. The pid has to be that of a child of this process, and to run the
+// program's image, which no other container's does.
 func (p *Process) Adopt(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return os.NewSyscallError("pidfd_open", err)
 	}
+	if err := p.checkChild(pid, fd); err != nil {
+		unix.Close(fd)
+		return err
+	}
 	Reap(p.Pid)
 	unix.Close(p.PidFD)
-	p.Pid, p.PidFD = pid, fd
+	p.Pid, p.PidFD, p.Conversation.pid = pid, fd, pid
+	return nil
+}
+
+func (p *Process) checkChild(pid, pidfd int) error {
+	if defence.Off(defence.OwnChild) {
+		return nil
+	}
+	const options = unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
+	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, options, nil); err != nil {
+		return fmt.Errorf("the init program named process %d, which is no child of rt: waitid: %w", pid, err)
+	}
+	runs, err := p.Image.Runs(pid)
+	if !runs && err != unix.EACCES { // a user may not look at a child in every user namespace
+		return fmt.Errorf("the init program named process %d, which does not run it", pid)
+	}
 	return nil
 }
 

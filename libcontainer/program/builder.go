@@ -102,6 +102,9 @@ func (s Step) Index() int { return s.i }
 // To keeps the result of the call in r: -errno after an expected error.
 func (s Step) To(r Reg) Step { s.ins().Dst = r; return s }
 
+// SetArg replaces an argument, for what is not known before the whole program is.
+func (s Step) SetArg(i int, a Arg) { s.ins().Args[i] = a }
+
 // For replaces the purpose of this one instruction.
 func (s Step) For(purpose string) Step {
 	s.ins().Note = &Note{s.ins().Source, purpose}

@@ -32,6 +32,7 @@ const (
 	Fsmount
 	Fsopen
 	Fspick
+	Fstatfs
 	Getcwd
 	Getpid
 	Ioctl
@@ -52,16 +53,19 @@ const (
 	Prctl
 	Prlimit64
 	Read
+	Recvmsg
 	RtSigprocmask
 	SchedSetaffinity
 	SchedSetattr
 	Seccomp
+	Sendfile
 	Sendmsg
 	SetMempolicy
 	Setdomainname
 	Setgroups
 	Sethostname
 	Setns
+	Setpgid
 	Setresgid
 	Setresuid
 	Setsid
@@ -115,6 +119,7 @@ var calls = [numCalls]callInfo{
 	Fsmount:          {"fsmount", unix.SYS_FSMOUNT},
 	Fsopen:           {"fsopen", unix.SYS_FSOPEN},
 	Fspick:           {"fspick", unix.SYS_FSPICK},
+	Fstatfs:          {"fstatfs", unix.SYS_FSTATFS},
 	Getcwd:           {"getcwd", unix.SYS_GETCWD},
 	Getpid:           {"getpid", unix.SYS_GETPID},
 	Ioctl:            {"ioctl", unix.SYS_IOCTL},
@@ -131,12 +136,15 @@ var calls = [numCalls]callInfo{
 	Prctl:            {"prctl", unix.SYS_PRCTL},
 	Prlimit64:        {"prlimit64", unix.SYS_PRLIMIT64},
 	Read:             {"read", unix.SYS_READ},
+	Recvmsg:          {"recvmsg", unix.SYS_RECVMSG},
 	RtSigprocmask:    {"rt_sigprocmask", unix.SYS_RT_SIGPROCMASK},
+	Sendfile:         {"sendfile", unix.SYS_SENDFILE},
 	Sendmsg:          {"sendmsg", unix.SYS_SENDMSG},
 	Setdomainname:    {"setdomainname", unix.SYS_SETDOMAINNAME},
 	Setgroups:        {"setgroups", unix.SYS_SETGROUPS},
 	Sethostname:      {"sethostname", unix.SYS_SETHOSTNAME},
 	Setns:            {"setns", unix.SYS_SETNS},
+	Setpgid:          {"setpgid", unix.SYS_SETPGID},
 	Setresgid:        {"setresgid", unix.SYS_SETRESGID},
 	Setresuid:        {"setresuid", unix.SYS_SETRESUID},
 	Setsid:           {"setsid", unix.SYS_SETSID},
@@ -185,6 +193,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Fsmount:          {fd, flags(fsmountFlags), flags(mountAttrs)},
 		Fsopen:           {str, flags(fsopenFlags)},
 		Fspick:           {fd, str, flags(fspickFlags)},
+		Fstatfs:          {fd, ptr},
 		Getcwd:           {ptr, num},
 		Ioctl:            {fd, enum(ioctls), hex},
 		Keyctl:           {enum(keyctlCommands), str, hex},
@@ -200,12 +209,15 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Prctl:            {enum(prctls), num, num, num, num},
 		Prlimit64:        {num, enum(rlimits), structure(rlimitText), num},
 		Read:             {fd, ptr, num},
+		Recvmsg:          {fd, ptr, hex},
 		RtSigprocmask:    {num, ptr, ptr, num},
+		Sendfile:         {fd, fd, ptr, num},
 		Sendmsg:          {fd, ptr, num},
 		Setdomainname:    {str, num},
 		Setgroups:        {num, ptr},
 		Sethostname:      {str, num},
 		Setns:            {fd, flags(cloneFlags)},
+		Setpgid:          {num, num},
 		Setresgid:        {num, num, num},
 		Setresuid:        {num, num, num},
 		Signalfd4:        {fd, ptr, num, num},

@@ -102,6 +102,12 @@ const AnyErrno = Errno(0xffff)
 // MaxErrnos is how many errnos one instruction can tell apart.
 const MaxErrnos = 4
 
+// Retries is how often the interpreter repeats an openat2(2) that answers EAGAIN:
+// somebody, anywhere on the system, renamed or mounted while the path was walked
+// (openat2(2), RESOLVE_IN_ROOT). A neighbour that renames all the time must not
+// make a container's creation fail; a walk that never ends must not either.
+const Retries = 100_000
+
 // Instruction is one step of a program.
 type Instruction struct {
 	Op    Op

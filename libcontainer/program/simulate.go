@@ -106,6 +106,9 @@ func (m *Machine) step(k Kernel, ins *Instruction) error {
 	switch ins.Op {
 	case OpSyscall:
 		ret := k.Syscall(m, ins.Call, args)
+		for n := 0; ins.Call == Openat2 && ret == -int64(unix.EAGAIN) && n < Retries; n++ {
+			ret = k.Syscall(m, ins.Call, args)
+		}
 		m.Regs[ins.Dst] = uint64(ret)
 		if ret < 0 && ret >= -4095 {
 			next = m.afterError(ins, unix.Errno(-ret))

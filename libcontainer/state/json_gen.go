@@ -109,6 +109,15 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				}
 				decodeGroup(d, v.Resctrl)
 			}
+		case "image":
+			if d.Null() {
+				v.Image = nil
+			} else {
+				if v.Image == nil {
+					v.Image = new(Image)
+				}
+				decodeImage(d, v.Image)
+			}
 		case "steps":
 			if d.Null() {
 				v.Steps = nil
@@ -197,6 +206,14 @@ func appendState(b []byte, v *State) []byte {
 			b = append(b, "null"...)
 		} else {
 			b = appendGroup(b, v.Resctrl)
+		}
+	}
+	if v.Image != nil {
+		b = jsontext.AppendKey(b, "image")
+		if v.Image == nil {
+			b = append(b, "null"...)
+		} else {
+			b = appendImage(b, v.Image)
 		}
 	}
 	if len(v.Steps) > 0 {
@@ -450,6 +467,32 @@ func appendGroup(b []byte, v *resctrl.Group) []byte {
 		b = jsontext.AppendKey(b, "monitor")
 		b = jsontext.AppendString(b, string(v.Monitor))
 	}
+	return append(b, '}')
+}
+
+func decodeImage(d *jsontext.Decoder, v *Image) {
+	for m := d.Object(); m.Next(); {
+		switch m.Key {
+		case "device":
+			if !d.Null() {
+				v.Device = d.Uint(64)
+			}
+		case "inode":
+			if !d.Null() {
+				v.Inode = d.Uint(64)
+			}
+		default:
+			d.Skip()
+		}
+	}
+}
+
+func appendImage(b []byte, v *Image) []byte {
+	b = append(b, '{')
+	b = jsontext.AppendKey(b, "device")
+	b = jsontext.AppendUint(b, uint64(v.Device))
+	b = jsontext.AppendKey(b, "inode")
+	b = jsontext.AppendUint(b, uint64(v.Inode))
 	return append(b, '}')
 }
 

@@ -51,6 +51,8 @@ type State struct {
 	Seccomp *Seccomp `json:"seccomp,omitempty"`
 	// Resctrl is the container's part of the resctrl file system.
 	Resctrl *resctrl.Group `json:"resctrl,omitempty"`
+	// Image is the program that a created container's process waits in.
+	Image *Image `json:"image,omitempty"`
 	// Steps describe the instructions that run at the start.
 	Steps []Step `json:"steps,omitempty"`
 }
@@ -60,6 +62,12 @@ type State struct {
 type Namespace struct {
 	Path  string `json:"path"`
 	Inode uint64 `json:"inode"`
+}
+
+// Image identifies an executable: stat(2).
+type Image struct {
+	Device uint64 `json:"device"`
+	Inode  uint64 `json:"inode"`
 }
 
 // Hooks are lists of hooks: config.md, "POSIX-platform Hooks".

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 )
 
@@ -48,6 +49,9 @@ func Link(p *program.Program) (*Image, error) {
 	le.PutUint64(header, codeAddr)
 	le.PutUint64(header[8:], regs)
 	le.PutUint64(header[16:], codeAddr+uint64(p.Target(p.Fail))*recordSize)
+	if !defence.Off(defence.RetriedWalks) {
+		le.PutUint64(header[24:], program.Retries)
+	}
 	code, constants := header[headerSize:][:codeSize], header[headerSize+codeSize:]
 	layout.Fill(uint64(codeAddr+codeSize), dataAddr, constants[:layout.ReadOnly], b[dataOffset:])
 	for i := range p.Instructions {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rtcontainers/rt/libcontainer/program"
@@ -105,6 +107,41 @@ func TestExpectedErrors(t *testing.T) {
 				t.Fatalf("exit status %d", code)
 			}
 		})
+	}
+}
+
+// A rename anywhere makes openat2(2) answer EAGAIN on a path with "..".
+func TestRenamesElsewhereDoNotDisturb(t *testing.T) {
+	dir := t.TempDir()
+	stop, stopped := make(chan bool), make(chan bool)
+	go func() {
+		defer close(stopped)
+		one, other := filepath.Join(dir, "one"), filepath.Join(dir, "other")
+		_ = os.WriteFile(one, nil, 0o600)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = os.Rename(one, other)
+				_ = os.Rename(other, one)
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	b := program.NewBuilder()
+	how := b.Struct("open_how", program.U64(unix.O_PATH), program.U64(0), program.U64(unix.RESOLVE_IN_ROOT))
+	walk := b.Str("/usr/" + strings.Repeat("lib/../", 100))
+	fd := b.Reg()
+	for range 1000 {
+		b.Do(program.Openat2, program.AtFdcwd, walk, program.At(how), program.Imm(unix.SizeofOpenHow)).To(fd)
+		b.Do(program.Close, program.R(fd))
+	}
+	b.Do(program.ExitGroup, program.Imm(0))
+	failing(b)
+	t.Chdir("/")
+	if code, _ := run(t, link(t, b)); code != 0 {
+		t.Fatalf("openat2: %v", unix.Errno(code))
 	}
 }
 

@@ -5,6 +5,7 @@
 //
 //	BX   the header            R12  the current record
 //	R13  the registers         R14  the mask of register arguments
+//	R15  how often the call may be repeated
 //
 // Offsets are those of layout.go.
 
@@ -24,6 +25,7 @@ TEXT ·interpreter(SB), NOSPLIT|NOFRAME, $0
 	MOVQ 8(BX), R13
 
 next:
+	MOVL    24(BX), R15
 	MOVBLZX 5(R12), R8      // destination register
 	MOVBLZX 7(R12), R9      // comparison or width
 	MOVQ    8(R12), DX      // argument 0
@@ -65,7 +67,14 @@ syscall:
 	JCS     set
 	MOVQ    AX, (R13)(R8*8)
 	NEGQ    AX
+	CMPL    AX, $11         // EAGAIN of openat2: somebody renames
+	JNE     failed
+	CMPL    0(R12), $437
+	JNE     failed
+	SUBL    $1, R15
+	JCC     syscall
 
+failed:
 	// An error: is it one of the four that are expected?
 	LEAQ 56(R12), SI
 	LEAQ 64(R12), DI

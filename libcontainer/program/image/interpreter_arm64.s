@@ -5,6 +5,7 @@
 //
 //	R21  the header            R19  the current record
 //	R20  the registers         R22  the mask of register arguments
+//	R23  how often the call may be repeated
 //
 // Offsets are those of layout.go.
 
@@ -24,6 +25,7 @@ TEXT ·interpreter(SB), NOSPLIT|NOFRAME, $0
 	MOVD 8(R21), R20
 
 next:
+	MOVWU 24(R21), R23
 	MOVBU 5(R19), R9        // destination register
 	MOVBU 7(R19), R10       // comparison or width
 	MOVD  8(R19), R11       // argument 0
@@ -64,7 +66,15 @@ syscall:
 	BLO   set
 	MOVD  R0, (R20)(R9<<3)
 	NEG   R0, R0
+	CMP   $11, R0           // EAGAIN of openat2: somebody renames
+	BNE   failed
+	CMP   $437, R8
+	BNE   failed
+	CBZ   R23, failed
+	SUB   $1, R23
+	B     syscall
 
+failed:
 	// An error: is it one of the four that are expected?
 	ADD  $56, R19, R1
 	ADD  $64, R19, R2

@@ -1,0 +1,57 @@
+package launch
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/internal/sysfile"
+	"golang.org/x/sys/unix"
+)
+
+// A program may have good reasons to be silent: a file system whose server is slow,
+// a container that is frozen. One that somebody has stopped has none: the
+// container's root can send SIGSTOP to what joins its pid namespace, and rt would
+// wait for ever.
+const (
+	// lookEvery is how often a silent program is looked at.
+	lookEvery = time.Second
+	// stoppedFor is how many times in a row it may be found stopped.
+	stoppedFor = 10
+)
+
+// watch lets Receive look at a silent program.
+func (c *Conversation) watch() {
+	if defence.Off(defence.BoundedWait) {
+		return
+	}
+	every := unix.NsecToTimeval(lookEvery.Nanoseconds())
+	_ = unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &every)
+}
+
+// silence counts how often a program was found stopped.
+type silence int
+
+// look returns an error when the program has been stopped for too long.
+func (s *silence) look(pid int) error {
+	if pid == 0 || !isStopped(pid) {
+		*s = 0
+		return nil
+	}
+	if *s++; *s < stoppedFor {
+		return nil
+	}
+	return fmt.Errorf("the init program, process %d, has been stopped for %d s, by SIGSTOP or a debugger: rt does not wait longer", pid, stoppedFor)
+}
+
+// isStopped looks at the state of a process in proc_pid_stat(5).
+func isStopped(pid int) bool {
+	stat, err := sysfile.Read("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, state, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
+	return len(state) > 0 && (state[0] == 'T' || state[0] == 't')
+}
