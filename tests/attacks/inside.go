@@ -113,7 +113,10 @@ func rename(args []string) error {
 func ownProc(args []string) error {
 	cmd := exec.Command("/bin/"+attackerName, append([]string{"mount-proc"}, args...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	// The ids stay unmapped, so that execve would drop the capabilities.
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID, AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+	}
 	return cmd.Run()
 }
 

@@ -147,7 +147,6 @@ func (t *try) subvert(cmd *exec.Cmd, change func(message []uint64)) {
 	t.must(unix.PtraceSetOptions(main, options))
 	t.must(unix.PtraceCont(main, 0))
 	subverted := map[int]bool{}
-	entering := map[int]bool{}
 	for {
 		pid, err := unix.Wait4(-1, &ws, unix.WALL, nil)
 		if err == unix.EINTR {
@@ -165,10 +164,7 @@ func (t *try) subvert(cmd *exec.Cmd, change func(message []uint64)) {
 		signal := 0
 		switch stop := ws.StopSignal(); {
 		case stop == unix.SIGTRAP|0x80:
-			entering[pid] = !entering[pid]
-			if entering[pid] {
-				t.intercept(pid, change)
-			}
+			t.intercept(pid, change)
 		case stop == unix.SIGTRAP && ws.TrapCause() == unix.PTRACE_EVENT_EXEC:
 			subverted[pid] = pid != main
 		case stop == unix.SIGTRAP || stop == unix.SIGSTOP || stop == unix.SIGURG:
@@ -186,7 +182,8 @@ func (t *try) subvert(cmd *exec.Cmd, change func(message []uint64)) {
 // intercept changes a message of 16 bytes that a process is about to write.
 func (t *try) intercept(pid int, change func([]uint64)) {
 	var regs unix.PtraceRegs
-	if unix.PtraceGetRegs(pid, &regs) != nil || regs.Orig_rax != unix.SYS_WRITE || regs.Rdx != 16 {
+	const entering = -int64(unix.ENOSYS) // the result, before the call is made
+	if unix.PtraceGetRegs(pid, &regs) != nil || int64(regs.Rax) != entering || regs.Orig_rax != unix.SYS_WRITE || regs.Rdx != 16 {
 		return
 	}
 	data := make([]byte, 16)

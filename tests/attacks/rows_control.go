@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -111,5 +110,3 @@ func firstField(s string) string {
 	_, _ = fmt.Sscan(s, &f)
 	return f
 }
-
-var _ = os.Getpid

@@ -22,7 +22,7 @@ var mountAttacks = []attack{
 			b := t.attacker("remount-writable", "/ro", "file")
 			b.userNamespace(hostID)
 			b.capabilities("CAP_SYS_ADMIN")
-			t.readOnly("ro")
+			t.readOnly("ro", hostID)
 			b.bind(t.host("ro"), "/ro")
 			b.run()
 			return t.changed(t.host("ro", "file"))
@@ -37,8 +37,7 @@ var mountAttacks = []attack{
 			b := t.attacker("remount-writable", "/ro", "file")
 			b.userNamespace(hostID)
 			b.capabilities("CAP_SYS_ADMIN")
-			t.readOnly("ro")
-			t.must(os.Chown(t.host("ro", "file"), 0, 0))
+			t.readOnly("ro", 0)
 			b.bind(t.host("ro"), "/ro", "rbind", "rprivate")
 			m := b.mountAt("/ro")
 			m.UIDMappings, m.GIDMappings = b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings
@@ -104,12 +103,12 @@ func (t *try) mountTmpfs(dir string, flags uintptr) {
 	t.must(unix.Mount("tmpfs", t.mkdir(dir), "tmpfs", flags, "mode=755"))
 }
 
-// readOnly makes a read-only mount on the host, with a file that the container's
-// root owns.
-func (t *try) readOnly(name string) {
+// readOnly makes a read-only mount on the host, with a file that is its
+// owner's.
+func (t *try) readOnly(name string, owner int) {
 	t.mountTmpfs(t.host(name), 0)
 	file := t.write(t.host(name, "file"), "original")
-	t.must(os.Chown(file, hostID, hostID))
+	t.must(os.Chown(file, owner, owner))
 	t.must(unix.Mount("", t.host(name), "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""))
 }
 
