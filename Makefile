@@ -194,3 +194,13 @@ fuzz:
 	done
 FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:FuzzParseAgreesWithEncodingJSON \
 	libcontainer/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/program/image:FuzzEncode
+
+# Attacks on containers' borders: refused by rt, and each successful against a build
+# that lacks the defence against it. The views of cgroups are the program's to choose.
+.PHONY: attacks weakened
+weakened:
+	$(GO) build -trimpath -tags weakened -o bin/rt-weakened ./cmd/rt
+attacks: build weakened
+	@tests/packages busybox-static crun runc
+	$(GO) build -o bin/attacks ./tests/attacks
+	bin/attacks -rt bin/rt -weakened bin/rt-weakened

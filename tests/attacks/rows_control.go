@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
+)
+
+// A container must not be able to hold up, or to lead astray, who manages it.
+
+var controlAttacks = []attack{
+	{
+		name:     "exec-stopped",
+		about:    "the container's root stops the process that exec is about to start, and exec never ends",
+		kinds:    []string{"13.17"},
+		defences: []defence.Name{defence.BoundedWait},
+		patience: 5 * minute,
+		mount: func(t *try) string {
+			b := t.attacker("stop-others")
+			b.start()
+			t.await("the attacker runs", func() bool { return alive(b.pid()) })
+			for range 5 {
+				cmd := b.command("exec", "--detach", b.id, "true")
+				if r := b.execute(cmd, boundedWait); r.late {
+					return fmt.Sprintf("exec did not end within %v", boundedWait)
+				} else if r.code != 0 {
+					return ""
+				}
+			}
+			return ""
+		},
+	},
+	{
+		name:     "queries-stopped",
+		about:    "the program of a created container is stopped, and state, list and delete --force hang",
+		kinds:    []string{"13.17"},
+		defences: []defence.Name{defence.QuietQueries},
+		patience: 2 * minute,
+		mount: func(t *try) string {
+			b := t.script("true")
+			b.create()
+			t.must(syscall.Kill(b.pid(), syscall.SIGSTOP))
+			hangs := func(args ...string) string {
+				if b.execute(b.command(args...), 4*time.Second).late {
+					return fmt.Sprintf("%v hangs", args)
+				}
+				return ""
+			}
+			for range 20 {
+				if s := hangs("state", b.id); s != "" {
+					return s
+				}
+			}
+			if s := hangs("list"); s != "" {
+				return s
+			}
+			return hangs("delete", "--force", b.id)
+		},
+	},
+	{
+		name:     "adopted-pid",
+		about:    "a program of rt that somebody else controls names a process of the host as the container's",
+		kinds:    []string{"13.18"},
+		defences: []defence.Name{defence.OwnChild},
+		ours:     true,
+		mount: func(t *try) string {
+			victim := exec.Command("sleep", "1000")
+			t.must(victim.Start())
+			other := exec.Command("unshare", "-pf", "sleep", "1000")
+			t.must(other.Start())
+			b := t.script("sleep 100")
+			var child string
+			t.await("the other pid namespace", func() bool {
+				child = firstField(read(fmt.Sprintf("/proc/%d/task/%d/children", other.Process.Pid, other.Process.Pid)))
+				return child != ""
+			})
+			b.namespace(specs.PIDNamespace, "/proc/"+child+"/ns/pid")
+			b.save()
+			pidFile := t.host("pid")
+			const requestChild = 2 // compile.RequestChild
+			changed := false
+			t.subvert(b.command("create", "--bundle", b.dir, "--pid-file", pidFile, b.id), func(message []uint64) {
+				if message[0] == requestChild {
+					changed = true
+					message[1] = uint64(victim.Process.Pid)
+				}
+			})
+			if !changed {
+				t.fail("the program never told its child")
+			}
+			if read(pidFile) == strconv.Itoa(victim.Process.Pid) {
+				b.do("kill", b.id, "KILL")
+				return "rt took a process of the host for the container's"
+			}
+			return ""
+		},
+	},
+}
+
+// boundedWait is longer than rt waits for a program that does not go on.
+const boundedWait = 30 * time.Second
+
+func firstField(s string) string {
+	var f string
+	_, _ = fmt.Sscan(s, &f)
+	return f
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
+	"golang.org/x/sys/unix"
+)
+
+// A created container waits for its start as a process that others may get at.
+
+var waitingAttacks = []attack{
+	{
+		name:     "waiting-capabilities",
+		about:    "a created container with a filter to load has capabilities beyond its own and CAP_SYS_ADMIN",
+		kinds:    []string{"13.3"},
+		defences: []defence.Name{defence.WaitingCapabilities},
+		mount: func(t *try) string {
+			a := t.filtered("true")
+			a.create()
+			pid := a.pid()
+			var own uint64 = 1 << unix.CAP_SYS_ADMIN
+			for _, c := range []uint{unix.CAP_AUDIT_WRITE, unix.CAP_KILL, unix.CAP_NET_BIND_SERVICE} {
+				own |= 1 << c
+			}
+			for _, set := range []string{"CapEff", "CapPrm", "CapInh", "CapAmb"} {
+				n, err := strconv.ParseUint(statusField(pid, set), 16, 64)
+				t.must(err)
+				if n&^own != 0 {
+					return fmt.Sprintf("%s of the waiting process: %x", set, n)
+				}
+			}
+			return ""
+		},
+	},
+	{
+		name:     "waiting-attach",
+		about:    "a container with CAP_SYS_PTRACE only attaches to a created one in its pid namespace, and lets it make a device node",
+		kinds:    []string{"13.3"},
+		defences: []defence.Name{defence.WaitingCapabilities},
+		mount: func(t *try) string {
+			b := t.script("sleep 100")
+			b.capabilities("CAP_SYS_PTRACE")
+			b.start()
+			a := t.filtered("true")
+			a.namespace(specs.PIDNamespace, b.proc("ns/pid"))
+			a.create()
+			b.exec("/bin/"+attackerName, "inject-mknod", "/attacked")
+			if fileExists(a.root("attacked")) {
+				return "the waiting process made a device node"
+			}
+			return ""
+		},
+	},
+}
+
+// filtered makes a bundle with a seccomp filter, but without no_new_privs.
+func (t *try) filtered(script string) *bundle {
+	b := t.script(script)
+	b.spec.Process.NoNewPrivileges = false
+	b.filter("ptrace")
+	return b
+}
+
+// filter forbids system calls.
+func (b *bundle) filter(calls ...string) {
+	b.spec.Linux.Seccomp = &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Architectures: []specs.Arch{specs.ArchX86_64, specs.ArchX86, specs.ArchX32},
+		Syscalls:      []specs.LinuxSyscall{{Names: calls, Action: specs.ActErrno}},
+	}
+}
+
+// neighbour starts a container that runs an attacker's program with a directory of
+// the host, which it is given as a volume, at /volume.
+func (t *try) neighbour(volume string, args ...string) *bundle {
+	b := t.attacker(args...)
+	b.bind(volume, filepath.Join("/volume"))
+	b.start()
+	return b
+}
