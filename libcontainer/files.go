@@ -143,7 +143,7 @@ func (b *creation) sendSource(m *launch.Message) error {
 	if err != nil {
 		return err
 	}
-	fd, err := openSource(b.proc.Pid, s.Path)
+	fd, err := openSource(b.proc.Pid, s)
 	if err != nil {
 		return fmt.Errorf("%s: source %q: %w", s.Field, s.Path, err)
 	}
@@ -158,23 +158,32 @@ func (b *creation) source(m *launch.Message) (*compile.Source, error) {
 	return &b.plan.Sources[m.Words[1]], nil
 }
 
-func openSource(pid int, path string) (int, error) {
+func openSource(pid int, s *compile.Source) (int, error) {
 	if defence.Off(defence.LockedMounts) {
-		fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
-		return fd, os.NewSyscallError("open_tree", err)
+		return copySource(s)
 	}
 	root, err := openPath(fmt.Sprintf("/proc/%d/root", pid))
 	if err != nil {
 		return -1, err
 	}
 	defer root.Close()
-	fd, err := openat2(int(root.Fd()), path, unix.O_PATH, unix.RESOLVE_IN_ROOT)
+	fd, err := openat2(int(root.Fd()), s.Path, unix.O_PATH, unix.RESOLVE_IN_ROOT)
 	if err == unix.EXDEV || err == unix.ELOOP {
 		// A magic link, such as /proc/PID/ns/net, leads out of every mount namespace.
 		// What it leads to the kernel lets the program copy if it is a namespace.
-		fd, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		fd, err = unix.Open(s.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	}
 	return fd, os.NewSyscallError("openat2", err)
+}
+
+// copySource copies a tree in rt's own mount namespace, as the program must not.
+func copySource(s *compile.Source) (int, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if s.Recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, s.Path, flags)
+	return fd, os.NewSyscallError("open_tree", err)
 }
 
 // mapIDs gives the program's copy of a mount tree its id mapping, which takes a user

@@ -6,12 +6,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 
 	"github.com/containerd/containerd/pkg/shutdown"
 	"github.com/containerd/containerd/plugin"
 	"github.com/containerd/containerd/runtime/v2/shim"
+	"golang.org/x/sys/unix"
 )
 
 const runtimeName = "io.containerd.rt.v2"
@@ -25,6 +27,7 @@ func main() {
 		}
 		return
 	}
+	keepInherited()
 	plugin.Register(&plugin.Registration{
 		Type:     plugin.TTRPCPlugin,
 		ID:       "task",
@@ -36,6 +39,16 @@ func main() {
 		// waits for them.
 		c.NoReaper = true
 	})
+}
+
+// keepInherited keeps what containerd, or who started it, has left open from
+// loggers and other programs that the shim starts (CVE-2024-21626). Hooks and
+// containers are closed to it by libcontainer.
+func keepInherited() {
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: close_range: %v\n", runtimeName, err)
+		os.Exit(1)
+	}
 }
 
 func initTaskService(ic *plugin.InitContext) (any, error) {

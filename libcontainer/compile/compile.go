@@ -124,6 +124,8 @@ type File struct {
 type Source struct {
 	// Path is absolute; it is walked from the program's root directory.
 	Path string
+	// Recursive takes what is mounted below along.
+	Recursive bool
 	// IDMap maps the ids of the tree, if it is not nil.
 	IDMap *IDMap
 	// Field is what asked for it.

@@ -139,7 +139,7 @@ func (c *compiler) bindTree(field string, m *specs.Mount, source string, o mount
 	if len(ids.UIDs)+len(ids.GIDs) == 0 {
 		ids.UIDs, ids.GIDs = c.spec.Linux.UIDMappings, c.spec.Linux.GIDMappings
 	}
-	c.sendFile(tree, RequestMapIDs, c.source(Source{Path: source, Field: field, IDMap: ids}), "let the parent map the ids of "+source)
+	c.sendFile(tree, RequestMapIDs, c.source(Source{Path: source, Recursive: o.rbind, Field: field, IDMap: ids}), "let the parent map the ids of "+source)
 	return tree
 }
 
@@ -167,7 +167,7 @@ func (c *compiler) tree(field, source string, recursive bool) program.Reg {
 		purpose += "; a user namespace must not see what lies below other mounts there: rbind takes them along"
 	}
 	tree, from := c.Reg(), c.Reg()
-	c.fetch(from, RequestSource, c.source(Source{Path: source, Field: field}), "let the parent open "+source)
+	c.fetch(from, RequestSource, c.source(Source{Path: source, Recursive: recursive, Field: field}), "let the parent open "+source)
 	if defence.Off(defence.LockedMounts) {
 		return from // the parent has copied it
 	}

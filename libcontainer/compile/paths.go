@@ -21,7 +21,7 @@ const (
 // walk is how a path of the container is walked.
 func walk(how uint64) uint64 {
 	if defence.Off(defence.InRoot) {
-		how &^= unix.RESOLVE_IN_ROOT | unix.RESOLVE_BENEATH
+		how &^= unix.RESOLVE_IN_ROOT | unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS
 	}
 	if defence.Off(defence.ExactProc) {
 		how &^= unix.RESOLVE_NO_SYMLINKS
