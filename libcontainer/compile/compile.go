@@ -275,6 +275,10 @@ type compiler struct {
 	// filterData is where the filter lies, once it is needed.
 	filterData *program.Ref
 	made       made
+	// ahead are copies of bind mounts' sources, by the entry of mounts.
+	ahead map[int]program.Ref
+	// unfinished are mounts that become read-only when everything is made below.
+	unfinished []unfinished
 	// further is true for a process in a container that exists already; forks, while
 	// it is still to be born.
 	further, forks bool

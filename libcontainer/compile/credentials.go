@@ -28,7 +28,7 @@ func (c *compiler) credentials() {
 	c.Do(program.Chdir, c.Str(p.Cwd)).To(denied).Ignore(unix.EACCES)
 	c.bounding(caps.bounding)
 	c.user()
-	if c.loadsAsAdmin(caps) {
+	if c.needsAdmin(caps) {
 		c.raise(caps)
 		c.late = func() { c.capabilities(caps) }
 	} else {

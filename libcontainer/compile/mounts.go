@@ -78,7 +78,7 @@ func (c *compiler) mounts() {
 			c.Source(field, fmt.Sprintf("change what is mounted on %q, which must be a mount point", m.Destination))
 			c.remount(m, o)
 		case spec.IsBind(m):
-			c.bind(field, m, o)
+			c.bind(i, m, o)
 		case m.Type == "cgroup" || m.Type == "cgroup2":
 			c.cgroupMount(field, m, o)
 		default:
@@ -95,15 +95,30 @@ func mountWhat(m *specs.Mount) string {
 	return m.Type
 }
 
-// bind attaches a copy of the mount tree at the source.
-func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
-	source := m.Source
-	if !filepath.IsAbs(source) {
-		source = filepath.Join(c.opt.Bundle, source)
+// hostPath is the source of a bind mount.
+func (c *compiler) hostPath(m *specs.Mount) string {
+	if filepath.IsAbs(m.Source) {
+		return m.Source
 	}
-	tree := c.bindTree(field, m, source, o)
+	return filepath.Join(c.opt.Bundle, m.Source)
+}
+
+// inRootfs tells whether a path of the host lies in the container's root file system
+// below something that is mounted there for the container.
+func (c *compiler) inRootfs(source string) bool {
+	name, ok := strings.CutPrefix(filepath.Clean(source), c.opt.Rootfs+"/")
+	return ok && slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
+		at := path.Clean("/" + m.Destination)
+		return at == "/" || at == "/"+name || strings.HasPrefix("/"+name, at+"/")
+	})
+}
+
+// bind attaches a copy of the mount tree at the source.
+func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
+	field := index("mounts", i)
+	tree := c.bindTree(i, m, c.hostPath(m), o)
 	c.checkProcSource(tree, m)
-	c.attributes(tree, o)
+	c.attributes(tree, o.exactly())
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() {
 		mode, file, directory, made := c.Reg(), c.NewLabel("file"), c.NewLabel("directory"), c.NewLabel("made")
@@ -124,14 +139,30 @@ func (c *compiler) bind(field string, m *specs.Mount, o mountOptions) {
 	c.moveMount(tree, target)
 	c.close(target)
 	c.mounted(m.Destination, tree)
-	c.mountedHere(m.Destination, "", true, tree)
-	c.close(tree)
+	kind := ""
+	if path.Clean("/"+m.Destination) == "/proc" {
+		kind = "proc" // which was checked
+	}
+	if !c.mountedHere(m.Destination, kind, false, tree) {
+		c.close(tree)
+	}
 }
 
 // bindTree copies the tree of a bind mount. Ids are mapped by the parent, who
 // can make a user namespace for it.
-func (c *compiler) bindTree(field string, m *specs.Mount, source string, o mountOptions) program.Reg {
-	tree := c.tree(field, source, o.rbind)
+func (c *compiler) bindTree(i int, m *specs.Mount, source string, o mountOptions) program.Reg {
+	field := index("mounts", i)
+	ahead, ok := c.ahead[i]
+	var tree program.Reg
+	switch {
+	case ok:
+		tree = c.Reg()
+		c.Load(tree, 4, ahead)
+	case c.inRootfs(source):
+		tree = c.treeInRoot(field, source, o.rbind)
+	default:
+		tree = c.tree(field, source, o.rbind)
+	}
 	if !o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0 {
 		return tree
 	}
@@ -140,6 +171,31 @@ func (c *compiler) bindTree(field string, m *specs.Mount, source string, o mount
 		ids.UIDs, ids.GIDs = c.spec.Linux.UIDMappings, c.spec.Linux.GIDMappings
 	}
 	c.sendFile(tree, RequestMapIDs, c.source(Source{Path: source, Recursive: o.rbind, Field: field, IDMap: ids}), "let the parent map the ids of "+source)
+	return tree
+}
+
+// treeInRoot copies a tree in the container's root file system, with what is mounted
+// there by now: the path leads through the root, since on the host nothing of that is
+// to be seen. What a mount hides there is taken from the host.
+func (c *compiler) treeInRoot(field, source string, recursive bool) program.Reg {
+	flags := copyTree | unix.AT_EMPTY_PATH
+	if recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	tree, from := c.Reg(), c.Reg()
+	hidden, copied := c.NewLabel("hidden"), c.NewLabel("copied")
+	c.openPlace(from, c.place(strings.TrimPrefix(filepath.Clean(source), c.opt.Rootfs)), unix.O_PATH, inRoot).OnError(hidden, unix.ENOENT)
+	c.Do(program.OpenTree, program.R(from), c.Str(""), program.Imm(flags)).To(tree)
+	c.Do(program.Close, program.R(from))
+	c.Bind(copied)
+	_, purpose := c.note()
+	c.later(field, purpose, func() {
+		c.Bind(hidden)
+		other := c.tree(field, source, recursive)
+		c.Move(tree, program.R(other))
+		c.Jump(copied)
+	})
+	c.Free(from)
 	return tree
 }
 
@@ -196,10 +252,11 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 		return
 	}
 	below := m.Type == "tmpfs" && !slices.ContainsFunc(o.data, func(s string) bool { return strings.HasPrefix(s, "mode=") })
+	o.set, o.rset = o.set|o.rset, 0 // nothing is below it yet
 	readOnly := uint64(0)
-	if below { // the mode has to be changed first
-		readOnly = (o.set | o.rset) & unix.MOUNT_ATTR_RDONLY
-		o.set, o.rset = o.set&^readOnly, o.rset&^readOnly
+	if slices.Contains(rtFiles, m.Type) { // it has to be filled first
+		readOnly = o.set & unix.MOUNT_ATTR_RDONLY
+		o.set &^= readOnly
 	}
 	mount := c.newMount(m.Type, m.Source, o)
 	resolve := uint64(inRoot)
@@ -212,12 +269,16 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 	if o.copyUp {
 		c.copyUp(field, m.Destination, mount)
 	}
-	if readOnly != 0 {
+	later := readOnly != 0 && c.filledLater(m.Destination)
+	if readOnly != 0 && !later {
 		c.setAttributes(mount, readOnly, 0, 0, false)
 	}
 	c.attach(m, resolve, mount)
 	c.mounted(m.Destination, mount)
 	kept := c.mountedHere(m.Destination, m.Type, o.copyUp, mount)
+	if later {
+		c.unfinished = append(c.unfinished, unfinished{c.duplicate(mount), c.CurrentNote()})
+	}
 	if m.Type == "proc" && o.set&unix.MOUNT_ATTR_RDONLY == 0 && c.proc == program.Scratch {
 		c.proc = mount // the program writes its own /proc files there
 		kept = true
@@ -225,6 +286,35 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 	if !kept {
 		c.close(mount)
 	}
+}
+
+// unfinished is a mount that becomes read-only when all below it is made.
+type unfinished struct {
+	mount program.Reg
+	note  program.Note
+}
+
+// filledLater tells whether something is still to be made in a file system that is
+// mounted at a place: a mount point, a device, the working directory.
+func (c *compiler) filledLater(destination string) bool {
+	name := path.Clean("/" + destination)
+	return name == "/" || name == "/dev" || c.made.above[name]
+}
+
+// finishReadonly makes read-only what had to be filled first.
+func (c *compiler) finishReadonly() {
+	for _, u := range c.unfinished {
+		c.Source(u.note.Source, u.note.Purpose)
+		c.setAttributes(u.mount, unix.MOUNT_ATTR_RDONLY, 0, 0, false).For("make it read-only, now that it is filled")
+		c.close(u.mount)
+	}
+}
+
+// duplicate makes another descriptor for the root of a mount.
+func (c *compiler) duplicate(mount program.Reg) program.Reg {
+	other := c.Reg()
+	c.openat2(other, program.R(mount), ".", unix.O_PATH|unix.O_DIRECTORY, 0)
+	return other
 }
 
 // modeOfBelow gives a new tmpfs the mode of the directory that it hides, if there
@@ -325,6 +415,17 @@ func (c *compiler) moveMount(mount, target program.Reg) {
 		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
 }
 
+// exactly is what the options of a bind mount mean: without any that sets or clears an
+// attribute those of the source stay; with one they become what the options say, as
+// with mount(8) and runc. How times of access are noted stays if no option is about it.
+func (o mountOptions) exactly() mountOptions {
+	const exact = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
+	if o.set|o.clear != 0 {
+		o.clear |= exact &^ o.set
+	}
+	return o
+}
+
 // attributes applies the options that change attributes and propagation.
 func (c *compiler) attributes(mount program.Reg, o mountOptions) {
 	c.attributesOf(mount, o.rset, o.rclear, true)
@@ -403,6 +504,7 @@ func (c *compiler) close(regs ...program.Reg) {
 // mounts, which begin at the container's own cgroup; else by bind mounts of
 // that. In v1 it is a tmpfs with a directory for every hierarchy.
 func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
+	o.set, o.clear, o.rset, o.rclear = o.set|o.rset, o.clear|o.rclear, 0, 0
 	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
 	if c.host.Cgroup.Unified != "" {
 		mount := c.cgroup2(field, namespaced, o)

@@ -57,6 +57,9 @@ func (c *compiler) wanted() {
 		c.made.want("/dev/console")
 		c.made.want("/dev/pts/ptmx")
 	}
+	if c.spec.Process != nil {
+		c.made.want(c.spec.Process.Cwd + "/.")
+	}
 	l := c.spec.Linux
 	if l == nil {
 		return

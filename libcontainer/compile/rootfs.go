@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -24,6 +26,7 @@ func (c *compiler) rootfs() {
 	c.terminal(true)
 	c.createHooks(own)
 	// After the hooks, which complete the root file system.
+	c.finishReadonly()
 	c.maskedPaths()
 	c.readonlyPaths()
 	if c.spec.Root.Readonly {
@@ -71,23 +74,54 @@ func (c *compiler) propagation() string {
 }
 
 // hostPropagation detaches the copied host mounts from the host, as far as
-// linux.rootfsPropagation wants it. The mount below the container's root must
-// not be shared in any case: pivot_root(2) refuses that.
+// linux.rootfsPropagation wants it: as a rule what the host mounts later is still
+// seen in the copies, and not the other way round. "private" without "r" is for the
+// root directory's mount alone.
+//
+// The mount below the container's root must not be shared in any case, pivot_root(2)
+// refuses that. So what has to stay shared is copied before.
 func (c *compiler) hostPropagation() {
-	c.Source("linux.rootfsPropagation", "keep mounts from propagating to the host")
-	kind := uint64(unix.MS_SLAVE)
-	switch {
-	case c.sharesHostMounts():
-		kind = unix.MS_SHARED
-	case strings.TrimPrefix(c.propagation(), "r") == "private":
-		kind = unix.MS_PRIVATE
-	}
 	set := func(flags int, kind uint64) {
 		c.Do(program.MountSetattr, program.AtFdcwd, c.Str("/"), program.Imm(flags), c.mountAttr(0, 0, kind), program.Imm(unix.MOUNT_ATTR_SIZE_VER0))
 	}
-	set(unix.AT_RECURSIVE, kind)
-	if kind != unix.MS_PRIVATE {
+	if c.sharesHostMounts() {
+		c.copyAhead(0, unix.MS_SHARED, unix.MS_SLAVE)
+		c.Source("linux.rootfsPropagation", "keep the container's root file system from propagating to the host")
+		set(unix.AT_RECURSIVE, unix.MS_SHARED)
 		set(0, unix.MS_PRIVATE)
+		return
+	}
+	name := c.propagation()
+	if name == "private" || name == "slave" {
+		c.copyAhead(unix.MS_SHARED) // "r" would have been for all mounts
+	}
+	c.Source("linux.rootfsPropagation", "keep mounts from propagating to the host")
+	if name == "rprivate" {
+		set(unix.AT_RECURSIVE, unix.MS_PRIVATE)
+		return
+	}
+	set(unix.AT_RECURSIVE, unix.MS_SLAVE)
+	if name == "private" {
+		set(0, unix.MS_PRIVATE)
+	}
+}
+
+// copyAhead copies the sources of bind mounts with these propagations, while they are
+// peers of the host's mounts.
+func (c *compiler) copyAhead(propagations ...uint64) {
+	c.ahead = map[int]program.Ref{}
+	for i := range c.spec.Mounts {
+		m := &c.spec.Mounts[i]
+		o := parseOptions(m.Options)
+		if !spec.IsBind(m) || o.remount || !slices.Contains(propagations, o.propagation) || c.inRootfs(c.hostPath(m)) {
+			continue
+		}
+		field := index("mounts", i)
+		c.Source(field, fmt.Sprintf("copy source %q while it is shared with the host", m.Source))
+		tree := c.tree(field, c.hostPath(m), o.rbind)
+		c.ahead[i] = c.Buffer("copy", 8)
+		c.Store(tree, 4, c.ahead[i])
+		c.Free(tree)
 	}
 }
 

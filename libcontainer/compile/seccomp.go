@@ -46,20 +46,20 @@ func (c *compiler) passesExecve(f *seccomp.Filter) error {
 // last, so that it cannot forbid what the program itself has to call; where the
 // process will have neither, only the loss of the capabilities follows it.
 
-// loadsAsAdmin is true when the filter needs a capability that the process must
-// not have.
-func (c *compiler) loadsAsAdmin(caps capSets) bool {
-	if c.filter == nil || c.spec.Process.NoNewPrivileges {
-		return false
-	}
-	return caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
+// needsAdmin is true when what is still to do needs CAP_SYS_ADMIN, which the process
+// must not have: to load the filter, or, in a process that is still to be forked, to
+// mount the procfs of its labels.
+func (c *compiler) needsAdmin(caps capSets) bool {
+	filter := c.filter != nil && !c.spec.Process.NoNewPrivileges
+	labels := c.further && len(c.spare) > 0
+	return (filter || labels) && caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
 }
 
-// raise gives the program the process's capabilities and the one to load the
-// filter, no others: until the container is started it may be waiting where other
+// raise gives the program the process's capabilities and the one that it still needs,
+// no others: until the container is started it may be waiting where other
 // containers can trace it.
 func (c *compiler) raise(caps capSets) {
-	c.Source("linux.seccomp", "raise the capability to load the filter")
+	c.Source("process.capabilities", "keep CAP_SYS_ADMIN for what is still to do")
 	if defence.Off(defence.WaitingCapabilities) {
 		all := c.grantable() & (1<<(c.host.LastCap+1) - 1)
 		c.capset(capSets{effective: all, permitted: all})
