@@ -1,7 +1,8 @@
-# Two targets do everything on a fresh Debian or Ubuntu with Go:
+# These targets do everything on a fresh Debian or Ubuntu with Go:
 #
-#   make demo    build rt, make a bundle, run it
-#   make test    install what the tests need, run all of them
+#   make demo        build rt, make a bundle, run it
+#   make test        install what the tests need, and run those that every change has to pass
+#   make test-all    the same, with current engines and in all systems: hours
 
 VERSION := 0.1.0-dev
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
@@ -16,7 +17,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build build-arm64 install lint demo test unit arm64 integration conformance bench bench-bars fuzz docs-test packages clean
+.PHONY: all build build-arm64 install lint demo test test-all unit arm64 integration conformance bench bench-bars fuzz docs-test packages clean
 
 all: build
 
@@ -72,8 +73,16 @@ lint:
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
 
-test: COMPARE := false
-test: packages lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance engines-test guest-test bench-smoke
+# Current engines and the other guests seldom find what the rest does not, and take
+# longer than all of it: run them before a release, and after a change of the shim or
+# of cgroups.
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance
+test test-all: export COMPARE := false
+test: packages
+	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test bench-smoke
+test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
+test-all: packages
+	@tests/parts $(TEST_PARTS) engines-test guest-test bench-smoke
 
 unit:
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/guest/...
@@ -106,20 +115,24 @@ faults-table: build
 	$(GO) build -o bin/faults ./tests/faults
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
 
-# The engines from Debian's packages, and the current containerd, Docker and
-# BuildKit, on rt and on runc.
+# The engines from Debian's packages (engines-packaged-test), and with them the current
+# containerd, Docker and BuildKit (engines-test), on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
-ENGINES_RUN := bin/engines.test -binaries bin -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -critest bin/critest
+ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest
+ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker
 ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
-.PHONY: engines engines-test engines-table cri-test bench-engines
-engines: build shim
+.PHONY: engines engines-packaged engines-test engines-packaged-test engines-table cri-test bench-engines
+engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
+	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
+engines-packaged-test: engines-packaged
+	tests/view hybrid $(ENGINES_PACKAGED) -packaged -compare=$(COMPARE) -test.timeout 45m
+engines: engines-packaged
 	$(GO) build -C tests/containerd -ldflags '-s -w' -tags 'no_btrfs no_devmapper no_zfs' -o $(CURDIR)/bin/containerd/ tool
 	$(GO) build -C tests/buildkit -ldflags '-s -w' -o $(CURDIR)/bin/buildkit/ tool
 	$(GO) build -C tests/docker -ldflags '-s -w' -tags exclude_graphdriver_btrfs -o $(CURDIR)/bin/docker/ tool
-	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
 engines-test: engines
 	$(ENGINES_TEST) -compare=$(COMPARE)
 engines-table: engines
@@ -142,7 +155,8 @@ conformance: build
 # cgroup v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap to
 # make is made again; DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
-GUEST_JOBS     ?= v2 v1 v1-conformance v2-selinux
+ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-conformance
+GUEST_JOBS     ?= v2
 GUEST_RUN      ?=
 .PHONY: guest guest-test bench-memory
 guest: build

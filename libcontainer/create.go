@@ -178,6 +178,9 @@ func (b *creation) load() error {
 		p.Env = append(p.Env, b.o.Env...)
 	}
 	warnAll(b.o.Warn, config.Warnings)
+	for _, m := range config.Unknown {
+		b.done(spec.ConfigName + ": " + m)
+	}
 	if ahead := namespacesAhead(b.spec); ahead != 0 && b.thread != nil {
 		b.thread.Unshare(ahead)
 	}

@@ -10,6 +10,7 @@ import (
 
 func decodeSpec(d *jsontext.Decoder, v *specs.Spec) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "ociVersion":
 			if !d.Null() {
@@ -45,12 +46,12 @@ func decodeSpec(d *jsontext.Decoder, v *specs.Spec) {
 			if d.Null() {
 				v.Mounts = nil
 			} else {
-				v.Mounts = []specs.Mount{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Mount
-					decodeMount(d, &x)
-					v.Mounts = append(v.Mounts, x)
+				s1, n1 := v.Mounts, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeMount(d, &s1[n1])
 				}
+				v.Mounts = jsontext.Cut(s1, n1)
 			}
 		case "hooks":
 			if d.Null() {
@@ -85,7 +86,20 @@ func decodeSpec(d *jsontext.Decoder, v *specs.Spec) {
 				}
 				decodeLinux(d, v.Linux)
 			}
+		case "solaris":
+			d.Skip()
+		case "windows":
+			d.Skip()
+		case "vm":
+			d.Skip()
+		case "zos":
+			d.Skip()
+		case "freebsd":
+			d.Skip()
 		default:
+			if m.Fold("ociVersion", "process", "root", "hostname", "domainname", "mounts", "hooks", "annotations", "linux", "solaris", "windows", "vm", "zos", "freebsd") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -93,6 +107,7 @@ func decodeSpec(d *jsontext.Decoder, v *specs.Spec) {
 
 func decodeProcess(d *jsontext.Decoder, v *specs.Process) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "terminal":
 			if !d.Null() {
@@ -113,14 +128,14 @@ func decodeProcess(d *jsontext.Decoder, v *specs.Process) {
 			if d.Null() {
 				v.Args = nil
 			} else {
-				v.Args = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Args, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Args = append(v.Args, x)
 				}
+				v.Args = jsontext.Cut(s1, n1)
 			}
 		case "commandLine":
 			if !d.Null() {
@@ -130,14 +145,14 @@ func decodeProcess(d *jsontext.Decoder, v *specs.Process) {
 			if d.Null() {
 				v.Env = nil
 			} else {
-				v.Env = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Env, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Env = append(v.Env, x)
 				}
+				v.Env = jsontext.Cut(s1, n1)
 			}
 		case "cwd":
 			if !d.Null() {
@@ -156,12 +171,12 @@ func decodeProcess(d *jsontext.Decoder, v *specs.Process) {
 			if d.Null() {
 				v.Rlimits = nil
 			} else {
-				v.Rlimits = []specs.POSIXRlimit{}
-				for e := d.Array(); e.Next(); {
-					var x specs.POSIXRlimit
-					decodePOSIXRlimit(d, &x)
-					v.Rlimits = append(v.Rlimits, x)
+				s1, n1 := v.Rlimits, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodePOSIXRlimit(d, &s1[n1])
 				}
+				v.Rlimits = jsontext.Cut(s1, n1)
 			}
 		case "noNewPrivileges":
 			if !d.Null() {
@@ -212,6 +227,9 @@ func decodeProcess(d *jsontext.Decoder, v *specs.Process) {
 				decodeCPUAffinity(d, v.ExecCPUAffinity)
 			}
 		default:
+			if m.Fold("terminal", "consoleSize", "user", "args", "commandLine", "env", "cwd", "capabilities", "rlimits", "noNewPrivileges", "apparmorProfile", "oomScoreAdj", "scheduler", "selinuxLabel", "ioPriority", "execCPUAffinity") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -219,6 +237,7 @@ func decodeProcess(d *jsontext.Decoder, v *specs.Process) {
 
 func decodeRoot(d *jsontext.Decoder, v *specs.Root) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "path":
 			if !d.Null() {
@@ -229,6 +248,9 @@ func decodeRoot(d *jsontext.Decoder, v *specs.Root) {
 				v.Readonly = d.Bool()
 			}
 		default:
+			if m.Fold("path", "readonly") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -236,6 +258,7 @@ func decodeRoot(d *jsontext.Decoder, v *specs.Root) {
 
 func decodeMount(d *jsontext.Decoder, v *specs.Mount) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "destination":
 			if !d.Null() {
@@ -253,38 +276,41 @@ func decodeMount(d *jsontext.Decoder, v *specs.Mount) {
 			if d.Null() {
 				v.Options = nil
 			} else {
-				v.Options = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Options, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Options = append(v.Options, x)
 				}
+				v.Options = jsontext.Cut(s1, n1)
 			}
 		case "uidMappings":
 			if d.Null() {
 				v.UIDMappings = nil
 			} else {
-				v.UIDMappings = []specs.LinuxIDMapping{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxIDMapping
-					decodeLinuxIDMapping(d, &x)
-					v.UIDMappings = append(v.UIDMappings, x)
+				s1, n1 := v.UIDMappings, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxIDMapping(d, &s1[n1])
 				}
+				v.UIDMappings = jsontext.Cut(s1, n1)
 			}
 		case "gidMappings":
 			if d.Null() {
 				v.GIDMappings = nil
 			} else {
-				v.GIDMappings = []specs.LinuxIDMapping{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxIDMapping
-					decodeLinuxIDMapping(d, &x)
-					v.GIDMappings = append(v.GIDMappings, x)
+				s1, n1 := v.GIDMappings, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxIDMapping(d, &s1[n1])
 				}
+				v.GIDMappings = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("destination", "type", "source", "options", "uidMappings", "gidMappings") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -292,74 +318,78 @@ func decodeMount(d *jsontext.Decoder, v *specs.Mount) {
 
 func decodeHooks(d *jsontext.Decoder, v *specs.Hooks) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "prestart":
 			if d.Null() {
 				v.Prestart = nil
 			} else {
-				v.Prestart = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.Prestart = append(v.Prestart, x)
+				s1, n1 := v.Prestart, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.Prestart = jsontext.Cut(s1, n1)
 			}
 		case "createRuntime":
 			if d.Null() {
 				v.CreateRuntime = nil
 			} else {
-				v.CreateRuntime = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.CreateRuntime = append(v.CreateRuntime, x)
+				s1, n1 := v.CreateRuntime, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.CreateRuntime = jsontext.Cut(s1, n1)
 			}
 		case "createContainer":
 			if d.Null() {
 				v.CreateContainer = nil
 			} else {
-				v.CreateContainer = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.CreateContainer = append(v.CreateContainer, x)
+				s1, n1 := v.CreateContainer, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.CreateContainer = jsontext.Cut(s1, n1)
 			}
 		case "startContainer":
 			if d.Null() {
 				v.StartContainer = nil
 			} else {
-				v.StartContainer = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.StartContainer = append(v.StartContainer, x)
+				s1, n1 := v.StartContainer, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.StartContainer = jsontext.Cut(s1, n1)
 			}
 		case "poststart":
 			if d.Null() {
 				v.Poststart = nil
 			} else {
-				v.Poststart = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.Poststart = append(v.Poststart, x)
+				s1, n1 := v.Poststart, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.Poststart = jsontext.Cut(s1, n1)
 			}
 		case "poststop":
 			if d.Null() {
 				v.Poststop = nil
 			} else {
-				v.Poststop = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.Poststop = append(v.Poststop, x)
+				s1, n1 := v.Poststop, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.Poststop = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -367,28 +397,29 @@ func decodeHooks(d *jsontext.Decoder, v *specs.Hooks) {
 
 func decodeLinux(d *jsontext.Decoder, v *specs.Linux) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "uidMappings":
 			if d.Null() {
 				v.UIDMappings = nil
 			} else {
-				v.UIDMappings = []specs.LinuxIDMapping{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxIDMapping
-					decodeLinuxIDMapping(d, &x)
-					v.UIDMappings = append(v.UIDMappings, x)
+				s1, n1 := v.UIDMappings, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxIDMapping(d, &s1[n1])
 				}
+				v.UIDMappings = jsontext.Cut(s1, n1)
 			}
 		case "gidMappings":
 			if d.Null() {
 				v.GIDMappings = nil
 			} else {
-				v.GIDMappings = []specs.LinuxIDMapping{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxIDMapping
-					decodeLinuxIDMapping(d, &x)
-					v.GIDMappings = append(v.GIDMappings, x)
+				s1, n1 := v.GIDMappings, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxIDMapping(d, &s1[n1])
 				}
+				v.GIDMappings = jsontext.Cut(s1, n1)
 			}
 		case "sysctl":
 			if d.Null() {
@@ -422,23 +453,23 @@ func decodeLinux(d *jsontext.Decoder, v *specs.Linux) {
 			if d.Null() {
 				v.Namespaces = nil
 			} else {
-				v.Namespaces = []specs.LinuxNamespace{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxNamespace
-					decodeLinuxNamespace(d, &x)
-					v.Namespaces = append(v.Namespaces, x)
+				s1, n1 := v.Namespaces, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxNamespace(d, &s1[n1])
 				}
+				v.Namespaces = jsontext.Cut(s1, n1)
 			}
 		case "devices":
 			if d.Null() {
 				v.Devices = nil
 			} else {
-				v.Devices = []specs.LinuxDevice{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxDevice
-					decodeLinuxDevice(d, &x)
-					v.Devices = append(v.Devices, x)
+				s1, n1 := v.Devices, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxDevice(d, &s1[n1])
 				}
+				v.Devices = jsontext.Cut(s1, n1)
 			}
 		case "netDevices":
 			if d.Null() {
@@ -470,27 +501,27 @@ func decodeLinux(d *jsontext.Decoder, v *specs.Linux) {
 			if d.Null() {
 				v.MaskedPaths = nil
 			} else {
-				v.MaskedPaths = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.MaskedPaths, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.MaskedPaths = append(v.MaskedPaths, x)
 				}
+				v.MaskedPaths = jsontext.Cut(s1, n1)
 			}
 		case "readonlyPaths":
 			if d.Null() {
 				v.ReadonlyPaths = nil
 			} else {
-				v.ReadonlyPaths = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.ReadonlyPaths, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.ReadonlyPaths = append(v.ReadonlyPaths, x)
 				}
+				v.ReadonlyPaths = jsontext.Cut(s1, n1)
 			}
 		case "mountLabel":
 			if !d.Null() {
@@ -537,6 +568,9 @@ func decodeLinux(d *jsontext.Decoder, v *specs.Linux) {
 				}
 			}
 		default:
+			if m.Fold("uidMappings", "gidMappings", "sysctl", "resources", "cgroupsPath", "namespaces", "devices", "netDevices", "seccomp", "rootfsPropagation", "maskedPaths", "readonlyPaths", "mountLabel", "intelRdt", "memoryPolicy", "personality", "timeOffsets") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -544,6 +578,7 @@ func decodeLinux(d *jsontext.Decoder, v *specs.Linux) {
 
 func decodeBox(d *jsontext.Decoder, v *specs.Box) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "height":
 			if !d.Null() {
@@ -554,6 +589,9 @@ func decodeBox(d *jsontext.Decoder, v *specs.Box) {
 				v.Width = uint(d.Uint(64))
 			}
 		default:
+			if m.Fold("height", "width") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -561,6 +599,7 @@ func decodeBox(d *jsontext.Decoder, v *specs.Box) {
 
 func decodeUser(d *jsontext.Decoder, v *specs.User) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "uid":
 			if !d.Null() {
@@ -583,20 +622,23 @@ func decodeUser(d *jsontext.Decoder, v *specs.User) {
 			if d.Null() {
 				v.AdditionalGids = nil
 			} else {
-				v.AdditionalGids = []uint32{}
-				for e := d.Array(); e.Next(); {
-					var x uint32
+				s1, n1 := v.AdditionalGids, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = uint32(d.Uint(32))
+						s1[n1] = uint32(d.Uint(32))
 					}
-					v.AdditionalGids = append(v.AdditionalGids, x)
 				}
+				v.AdditionalGids = jsontext.Cut(s1, n1)
 			}
 		case "username":
 			if !d.Null() {
 				v.Username = d.String()
 			}
 		default:
+			if m.Fold("uid", "gid", "umask", "additionalGids", "username") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -604,73 +646,77 @@ func decodeUser(d *jsontext.Decoder, v *specs.User) {
 
 func decodeLinuxCapabilities(d *jsontext.Decoder, v *specs.LinuxCapabilities) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "bounding":
 			if d.Null() {
 				v.Bounding = nil
 			} else {
-				v.Bounding = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Bounding, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Bounding = append(v.Bounding, x)
 				}
+				v.Bounding = jsontext.Cut(s1, n1)
 			}
 		case "effective":
 			if d.Null() {
 				v.Effective = nil
 			} else {
-				v.Effective = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Effective, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Effective = append(v.Effective, x)
 				}
+				v.Effective = jsontext.Cut(s1, n1)
 			}
 		case "inheritable":
 			if d.Null() {
 				v.Inheritable = nil
 			} else {
-				v.Inheritable = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Inheritable, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Inheritable = append(v.Inheritable, x)
 				}
+				v.Inheritable = jsontext.Cut(s1, n1)
 			}
 		case "permitted":
 			if d.Null() {
 				v.Permitted = nil
 			} else {
-				v.Permitted = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Permitted, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Permitted = append(v.Permitted, x)
 				}
+				v.Permitted = jsontext.Cut(s1, n1)
 			}
 		case "ambient":
 			if d.Null() {
 				v.Ambient = nil
 			} else {
-				v.Ambient = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Ambient, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Ambient = append(v.Ambient, x)
 				}
+				v.Ambient = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("bounding", "effective", "inheritable", "permitted", "ambient") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -678,6 +724,7 @@ func decodeLinuxCapabilities(d *jsontext.Decoder, v *specs.LinuxCapabilities) {
 
 func decodePOSIXRlimit(d *jsontext.Decoder, v *specs.POSIXRlimit) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "type":
 			if !d.Null() {
@@ -692,6 +739,9 @@ func decodePOSIXRlimit(d *jsontext.Decoder, v *specs.POSIXRlimit) {
 				v.Soft = d.Uint(64)
 			}
 		default:
+			if m.Fold("type", "hard", "soft") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -699,6 +749,7 @@ func decodePOSIXRlimit(d *jsontext.Decoder, v *specs.POSIXRlimit) {
 
 func decodeScheduler(d *jsontext.Decoder, v *specs.Scheduler) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "policy":
 			if !d.Null() {
@@ -716,14 +767,14 @@ func decodeScheduler(d *jsontext.Decoder, v *specs.Scheduler) {
 			if d.Null() {
 				v.Flags = nil
 			} else {
-				v.Flags = []specs.LinuxSchedulerFlag{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxSchedulerFlag
+				s1, n1 := v.Flags, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = specs.LinuxSchedulerFlag(d.String())
+						s1[n1] = specs.LinuxSchedulerFlag(d.String())
 					}
-					v.Flags = append(v.Flags, x)
 				}
+				v.Flags = jsontext.Cut(s1, n1)
 			}
 		case "runtime":
 			if !d.Null() {
@@ -738,6 +789,9 @@ func decodeScheduler(d *jsontext.Decoder, v *specs.Scheduler) {
 				v.Period = d.Uint(64)
 			}
 		default:
+			if m.Fold("policy", "nice", "priority", "flags", "runtime", "deadline", "period") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -745,6 +799,7 @@ func decodeScheduler(d *jsontext.Decoder, v *specs.Scheduler) {
 
 func decodeLinuxIOPriority(d *jsontext.Decoder, v *specs.LinuxIOPriority) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "class":
 			if !d.Null() {
@@ -755,6 +810,9 @@ func decodeLinuxIOPriority(d *jsontext.Decoder, v *specs.LinuxIOPriority) {
 				v.Priority = int(d.Int(64))
 			}
 		default:
+			if m.Fold("class", "priority") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -762,6 +820,7 @@ func decodeLinuxIOPriority(d *jsontext.Decoder, v *specs.LinuxIOPriority) {
 
 func decodeCPUAffinity(d *jsontext.Decoder, v *specs.CPUAffinity) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "initial":
 			if !d.Null() {
@@ -772,6 +831,9 @@ func decodeCPUAffinity(d *jsontext.Decoder, v *specs.CPUAffinity) {
 				v.Final = d.String()
 			}
 		default:
+			if m.Fold("initial", "final") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -779,6 +841,7 @@ func decodeCPUAffinity(d *jsontext.Decoder, v *specs.CPUAffinity) {
 
 func decodeLinuxIDMapping(d *jsontext.Decoder, v *specs.LinuxIDMapping) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "containerID":
 			if !d.Null() {
@@ -793,6 +856,9 @@ func decodeLinuxIDMapping(d *jsontext.Decoder, v *specs.LinuxIDMapping) {
 				v.Size = uint32(d.Uint(32))
 			}
 		default:
+			if m.Fold("containerID", "hostID", "size") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -800,6 +866,7 @@ func decodeLinuxIDMapping(d *jsontext.Decoder, v *specs.LinuxIDMapping) {
 
 func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "path":
 			if !d.Null() {
@@ -809,27 +876,27 @@ func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 			if d.Null() {
 				v.Args = nil
 			} else {
-				v.Args = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Args, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Args = append(v.Args, x)
 				}
+				v.Args = jsontext.Cut(s1, n1)
 			}
 		case "env":
 			if d.Null() {
 				v.Env = nil
 			} else {
-				v.Env = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Env, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Env = append(v.Env, x)
 				}
+				v.Env = jsontext.Cut(s1, n1)
 			}
 		case "timeout":
 			if d.Null() {
@@ -841,6 +908,9 @@ func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 				(*v.Timeout) = int(d.Int(64))
 			}
 		default:
+			if m.Fold("path", "args", "env", "timeout") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -848,17 +918,18 @@ func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 
 func decodeLinuxResources(d *jsontext.Decoder, v *specs.LinuxResources) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "devices":
 			if d.Null() {
 				v.Devices = nil
 			} else {
-				v.Devices = []specs.LinuxDeviceCgroup{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxDeviceCgroup
-					decodeLinuxDeviceCgroup(d, &x)
-					v.Devices = append(v.Devices, x)
+				s1, n1 := v.Devices, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxDeviceCgroup(d, &s1[n1])
 				}
+				v.Devices = jsontext.Cut(s1, n1)
 			}
 		case "memory":
 			if d.Null() {
@@ -900,12 +971,12 @@ func decodeLinuxResources(d *jsontext.Decoder, v *specs.LinuxResources) {
 			if d.Null() {
 				v.HugepageLimits = nil
 			} else {
-				v.HugepageLimits = []specs.LinuxHugepageLimit{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxHugepageLimit
-					decodeLinuxHugepageLimit(d, &x)
-					v.HugepageLimits = append(v.HugepageLimits, x)
+				s1, n1 := v.HugepageLimits, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxHugepageLimit(d, &s1[n1])
 				}
+				v.HugepageLimits = jsontext.Cut(s1, n1)
 			}
 		case "network":
 			if d.Null() {
@@ -945,6 +1016,9 @@ func decodeLinuxResources(d *jsontext.Decoder, v *specs.LinuxResources) {
 				}
 			}
 		default:
+			if m.Fold("devices", "memory", "cpu", "pids", "blockIO", "hugepageLimits", "network", "rdma", "unified") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -952,6 +1026,7 @@ func decodeLinuxResources(d *jsontext.Decoder, v *specs.LinuxResources) {
 
 func decodeLinuxNamespace(d *jsontext.Decoder, v *specs.LinuxNamespace) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "type":
 			if !d.Null() {
@@ -962,6 +1037,9 @@ func decodeLinuxNamespace(d *jsontext.Decoder, v *specs.LinuxNamespace) {
 				v.Path = d.String()
 			}
 		default:
+			if m.Fold("type", "path") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -969,6 +1047,7 @@ func decodeLinuxNamespace(d *jsontext.Decoder, v *specs.LinuxNamespace) {
 
 func decodeLinuxDevice(d *jsontext.Decoder, v *specs.LinuxDevice) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "path":
 			if !d.Null() {
@@ -1014,6 +1093,9 @@ func decodeLinuxDevice(d *jsontext.Decoder, v *specs.LinuxDevice) {
 				(*v.GID) = uint32(d.Uint(32))
 			}
 		default:
+			if m.Fold("path", "type", "major", "minor", "fileMode", "uid", "gid") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1021,12 +1103,16 @@ func decodeLinuxDevice(d *jsontext.Decoder, v *specs.LinuxDevice) {
 
 func decodeLinuxNetDevice(d *jsontext.Decoder, v *specs.LinuxNetDevice) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "name":
 			if !d.Null() {
 				v.Name = d.String()
 			}
 		default:
+			if m.Fold("name") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1034,6 +1120,7 @@ func decodeLinuxNetDevice(d *jsontext.Decoder, v *specs.LinuxNetDevice) {
 
 func decodeLinuxSeccomp(d *jsontext.Decoder, v *specs.LinuxSeccomp) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "defaultAction":
 			if !d.Null() {
@@ -1052,27 +1139,27 @@ func decodeLinuxSeccomp(d *jsontext.Decoder, v *specs.LinuxSeccomp) {
 			if d.Null() {
 				v.Architectures = nil
 			} else {
-				v.Architectures = []specs.Arch{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Arch
+				s1, n1 := v.Architectures, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = specs.Arch(d.String())
+						s1[n1] = specs.Arch(d.String())
 					}
-					v.Architectures = append(v.Architectures, x)
 				}
+				v.Architectures = jsontext.Cut(s1, n1)
 			}
 		case "flags":
 			if d.Null() {
 				v.Flags = nil
 			} else {
-				v.Flags = []specs.LinuxSeccompFlag{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxSeccompFlag
+				s1, n1 := v.Flags, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = specs.LinuxSeccompFlag(d.String())
+						s1[n1] = specs.LinuxSeccompFlag(d.String())
 					}
-					v.Flags = append(v.Flags, x)
 				}
+				v.Flags = jsontext.Cut(s1, n1)
 			}
 		case "listenerPath":
 			if !d.Null() {
@@ -1086,14 +1173,17 @@ func decodeLinuxSeccomp(d *jsontext.Decoder, v *specs.LinuxSeccomp) {
 			if d.Null() {
 				v.Syscalls = nil
 			} else {
-				v.Syscalls = []specs.LinuxSyscall{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxSyscall
-					decodeLinuxSyscall(d, &x)
-					v.Syscalls = append(v.Syscalls, x)
+				s1, n1 := v.Syscalls, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxSyscall(d, &s1[n1])
 				}
+				v.Syscalls = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("defaultAction", "defaultErrnoRet", "architectures", "flags", "listenerPath", "listenerMetadata", "syscalls") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1101,6 +1191,7 @@ func decodeLinuxSeccomp(d *jsontext.Decoder, v *specs.LinuxSeccomp) {
 
 func decodeLinuxIntelRdt(d *jsontext.Decoder, v *specs.LinuxIntelRdt) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "closID":
 			if !d.Null() {
@@ -1110,14 +1201,14 @@ func decodeLinuxIntelRdt(d *jsontext.Decoder, v *specs.LinuxIntelRdt) {
 			if d.Null() {
 				v.Schemata = nil
 			} else {
-				v.Schemata = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Schemata, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Schemata = append(v.Schemata, x)
 				}
+				v.Schemata = jsontext.Cut(s1, n1)
 			}
 		case "l3CacheSchema":
 			if !d.Null() {
@@ -1132,6 +1223,9 @@ func decodeLinuxIntelRdt(d *jsontext.Decoder, v *specs.LinuxIntelRdt) {
 				v.EnableMonitoring = d.Bool()
 			}
 		default:
+			if m.Fold("closID", "schemata", "l3CacheSchema", "memBwSchema", "enableMonitoring") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1139,6 +1233,7 @@ func decodeLinuxIntelRdt(d *jsontext.Decoder, v *specs.LinuxIntelRdt) {
 
 func decodeLinuxMemoryPolicy(d *jsontext.Decoder, v *specs.LinuxMemoryPolicy) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "mode":
 			if !d.Null() {
@@ -1152,16 +1247,19 @@ func decodeLinuxMemoryPolicy(d *jsontext.Decoder, v *specs.LinuxMemoryPolicy) {
 			if d.Null() {
 				v.Flags = nil
 			} else {
-				v.Flags = []specs.MemoryPolicyFlagType{}
-				for e := d.Array(); e.Next(); {
-					var x specs.MemoryPolicyFlagType
+				s1, n1 := v.Flags, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = specs.MemoryPolicyFlagType(d.String())
+						s1[n1] = specs.MemoryPolicyFlagType(d.String())
 					}
-					v.Flags = append(v.Flags, x)
 				}
+				v.Flags = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("mode", "nodes", "flags") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1169,6 +1267,7 @@ func decodeLinuxMemoryPolicy(d *jsontext.Decoder, v *specs.LinuxMemoryPolicy) {
 
 func decodeLinuxPersonality(d *jsontext.Decoder, v *specs.LinuxPersonality) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "domain":
 			if !d.Null() {
@@ -1178,16 +1277,19 @@ func decodeLinuxPersonality(d *jsontext.Decoder, v *specs.LinuxPersonality) {
 			if d.Null() {
 				v.Flags = nil
 			} else {
-				v.Flags = []specs.LinuxPersonalityFlag{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxPersonalityFlag
+				s1, n1 := v.Flags, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = specs.LinuxPersonalityFlag(d.String())
+						s1[n1] = specs.LinuxPersonalityFlag(d.String())
 					}
-					v.Flags = append(v.Flags, x)
 				}
+				v.Flags = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("domain", "flags") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1195,6 +1297,7 @@ func decodeLinuxPersonality(d *jsontext.Decoder, v *specs.LinuxPersonality) {
 
 func decodeLinuxTimeOffset(d *jsontext.Decoder, v *specs.LinuxTimeOffset) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "secs":
 			if !d.Null() {
@@ -1205,6 +1308,9 @@ func decodeLinuxTimeOffset(d *jsontext.Decoder, v *specs.LinuxTimeOffset) {
 				v.Nanosecs = uint32(d.Uint(32))
 			}
 		default:
+			if m.Fold("secs", "nanosecs") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1212,6 +1318,7 @@ func decodeLinuxTimeOffset(d *jsontext.Decoder, v *specs.LinuxTimeOffset) {
 
 func decodeLinuxDeviceCgroup(d *jsontext.Decoder, v *specs.LinuxDeviceCgroup) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "allow":
 			if !d.Null() {
@@ -1244,6 +1351,9 @@ func decodeLinuxDeviceCgroup(d *jsontext.Decoder, v *specs.LinuxDeviceCgroup) {
 				v.Access = d.String()
 			}
 		default:
+			if m.Fold("allow", "type", "major", "minor", "access") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1251,6 +1361,7 @@ func decodeLinuxDeviceCgroup(d *jsontext.Decoder, v *specs.LinuxDeviceCgroup) {
 
 func decodeLinuxMemory(d *jsontext.Decoder, v *specs.LinuxMemory) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "limit":
 			if d.Null() {
@@ -1334,6 +1445,9 @@ func decodeLinuxMemory(d *jsontext.Decoder, v *specs.LinuxMemory) {
 				(*v.CheckBeforeUpdate) = d.Bool()
 			}
 		default:
+			if m.Fold("limit", "reservation", "swap", "kernel", "kernelTCP", "swappiness", "disableOOMKiller", "useHierarchy", "checkBeforeUpdate") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1341,6 +1455,7 @@ func decodeLinuxMemory(d *jsontext.Decoder, v *specs.LinuxMemory) {
 
 func decodeLinuxCPU(d *jsontext.Decoder, v *specs.LinuxCPU) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "shares":
 			if d.Null() {
@@ -1414,6 +1529,9 @@ func decodeLinuxCPU(d *jsontext.Decoder, v *specs.LinuxCPU) {
 				(*v.Idle) = d.Int(64)
 			}
 		default:
+			if m.Fold("shares", "quota", "burst", "period", "realtimeRuntime", "realtimePeriod", "cpus", "mems", "idle") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1421,6 +1539,7 @@ func decodeLinuxCPU(d *jsontext.Decoder, v *specs.LinuxCPU) {
 
 func decodeLinuxPids(d *jsontext.Decoder, v *specs.LinuxPids) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "limit":
 			if d.Null() {
@@ -1432,6 +1551,9 @@ func decodeLinuxPids(d *jsontext.Decoder, v *specs.LinuxPids) {
 				(*v.Limit) = d.Int(64)
 			}
 		default:
+			if m.Fold("limit") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1439,6 +1561,7 @@ func decodeLinuxPids(d *jsontext.Decoder, v *specs.LinuxPids) {
 
 func decodeLinuxBlockIO(d *jsontext.Decoder, v *specs.LinuxBlockIO) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "weight":
 			if d.Null() {
@@ -1462,58 +1585,61 @@ func decodeLinuxBlockIO(d *jsontext.Decoder, v *specs.LinuxBlockIO) {
 			if d.Null() {
 				v.WeightDevice = nil
 			} else {
-				v.WeightDevice = []specs.LinuxWeightDevice{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxWeightDevice
-					decodeLinuxWeightDevice(d, &x)
-					v.WeightDevice = append(v.WeightDevice, x)
+				s1, n1 := v.WeightDevice, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxWeightDevice(d, &s1[n1])
 				}
+				v.WeightDevice = jsontext.Cut(s1, n1)
 			}
 		case "throttleReadBpsDevice":
 			if d.Null() {
 				v.ThrottleReadBpsDevice = nil
 			} else {
-				v.ThrottleReadBpsDevice = []specs.LinuxThrottleDevice{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxThrottleDevice
-					decodeLinuxThrottleDevice(d, &x)
-					v.ThrottleReadBpsDevice = append(v.ThrottleReadBpsDevice, x)
+				s1, n1 := v.ThrottleReadBpsDevice, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxThrottleDevice(d, &s1[n1])
 				}
+				v.ThrottleReadBpsDevice = jsontext.Cut(s1, n1)
 			}
 		case "throttleWriteBpsDevice":
 			if d.Null() {
 				v.ThrottleWriteBpsDevice = nil
 			} else {
-				v.ThrottleWriteBpsDevice = []specs.LinuxThrottleDevice{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxThrottleDevice
-					decodeLinuxThrottleDevice(d, &x)
-					v.ThrottleWriteBpsDevice = append(v.ThrottleWriteBpsDevice, x)
+				s1, n1 := v.ThrottleWriteBpsDevice, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxThrottleDevice(d, &s1[n1])
 				}
+				v.ThrottleWriteBpsDevice = jsontext.Cut(s1, n1)
 			}
 		case "throttleReadIOPSDevice":
 			if d.Null() {
 				v.ThrottleReadIOPSDevice = nil
 			} else {
-				v.ThrottleReadIOPSDevice = []specs.LinuxThrottleDevice{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxThrottleDevice
-					decodeLinuxThrottleDevice(d, &x)
-					v.ThrottleReadIOPSDevice = append(v.ThrottleReadIOPSDevice, x)
+				s1, n1 := v.ThrottleReadIOPSDevice, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxThrottleDevice(d, &s1[n1])
 				}
+				v.ThrottleReadIOPSDevice = jsontext.Cut(s1, n1)
 			}
 		case "throttleWriteIOPSDevice":
 			if d.Null() {
 				v.ThrottleWriteIOPSDevice = nil
 			} else {
-				v.ThrottleWriteIOPSDevice = []specs.LinuxThrottleDevice{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxThrottleDevice
-					decodeLinuxThrottleDevice(d, &x)
-					v.ThrottleWriteIOPSDevice = append(v.ThrottleWriteIOPSDevice, x)
+				s1, n1 := v.ThrottleWriteIOPSDevice, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxThrottleDevice(d, &s1[n1])
 				}
+				v.ThrottleWriteIOPSDevice = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("weight", "leafWeight", "weightDevice", "throttleReadBpsDevice", "throttleWriteBpsDevice", "throttleReadIOPSDevice", "throttleWriteIOPSDevice") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1521,6 +1647,7 @@ func decodeLinuxBlockIO(d *jsontext.Decoder, v *specs.LinuxBlockIO) {
 
 func decodeLinuxHugepageLimit(d *jsontext.Decoder, v *specs.LinuxHugepageLimit) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "pageSize":
 			if !d.Null() {
@@ -1531,6 +1658,9 @@ func decodeLinuxHugepageLimit(d *jsontext.Decoder, v *specs.LinuxHugepageLimit) 
 				v.Limit = d.Uint(64)
 			}
 		default:
+			if m.Fold("pageSize", "limit") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1538,6 +1668,7 @@ func decodeLinuxHugepageLimit(d *jsontext.Decoder, v *specs.LinuxHugepageLimit) 
 
 func decodeLinuxNetwork(d *jsontext.Decoder, v *specs.LinuxNetwork) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "classID":
 			if d.Null() {
@@ -1552,14 +1683,17 @@ func decodeLinuxNetwork(d *jsontext.Decoder, v *specs.LinuxNetwork) {
 			if d.Null() {
 				v.Priorities = nil
 			} else {
-				v.Priorities = []specs.LinuxInterfacePriority{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxInterfacePriority
-					decodeLinuxInterfacePriority(d, &x)
-					v.Priorities = append(v.Priorities, x)
+				s1, n1 := v.Priorities, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxInterfacePriority(d, &s1[n1])
 				}
+				v.Priorities = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("classID", "priorities") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1567,6 +1701,7 @@ func decodeLinuxNetwork(d *jsontext.Decoder, v *specs.LinuxNetwork) {
 
 func decodeLinuxRdma(d *jsontext.Decoder, v *specs.LinuxRdma) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "hcaHandles":
 			if d.Null() {
@@ -1587,6 +1722,9 @@ func decodeLinuxRdma(d *jsontext.Decoder, v *specs.LinuxRdma) {
 				(*v.HcaObjects) = uint32(d.Uint(32))
 			}
 		default:
+			if m.Fold("hcaHandles", "hcaObjects") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1594,19 +1732,20 @@ func decodeLinuxRdma(d *jsontext.Decoder, v *specs.LinuxRdma) {
 
 func decodeLinuxSyscall(d *jsontext.Decoder, v *specs.LinuxSyscall) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "names":
 			if d.Null() {
 				v.Names = nil
 			} else {
-				v.Names = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Names, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Names = append(v.Names, x)
 				}
+				v.Names = jsontext.Cut(s1, n1)
 			}
 		case "action":
 			if !d.Null() {
@@ -1625,14 +1764,17 @@ func decodeLinuxSyscall(d *jsontext.Decoder, v *specs.LinuxSyscall) {
 			if d.Null() {
 				v.Args = nil
 			} else {
-				v.Args = []specs.LinuxSeccompArg{}
-				for e := d.Array(); e.Next(); {
-					var x specs.LinuxSeccompArg
-					decodeLinuxSeccompArg(d, &x)
-					v.Args = append(v.Args, x)
+				s1, n1 := v.Args, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeLinuxSeccompArg(d, &s1[n1])
 				}
+				v.Args = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("names", "action", "errnoRet", "args") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1640,6 +1782,7 @@ func decodeLinuxSyscall(d *jsontext.Decoder, v *specs.LinuxSyscall) {
 
 func decodeLinuxWeightDevice(d *jsontext.Decoder, v *specs.LinuxWeightDevice) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "major":
 			if !d.Null() {
@@ -1668,6 +1811,9 @@ func decodeLinuxWeightDevice(d *jsontext.Decoder, v *specs.LinuxWeightDevice) {
 				(*v.LeafWeight) = uint16(d.Uint(16))
 			}
 		default:
+			if m.Fold("major", "minor", "weight", "leafWeight") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1675,6 +1821,7 @@ func decodeLinuxWeightDevice(d *jsontext.Decoder, v *specs.LinuxWeightDevice) {
 
 func decodeLinuxThrottleDevice(d *jsontext.Decoder, v *specs.LinuxThrottleDevice) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "major":
 			if !d.Null() {
@@ -1689,6 +1836,9 @@ func decodeLinuxThrottleDevice(d *jsontext.Decoder, v *specs.LinuxThrottleDevice
 				v.Rate = d.Uint(64)
 			}
 		default:
+			if m.Fold("major", "minor", "rate") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1696,6 +1846,7 @@ func decodeLinuxThrottleDevice(d *jsontext.Decoder, v *specs.LinuxThrottleDevice
 
 func decodeLinuxInterfacePriority(d *jsontext.Decoder, v *specs.LinuxInterfacePriority) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "name":
 			if !d.Null() {
@@ -1706,6 +1857,9 @@ func decodeLinuxInterfacePriority(d *jsontext.Decoder, v *specs.LinuxInterfacePr
 				v.Priority = uint32(d.Uint(32))
 			}
 		default:
+			if m.Fold("name", "priority") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -1713,6 +1867,7 @@ func decodeLinuxInterfacePriority(d *jsontext.Decoder, v *specs.LinuxInterfacePr
 
 func decodeLinuxSeccompArg(d *jsontext.Decoder, v *specs.LinuxSeccompArg) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "index":
 			if !d.Null() {
@@ -1731,6 +1886,9 @@ func decodeLinuxSeccompArg(d *jsontext.Decoder, v *specs.LinuxSeccompArg) {
 				v.Op = specs.LinuxSeccompOperator(d.String())
 			}
 		default:
+			if m.Fold("index", "value", "valueTwo", "op") {
+				goto again
+			}
 			d.Skip()
 		}
 	}

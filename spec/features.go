@@ -61,7 +61,7 @@ func MountOptionNames() []string {
 	for _, o := range MountOptions {
 		names = append(names, o.Name, "r"+o.Name)
 	}
-	names = append(names, Propagations.Names()...)
+	names = append(append(names, UserOptions.Names()...), Propagations.Names()...)
 	names = append(append(names, SuperblockFlags...), IgnoredOptions...)
 	names = append(names, SpecialOptions...)
 	slices.Sort(names)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
@@ -22,8 +23,19 @@ type Config struct {
 	// Data is the document as it was read: what happens after create is decided
 	// by that copy.
 	Data []byte
-	// Warnings are about what is ignored, as the specification allows.
+	// Warnings are about what is ignored, as the specification allows, and about
+	// members whose names are in other letter cases than the specification's.
 	Warnings []string
+	// Unknown are lines about members that no version known to rt has.
+	Unknown []string
+}
+
+// Remarks are what there is to say about the names of members in a document.
+type Remarks struct {
+	// Folded members were taken, though their names are in other letter cases.
+	Folded []string
+	// Unknown members were ignored: config.md, "Extensibility".
+	Unknown []string
 }
 
 // Load reads and checks the configuration of the bundle. Errors name the file
@@ -37,7 +49,7 @@ func Load(bundle string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := Parse(data)
+	s, remarks, err := parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -45,13 +57,63 @@ func Load(bundle string) (*Config, error) {
 	if len(v.problems) > 0 {
 		return nil, fmt.Errorf("%s: %w", name, v.problems)
 	}
-	return &Config{s, data, v.warnings}, nil
+	return &Config{s, data, append(remarks.Folded, v.warnings...), remarks.Unknown}, nil
 }
 
 // Parse decodes a configuration. It does not check it.
 func Parse(data []byte) (*specs.Spec, error) {
+	s, _, err := parse(data)
+	return s, err
+}
+
+func parse(data []byte) (*specs.Spec, Remarks, error) {
 	s := new(specs.Spec)
 	d := jsontext.NewDecoder(string(data))
 	decodeSpec(d, s)
-	return s, d.End()
+	err := d.End()
+	return s, Remarks(d.Remarks()), err
+}
+
+// ParseProcess decodes an object as process in config.json. It does not check it.
+func ParseProcess(data []byte) (*specs.Process, Remarks, error) {
+	p := new(specs.Process)
+	d := jsontext.NewDecoder(string(data))
+	decodeProcess(d, p)
+	err := d.End()
+	return p, Remarks(d.Remarks()), err
+}
+
+// ParseResources decodes an object as linux.resources in config.json, over limits
+// that are there already: what the document has not stays. It does not check it.
+func ParseResources(data []byte, over *specs.LinuxResources) (Remarks, error) {
+	text, fresh := string(data), new(specs.LinuxResources)
+	d := jsontext.NewDecoder(text)
+	decodeLinuxResources(d, fresh)
+	if err := d.End(); err != nil {
+		return Remarks{}, err
+	}
+	remarks := Remarks(d.Remarks())
+	dropLists(reflect.ValueOf(over).Elem(), reflect.ValueOf(fresh).Elem())
+	d = jsontext.NewDecoder(text)
+	decodeLinuxResources(d, over)
+	return remarks, d.End()
+}
+
+// dropLists empties the lists of a value that another one has, too: a document
+// replaces them as a whole.
+func dropLists(over, by reflect.Value) {
+	switch over.Kind() {
+	case reflect.Struct:
+		for i := range over.NumField() {
+			dropLists(over.Field(i), by.Field(i))
+		}
+	case reflect.Pointer:
+		if !over.IsNil() && !by.IsNil() {
+			dropLists(over.Elem(), by.Elem())
+		}
+	case reflect.Slice:
+		if !by.IsNil() {
+			over.SetZero()
+		}
+	}
 }

@@ -1,10 +1,13 @@
 package spec
 
 import (
+	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 )
 
 // mounts checks the section of that name: config.md, "Mounts".
@@ -48,8 +51,8 @@ func (v *validator) mountType(field string, m *specs.Mount) {
 	}
 }
 
-// mountOptions: what is not in the tables belongs to the file system, which
-// has to judge it. Of options such as ro and rw the last one counts, as with
+// mountOptions: what is not in the tables belongs to the file system, if there is
+// one, which has to judge it. Of options such as ro and rw the last one counts, as with
 // mount(8).
 func (v *validator) mountOptions(field string, m *specs.Mount) {
 	propagation := ""
@@ -67,18 +70,72 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 				v.add(at, "%q contradicts %q before it; a mount has one propagation", o, propagation)
 			}
 			propagation = o
-		case IsBind(m) && !knownOption(o):
-			v.warn(at, "%q is ignored: it is not known, and a bind mount has no options of a file system", o)
+		case !knownOption(o) && !judged(m, o):
+			v.unknownOption(at, m, o)
 		}
 	}
+}
+
+// judged tells whether somebody would refuse an option that rt does not know. A
+// bind mount has no file system of its own, and that of cgroups may be one.
+func judged(m *specs.Mount, option string) bool {
+	if IsBind(m) || m.Type == "cgroup" || m.Type == "cgroup2" {
+		return false
+	}
+	known, careless := CarelessFileSystems.Find(m.Type)
+	name, _, _ := strings.Cut(option, "=")
+	return !careless || slices.Contains(known, name)
+}
+
+// unknownOption refuses what nobody would act on. It may be meant for "ro", and
+// without it the container could do more than it should.
+func (v *validator) unknownOption(at string, m *specs.Mount, name string) {
+	if e, ok := EngineOptions.Find(name); ok && !e.Refused && IsBind(m) {
+		if e.Reason != "" {
+			v.warn(at, "%q %s", name, e.Reason)
+		}
+		return
+	}
+	if !defence.Off(defence.UnknownOptions) {
+		v.add(at, "%q %s", name, unknownReason(m, name))
+	}
+}
+
+// unknownReason says why an option is refused, and what to write.
+func unknownReason(m *specs.Mount, name string) string {
+	if e, ok := EngineOptions.Find(name); ok && IsBind(m) {
+		return e.Reason
+	}
+	if parts := strings.Split(name, ","); len(parts) > 1 {
+		return `is one string; write its options as separate strings: "` + strings.Join(parts, `", "`) + `"`
+	}
+	if meant, ok := misspelt(name); ok {
+		return fmt.Sprintf("is not known; write %q", meant)
+	}
+	if IsBind(m) {
+		return "is not known, and a bind mount has no options of a file system; correct it, or remove it (rt features lists the known ones)"
+	}
+	return fmt.Sprintf("is not known, and %s would ignore it; correct it, or remove it (rt features lists the known ones)", m.Type)
+}
+
+// misspelt finds the option that somebody certainly meant.
+func misspelt(name string) (string, bool) {
+	name = strings.ToLower(strings.TrimSpace(name))
+	switch name {
+	case "readonly", "read-only":
+		name = "ro"
+	case "readwrite", "read-write":
+		name = "rw"
+	}
+	return name, knownOption(name)
 }
 
 // knownOption is true for what has a meaning of its own for rt.
 func knownOption(name string) bool {
 	_, attribute := FindMountOption(name)
 	_, propagation := Propagations.Find(name)
-	return attribute || propagation || slices.Contains(SuperblockFlags, name) ||
-		slices.Contains(IgnoredOptions, name) || slices.Contains(SpecialOptions, name)
+	return attribute || propagation || IsIgnoredOption(name) ||
+		slices.Contains(SuperblockFlags, name) || slices.Contains(SpecialOptions, name)
 }
 
 // mountMappings: config.md wants both mappings or none; idmap and ridmap

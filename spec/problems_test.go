@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +20,9 @@ type problemCase struct {
 // are merged, everything else is replaced.
 func changed(t *testing.T, document string) *specs.Spec {
 	t.Helper()
-	s := Default()
+	s, fresh := Default(), new(specs.Spec)
+	decodeSpec(jsontext.NewDecoder(document), fresh)
+	dropLists(reflect.ValueOf(s).Elem(), reflect.ValueOf(fresh).Elem())
 	d := jsontext.NewDecoder(document)
 	decodeSpec(d, s)
 	if err := d.End(); err != nil {

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -200,20 +198,17 @@ func FuzzParseAgreesWithEncodingJSON(f *testing.F) {
 	}
 	f.Add(full)
 	f.Add([]byte(`{"hooks":{"prestart":[{"path":"/x","timeout":3}]},"linux":{"timeOffsets":{"boottime":{"secs":-1}},"devices":[{"fileMode":438}],"resources":{"rdma":{"a":{"hcaHandles":1}}},"seccomp":null}}`))
+	f.Add([]byte(`{"MOUNTS":[{"DESTINATION":"/a","type":"tmpfs"},{"type":"x"}],"mounts":[{"Destination":"/b"}],"process":{"NoNewPrivileges":true,"noNewPrivileges":false}}`))
+	f.Add([]byte(`{"linu\u017f":1,"root":{"readOnly":true},"linux":{"ma\u017FkedPaths":["/a"],"mas\u212aedPaths":["/b"]},"hoo\u212as":{"poststop":[{"PATH":"/x"}]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want := new(specs.Spec)
-		strict := json.NewDecoder(bytes.NewReader(data))
-		strict.DisallowUnknownFields()
-		if strict.Decode(want) != nil || strict.More() || !exactNames(data) {
+		if json.Unmarshal(data, want) != nil {
 			return
 		}
 		want.Solaris, want.Windows, want.VM, want.ZOS, want.FreeBSD = nil, nil, nil, nil, nil
 		got, err := Parse(data)
 		if err != nil {
-			if json.Valid(data) {
-				t.Fatal(err)
-			}
-			return
+			t.Fatal(err)
 		}
 		a, _ := json.Marshal(got)
 		b, _ := json.Marshal(want)
@@ -221,24 +216,4 @@ func FuzzParseAgreesWithEncodingJSON(f *testing.F) {
 			t.Errorf("got  %s\nwant %s", a, b)
 		}
 	})
-}
-
-// exactNames is false for a document with the name of a member in other letter
-// cases: encoding/json takes it, and rt does not.
-func exactNames(data []byte) bool {
-	var names []string
-	for _, field := range jsonFields(reflect.TypeFor[specs.Spec](), "") {
-		names = append(names, field[strings.LastIndexByte(field, '.')+1:])
-	}
-	tokens := json.NewDecoder(bytes.NewReader(data))
-	for {
-		token, err := tokens.Token()
-		if err != nil {
-			return errors.Is(err, io.EOF)
-		}
-		text, ok := token.(string)
-		if ok && slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, text) && name != text }) {
-			return false
-		}
-	}
 }

@@ -5,6 +5,7 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -139,10 +140,23 @@ var MountOptions = Table[MountOption]{
 	{"symfollow", MountOption{Clear: unix.MOUNT_ATTR_NOSYMFOLLOW}},
 }
 
+// UserOptions say in fstab(5) who else may mount. mount(8) takes away what such
+// a person must not bring, and config.md, "Linux mount options", wants the same
+// of a runtime.
+var UserOptions = Table[MountOption]{
+	{"user", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}},
+	{"users", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}},
+	{"group", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}},
+	{"owner", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}},
+}
+
 // FindMountOption looks an option of MountOptions up, also in its recursive
-// form.
+// form, or one of UserOptions.
 func FindMountOption(name string) (MountOption, bool) {
 	if o, ok := MountOptions.Find(name); ok {
+		return o, true
+	}
+	if o, ok := UserOptions.Find(name); ok {
 		return o, true
 	}
 	plain, recursive := strings.CutPrefix(name, "r")
@@ -155,11 +169,53 @@ func FindMountOption(name string) (MountOption, bool) {
 // to one mount of it; fsconfig(2) takes them as flags.
 var SuperblockFlags = []string{"sync", "dirsync", "mand", "lazytime", "iversion", "acl", "noacl"}
 
-// IgnoredOptions ask for what is the default anyway, or say it to mount(8), or
-// decide about the kind of the mount.
+// IgnoredOptions ask for what is the default anyway, or say it to mount(8) and to
+// others who read fstab(5), or decide about the kind of the mount.
 var IgnoredOptions = []string{
 	"defaults", "async", "loud", "silent", "nomand", "nolazytime", "noiversion", "nofail", "remount", "rbind", "bind",
+	"auto", "noauto", "nouser", "_netdev",
 }
+
+// IsIgnoredOption tells whether an option is one of IgnoredOptions, or a comment: mount(8).
+func IsIgnoredOption(name string) bool {
+	return slices.Contains(IgnoredOptions, name) ||
+		strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "X-") || strings.HasPrefix(name, "comment=")
+}
+
+// EngineOption is what rt does with an option of a bind mount that an engine
+// should have done itself.
+type EngineOption struct {
+	// Refused options would expose more than was asked for if rt left them out.
+	Refused bool
+	// Reason is what to say about it; "" for what changes nothing.
+	Reason string
+}
+
+// EngineOptions are those that engines and their users are known to leave in bind
+// mounts. Any other unknown option is refused.
+var EngineOptions = Table[EngineOption]{
+	// Docker's and Podman's, without effect on Linux.
+	{"cached", EngineOption{}}, {"delegated", EngineOption{}}, {"consistent", EngineOption{}},
+	// Podman's: whether a new volume begins with what the image has there.
+	{"copy", EngineOption{}}, {"nocopy", EngineOption{}},
+	{"z", EngineOption{Reason: "is ignored: rt does not relabel the source for SELinux, engines do"}},
+	{"Z", EngineOption{Reason: "is ignored: rt does not relabel the source for SELinux, engines do"}},
+	{"U", EngineOption{Reason: "is ignored: rt does not change the owner of the source, engines do"}},
+	{"O", EngineOption{true, "asks an engine for an overlay, so that the source is not written to, and rt makes none; mount one of type overlay, or remove the option"}},
+	{"copy-symlink", EngineOption{true, noFollow}}, {"no-dereference", EngineOption{true, noFollow}},
+	{"src-nofollow", EngineOption{true, noFollow}}, {"dest-nofollow", EngineOption{true, noFollow}},
+}
+
+// CarelessFileSystems take options that they do not know without a word; these are
+// the ones that they know.
+var CarelessFileSystems = Table[[]string]{
+	{"bpf", []string{"uid", "gid", "mode", "delegate_cmds", "delegate_maps", "delegate_progs", "delegate_attachs"}},
+	{"debugfs", []string{"uid", "gid", "mode"}},
+	{"pstore", []string{"kmsg_bytes"}},
+	{"ramfs", []string{"mode"}},
+}
+
+const noFollow = "is not supported: rt follows symlinks in the source and in the destination; name the file itself, or remove the option"
 
 // Options that ask rt itself for something that mount_setattr(2) and
 // fsconfig(2) do not know: config.md, "Linux mount options".

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/containerd/errdefs"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
@@ -130,14 +130,17 @@ func (c *container) processes() []*process {
 }
 
 // addExec prepares a process that is to be executed.
-func (c *container) addExec(r *taskapi.ExecProcessRequest) error {
-	var s specs.Process
-	if err := json.Unmarshal(r.Spec.GetValue(), &s); err != nil {
+func (c *container) addExec(r *taskapi.ExecProcessRequest, warn func(string)) error {
+	s, remarks, err := spec.ParseProcess(r.Spec.GetValue())
+	if err != nil {
 		return fmt.Errorf("process: %v: %w", err, errdefs.ErrInvalidArgument)
+	}
+	for _, m := range remarks.Folded {
+		warn("process: " + m)
 	}
 	s.Terminal = r.Terminal
 	p := newProcess(r.ExecID, stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
-	p.spec = &s
+	p.spec = s
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.execs[r.ExecID] != nil {
@@ -259,10 +262,14 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 
 // update changes limits: the fields that there are in the JSON of
 // linux.resources.
-func (c *container) update(resources []byte) error {
+func (c *container) update(resources []byte, warn func(string)) error {
 	change := func(l *specs.Linux) error {
-		if err := json.Unmarshal(resources, l.Resources); err != nil {
+		remarks, err := spec.ParseResources(resources, l.Resources)
+		if err != nil {
 			return fmt.Errorf("resources: %v: %w", err, errdefs.ErrInvalidArgument)
+		}
+		for _, m := range remarks.Folded {
+			warn("resources: " + m)
 		}
 		return nil
 	}

@@ -289,7 +289,7 @@ func (s *service) Exec(ctx context.Context, r *taskapi.ExecProcessRequest) (*emp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.addExec(r); err != nil {
+	if err := c.addExec(r, warn(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskExecAdded{ContainerID: c.id, ExecID: r.ExecID})
@@ -423,7 +423,7 @@ func (s *service) Update(ctx context.Context, r *taskapi.UpdateTaskRequest) (*em
 	if err != nil {
 		return nil, err
 	}
-	if err := c.update(r.Resources.GetValue()); err != nil {
+	if err := c.update(r.Resources.GetValue(), warn(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	return empty, nil

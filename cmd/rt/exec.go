@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
 )
 
@@ -153,11 +153,22 @@ func readProcess(name string) (*specs.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--process: %w", err)
 	}
-	p := new(specs.Process)
-	if err := json.Unmarshal(data, p); err != nil {
+	p, remarks, err := spec.ParseProcess(data)
+	if err != nil {
 		return nil, fmt.Errorf("--process: %s: %w", name, err)
 	}
+	logRemarks(name, remarks)
 	return p, nil
+}
+
+// logRemarks tells what a document's reader has to say about names of members.
+func logRemarks(name string, r spec.Remarks) {
+	for _, m := range r.Folded {
+		logrus.Warnf("%s: %s", name, m)
+	}
+	for _, m := range r.Unknown {
+		logrus.Debugf("%s: %s", name, m)
+	}
 }
 
 // addCapabilities adds to the sets in which a process of root has them.

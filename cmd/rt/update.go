@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -11,6 +10,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
 )
 
@@ -172,9 +172,11 @@ func fromFile(name string) (func(*specs.Linux) error, error) {
 		return nil, fmt.Errorf("--resources: %w", err)
 	}
 	return func(l *specs.Linux) error {
-		if err := json.Unmarshal(data, l.Resources); err != nil {
+		remarks, err := spec.ParseResources(data, l.Resources)
+		if err != nil {
 			return fmt.Errorf("--resources: %s: %w", name, err)
 		}
+		logRemarks(name, remarks)
 		return nil
 	}, nil
 }

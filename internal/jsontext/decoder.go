@@ -1,8 +1,9 @@
 // Package jsontext reads and writes JSON without reflection: a runtime starts
 // for every container, and encoding/json spends more on preparing itself for
 // the types of a configuration than on reading it. The code for each type is
-// generated (internal/jsongen); it agrees with encoding/json, except that the
-// names of members are taken exactly.
+// generated (internal/jsongen); it agrees with encoding/json, which other readers
+// of the same documents use, also about names of members in other letter cases
+// and about members that come twice.
 package jsontext
 
 import (
@@ -23,6 +24,8 @@ type Decoder struct {
 	err  *Error
 	// depth guards the stack against nested documents.
 	depth int
+	// remarks are about names of members, in the order of the document.
+	remarks []remark
 }
 
 // maxDepth is encoding/json's limit, too.
@@ -142,6 +145,8 @@ func (d *Decoder) literal(word string) bool {
 type Members struct {
 	d     *Decoder
 	first bool
+	// at is where the current member begins.
+	at int
 	// Key is the current member's name.
 	Key string
 }
@@ -195,6 +200,7 @@ func (m *Members) Next() bool {
 		m.d.syntax("where the name of a member is expected")
 		return false
 	}
+	m.at = m.d.pos
 	m.Key = m.d.string()
 	if m.d.peek() != ':' {
 		m.d.syntax("where a colon is expected")

@@ -58,7 +58,7 @@ func parseOptions(options []string) mountOptions {
 			o.idmap, o.ridmap = true, true
 		case slices.Contains(spec.SuperblockFlags, name):
 			o.super = append(o.super, name)
-		case slices.Contains(spec.IgnoredOptions, name):
+		case spec.IsIgnoredOption(name):
 		default:
 			o.data = append(o.data, name)
 		}

@@ -15,6 +15,7 @@ import (
 
 func decodeState(d *jsontext.Decoder, v *State) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "ociVersion":
 			if !d.Null() {
@@ -122,14 +123,17 @@ func decodeState(d *jsontext.Decoder, v *State) {
 			if d.Null() {
 				v.Steps = nil
 			} else {
-				v.Steps = []Step{}
-				for e := d.Array(); e.Next(); {
-					var x Step
-					decodeStep(d, &x)
-					v.Steps = append(v.Steps, x)
+				s1, n1 := v.Steps, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeStep(d, &s1[n1])
 				}
+				v.Steps = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "hooks", "seccomp", "resctrl", "steps") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -230,6 +234,7 @@ func appendState(b []byte, v *State) []byte {
 
 func decodeConfig(d *jsontext.Decoder, v *cgroup.Config) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "paths":
 			if d.Null() {
@@ -271,6 +276,9 @@ func decodeConfig(d *jsontext.Decoder, v *cgroup.Config) {
 				v.Rootless = d.Bool()
 			}
 		default:
+			if m.Fold("paths", "path", "parent", "name", "prefix", "systemd", "rootless") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -314,6 +322,7 @@ func appendConfig(b []byte, v *cgroup.Config) []byte {
 
 func decodeNamespace(d *jsontext.Decoder, v *Namespace) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "path":
 			if !d.Null() {
@@ -324,6 +333,9 @@ func decodeNamespace(d *jsontext.Decoder, v *Namespace) {
 				v.Inode = d.Uint(64)
 			}
 		default:
+			if m.Fold("path", "inode") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -340,41 +352,45 @@ func appendNamespace(b []byte, v *Namespace) []byte {
 
 func decodeHooks(d *jsontext.Decoder, v *Hooks) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "startContainer":
 			if d.Null() {
 				v.StartContainer = nil
 			} else {
-				v.StartContainer = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.StartContainer = append(v.StartContainer, x)
+				s1, n1 := v.StartContainer, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.StartContainer = jsontext.Cut(s1, n1)
 			}
 		case "poststart":
 			if d.Null() {
 				v.Poststart = nil
 			} else {
-				v.Poststart = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.Poststart = append(v.Poststart, x)
+				s1, n1 := v.Poststart, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.Poststart = jsontext.Cut(s1, n1)
 			}
 		case "poststop":
 			if d.Null() {
 				v.Poststop = nil
 			} else {
-				v.Poststop = []specs.Hook{}
-				for e := d.Array(); e.Next(); {
-					var x specs.Hook
-					decodeHook(d, &x)
-					v.Poststop = append(v.Poststop, x)
+				s1, n1 := v.Poststop, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeHook(d, &s1[n1])
 				}
+				v.Poststop = jsontext.Cut(s1, n1)
 			}
 		default:
+			if m.Fold("startContainer", "poststart", "poststop") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -414,6 +430,7 @@ func appendHooks(b []byte, v *Hooks) []byte {
 
 func decodeSeccomp(d *jsontext.Decoder, v *Seccomp) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "listenerPath":
 			if !d.Null() {
@@ -424,6 +441,9 @@ func decodeSeccomp(d *jsontext.Decoder, v *Seccomp) {
 				v.Metadata = d.String()
 			}
 		default:
+			if m.Fold("listenerPath", "metadata") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -442,6 +462,7 @@ func appendSeccomp(b []byte, v *Seccomp) []byte {
 
 func decodeGroup(d *jsontext.Decoder, v *resctrl.Group) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "control":
 			if !d.Null() {
@@ -452,6 +473,9 @@ func decodeGroup(d *jsontext.Decoder, v *resctrl.Group) {
 				v.Monitor = d.String()
 			}
 		default:
+			if m.Fold("control", "monitor") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -498,6 +522,7 @@ func appendImage(b []byte, v *Image) []byte {
 
 func decodeStep(d *jsontext.Decoder, v *Step) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "index":
 			if !d.Null() {
@@ -516,6 +541,9 @@ func decodeStep(d *jsontext.Decoder, v *Step) {
 				v.Purpose = d.String()
 			}
 		default:
+			if m.Fold("index", "call", "source", "purpose") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
@@ -536,6 +564,7 @@ func appendStep(b []byte, v *Step) []byte {
 
 func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "path":
 			if !d.Null() {
@@ -545,27 +574,27 @@ func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 			if d.Null() {
 				v.Args = nil
 			} else {
-				v.Args = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Args, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Args = append(v.Args, x)
 				}
+				v.Args = jsontext.Cut(s1, n1)
 			}
 		case "env":
 			if d.Null() {
 				v.Env = nil
 			} else {
-				v.Env = []string{}
-				for e := d.Array(); e.Next(); {
-					var x string
+				s1, n1 := v.Env, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
 					if !d.Null() {
-						x = d.String()
+						s1[n1] = d.String()
 					}
-					v.Env = append(v.Env, x)
 				}
+				v.Env = jsontext.Cut(s1, n1)
 			}
 		case "timeout":
 			if d.Null() {
@@ -577,6 +606,9 @@ func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 				(*v.Timeout) = int(d.Int(64))
 			}
 		default:
+			if m.Fold("path", "args", "env", "timeout") {
+				goto again
+			}
 			d.Skip()
 		}
 	}

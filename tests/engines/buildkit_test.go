@@ -24,11 +24,11 @@ func TestBuildKit(t *testing.T) {
 // CNI's plugins and a bridge, so the steps are in the host's network or in none.
 func newBuildKit(t *testing.T, runtime string) *engine {
 	t.Helper()
+	programs := absolute(t, newest(t, *buildkit))
 	dir, err := os.MkdirTemp("", "rt-")
 	must(t, err)
 	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
 	socket := "unix://" + filepath.Join(dir, "socket")
-	programs := absolute(t, *buildkit)
 	e := &engine{kind: "buildkit", dir: dir, client: []string{filepath.Join(programs, "buildctl"), "--addr", socket}}
 	stop := daemon(t, filepath.Join(dir, "log"), nil, func() bool {
 		return e.command(context.Background(), "debug", "workers").Run() == nil

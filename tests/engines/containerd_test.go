@@ -73,24 +73,27 @@ address = %q
 }
 
 func TestContainerd(t *testing.T) {
-	current := release(*containerd)
 	for _, runtime := range []struct {
 		title, name, binary string
-		release             release
+		newest              bool
 	}{
-		{"containerd 1.6 with rt's shim", "io.containerd.rt.v2", "", debian},
-		{"containerd 1.6 with runc's shim and rt", "io.containerd.runc.v2", "rt", debian},
-		{"containerd 1.6 with runc", "io.containerd.runc.v2", "runc", debian},
-		{"containerd 2 with rt's shim", "io.containerd.rt.v2", "", current},
-		{"containerd 2 with runc's shim and rt", "io.containerd.runc.v2", "rt", current},
-		{"containerd 2 with runc", "io.containerd.runc.v2", "runc", current},
+		{"containerd 1.6 with rt's shim", "io.containerd.rt.v2", "", false},
+		{"containerd 1.6 with runc's shim and rt", "io.containerd.runc.v2", "rt", false},
+		{"containerd 1.6 with runc", "io.containerd.runc.v2", "runc", false},
+		{"containerd 2 with rt's shim", "io.containerd.rt.v2", "", true},
+		{"containerd 2 with runc's shim and rt", "io.containerd.runc.v2", "rt", true},
+		{"containerd 2 with runc", "io.containerd.runc.v2", "runc", true},
 	} {
 		control := runtime.binary == "runc"
 		if control && !*compare {
 			continue
 		}
 		t.Run(runtime.title, func(t *testing.T) {
-			e := newContainerd(t, runtime.release)
+			r := debian
+			if runtime.newest {
+				r = release(newest(t, *containerd))
+			}
+			e := newContainerd(t, r)
 			e.title, e.runtime, e.control = runtime.title, runtime.name, control
 			e.hasty = runtime.name == "io.containerd.runc.v2"
 			args := []string{"--runtime", runtime.name}

@@ -34,7 +34,7 @@ func newDocker(t *testing.T, k dockerKind) *engine {
 	t.Helper()
 	programs, dockerd := debian, "dockerd"
 	if k.current {
-		programs, dockerd = release(*containerd), filepath.Join(absolute(t, *docker), "dockerd")
+		programs, dockerd = release(newest(t, *containerd)), filepath.Join(absolute(t, *docker), "dockerd")
 	}
 	c := newContainerd(t, programs)
 	e := &engine{kind: "docker", dir: t.TempDir(), cgroup: name()}

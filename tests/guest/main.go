@@ -27,14 +27,12 @@ import (
 
 func main() {
 	dir := flag.String("dir", "bin/guest", "the directory with the system and the disk with the jobs")
-	timeout := flag.Duration("timeout", 40*time.Minute, "end all guests after this time")
+	timeout := flag.Duration("timeout", 40*time.Minute, "end a guest after this time")
 	only := flag.String("run", "", "run only the tests that match this `expression`, which must not contain spaces")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
-	defer cancel()
-	if err := run(ctx, guest{*dir, *only}, flag.Args()); err != nil {
+	if err := run(ctx, guest{*dir, *only, *timeout}, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "guest:", err)
 		os.Exit(1)
 	}

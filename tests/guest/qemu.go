@@ -17,6 +17,8 @@ type guest struct {
 	dir string
 	// only selects tests, if it is not empty.
 	only string
+	// timeout is for one boot.
+	timeout time.Duration
 }
 
 // machine is the guest's hardware: no acceleration, since guests hang on the
@@ -68,6 +70,8 @@ func (g guest) runJob(ctx context.Context, job string) error {
 }
 
 func (g guest) boot(ctx context.Context, job string) error {
+	ctx, end := context.WithTimeout(ctx, g.timeout)
+	defer end()
 	silent, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	cmd := exec.CommandContext(silent, "qemu-system-x86_64", g.machine(job)...)

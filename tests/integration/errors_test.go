@@ -73,6 +73,19 @@ func TestErrorsNameTheField(t *testing.T) {
 	}
 }
 
+// An option that rt does not know may be a "ro" with an error in writing. Either rt
+// refuses it or the kernel does, whatever is mounted.
+func TestNoMountOptionIsDropped(t *testing.T) {
+	for _, kind := range []string{"bind", "cgroup", "cgroup2", "tmpfs", "proc", "sysfs", "devpts", "mqueue", "ramfs", "overlay"} {
+		for _, option := range []string{"readonly", "ro,nosuid", "nosuch"} {
+			b := newBundle(t, "true")
+			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/x", Type: kind, Source: "/tmp", Options: []string{option}})
+			b.write()
+			b.fails([]string{"mounts[7]", option}, "run", b.id)
+		}
+	}
+}
+
 func TestMalformedJSON(t *testing.T) {
 	b := newBundle(t, "true")
 	for text, words := range map[string][]string{

@@ -1,16 +1,19 @@
 package integration
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -275,4 +278,49 @@ func TestLabelsOfAbsentModules(t *testing.T) {
 	b.write()
 	b.fails([]string{"linux.mountLabel", "no SELinux"}, "create", b.id)
 	b.noTrace()
+}
+
+// What is meant to restrict the container does so in other letter cases, as with
+// other readers of the document, and each member is named.
+func TestMembersInOtherCases(t *testing.T) {
+	b := newBundle(t, "grep -c NoNewPrivs:.1 /proc/self/status; touch /file || echo read-only; ls /proc/acpi | wc -l")
+	b.write()
+	name := filepath.Join(b.dir, spec.ConfigName)
+	data, err := os.ReadFile(name)
+	must(t, err)
+	for old, other := range map[string]string{"readonly": "readOnly", "noNewPrivileges": "NoNewPrivileges", "maskedPaths": "MaskedPaths"} {
+		if !bytes.Contains(data, []byte(`"`+old+`"`)) {
+			t.Fatalf("the configuration has no %s", old)
+		}
+		data = bytes.ReplaceAll(data, []byte(`"`+old+`"`), []byte(`"`+other+`"`))
+	}
+	data = bytes.Replace(data, []byte("{"), []byte(`{"x-future": 1,`), 1)
+	must(t, os.WriteFile(name, data, 0o644))
+	r := b.rt("run", b.id)
+	if !slices.Equal(lines(r.stdout), []string{"1", "read-only", "0"}) {
+		t.Errorf("%v", r)
+	}
+	for _, field := range []string{"root.readOnly", "process.NoNewPrivileges", "linux.MaskedPaths"} {
+		if !strings.Contains(r.stderr, field+": taken as") {
+			t.Errorf("no warning about %s: %s", field, r.stderr)
+		}
+	}
+	if strings.Contains(r.stderr, "x-future") {
+		t.Errorf("a warning about an unknown member: %s", r.stderr)
+	}
+	if r := b.rt("--debug", "run", b.id); !strings.Contains(r.stderr, "x-future: unknown, and ignored") {
+		t.Errorf("no word about an unknown member: %s", r.stderr)
+	}
+
+	b = running(t)
+	process := filepath.Join(b.dir, "process.json")
+	must(t, os.WriteFile(process, []byte(`{"cwd": "/", "Args": ["grep", "-c", "NoNewPrivs:.1", "/proc/self/status"], "env": ["PATH=/bin"], "NONEWPRIVILEGES": true}`), 0o644))
+	r = b.rt("exec", "--process", process, b.id)
+	if r.stdout != "1\n" || !strings.Contains(r.stderr, `NONEWPRIVILEGES: taken as \"noNewPrivileges\"`) {
+		t.Errorf("%v", r)
+	}
+	r = b.rtIn(`{"Pids": {"Limit": -1}}`, "update", "--resources", "-", b.id)
+	if r.code != 0 || !strings.Contains(r.stderr, `Pids.Limit: taken as \"limit\"`) {
+		t.Errorf("%v", r)
+	}
 }

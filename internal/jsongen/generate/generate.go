@@ -8,6 +8,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,6 +18,8 @@ type generator struct {
 	seen    map[reflect.Type]bool
 	queue   []reflect.Type
 	body    bytes.Buffer
+	// loops is how many arrays the code that is being written is in.
+	loops int
 }
 
 func (g *generator) printf(format string, args ...any) { fmt.Fprintf(&g.body, format, args...) }
@@ -79,12 +82,14 @@ type field struct {
 	name, key string
 	typ       reflect.Type
 	omitempty bool
+	// skip is true for a member whose value is of no use.
+	skip bool
 }
 
 func (g *generator) fields(t reflect.Type) []field {
 	var list []field
 	for f := range fieldsOf(t) {
-		if !f.IsExported() || g.skip[t.Name()+"."+f.Name] {
+		if !f.IsExported() {
 			continue
 		}
 		key, options, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -98,7 +103,7 @@ func (g *generator) fields(t reflect.Type) []field {
 		if key == "" {
 			key = f.Name
 		}
-		list = append(list, field{f.Name, key, f.Type, strings.Contains(options, "omitempty")})
+		list = append(list, field{f.Name, key, f.Type, strings.Contains(options, "omitempty"), g.skip[t.Name()+"."+f.Name]})
 	}
 	return list
 }
@@ -118,16 +123,23 @@ var unmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 func isText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(unmarshaler) }
 
 func (g *generator) decodeStruct(t reflect.Type) {
-	g.printf("\nfunc %s(d *jsontext.Decoder, v *%s) {\nfor m := d.Object(); m.Next(); {\nswitch m.Key {\n", function("decode", t), g.name(t))
+	g.printf("\nfunc %s(d *jsontext.Decoder, v *%s) {\nfor m := d.Object(); m.Next(); {\nagain:\nswitch m.Key {\n", function("decode", t), g.name(t))
+	var names []string
 	for _, f := range g.fields(t) {
+		names = append(names, strconv.Quote(f.key))
 		g.printf("case %q:\n", f.key)
-		g.decode("v."+f.name, f.typ)
+		if f.skip {
+			g.printf("d.Skip()\n")
+		} else {
+			g.decode("v."+f.name, f.typ)
+		}
 	}
-	g.printf("default:\nd.Skip()\n}\n}\n}\n")
+	g.printf("default:\nif m.Fold(%s) {\ngoto again\n}\nd.Skip()\n}\n}\n}\n", strings.Join(names, ", "))
 }
 
 // decode writes the code that reads a value into an lvalue. As in
-// encoding/json, a null empties what can be nil and leaves the rest alone.
+// encoding/json, a null empties what can be nil and leaves the rest alone, and a
+// member that comes twice is read over what was there.
 func (g *generator) decode(to string, t reflect.Type) {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -140,9 +152,13 @@ func (g *generator) decode(to string, t reflect.Type) {
 		}
 		g.printf("}\n")
 	case reflect.Slice:
-		g.printf("if d.Null() {\n%s = nil\n} else {\n%s = %s{}\nfor e := d.Array(); e.Next(); {\nvar x %s\n", to, to, g.name(t), g.name(t.Elem()))
-		g.decode("x", t.Elem())
-		g.printf("%s = append(%s, x)\n}\n}\n", to, to)
+		// Arrays in arrays need names of their own.
+		g.loops++
+		list, n := fmt.Sprintf("s%d", g.loops), fmt.Sprintf("n%d", g.loops)
+		g.printf("if d.Null() {\n%s = nil\n} else {\n%s, %s := %[1]s, 0\nfor e := d.Array(); e.Next(); %[3]s++ {\n%[2]s = jsontext.Extend(%[2]s, %[3]s)\n", to, list, n)
+		g.decode(list+"["+n+"]", t.Elem())
+		g.printf("}\n%s = jsontext.Cut(%s, %s)\n}\n", to, list, n)
+		g.loops--
 	case reflect.Map:
 		g.printf("if d.Null() {\n%s = nil\n} else {\nif %s == nil {\n%s = %s{}\n}\nfor m := d.Object(); m.Next(); {\nvar x %s\n", to, to, to, g.name(t), g.name(t.Elem()))
 		g.decode("x", t.Elem())
@@ -186,6 +202,9 @@ func (g *generator) scalar(to string, t reflect.Type) {
 func (g *generator) encodeStruct(t reflect.Type) {
 	g.printf("\nfunc %s(b []byte, v *%s) []byte {\nb = append(b, '{')\n", function("append", t), g.name(t))
 	for _, f := range g.fields(t) {
+		if f.skip {
+			continue
+		}
 		value := "v." + f.name
 		if condition := present(value, f); condition != "" {
 			g.printf("if %s {\n", condition)
