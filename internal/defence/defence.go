@@ -88,4 +88,15 @@ const (
 	InheritableCapabilities Name = "inheritable-capabilities"
 	// NetlinkLengths checks lengths before they are put into a message (CVE-2021-43784).
 	NetlinkLengths Name = "netlink-lengths"
+	// NewSession takes the caller's terminal from the container's process, which
+	// could type into it (TIOCSTI).
+	NewSession Name = "new-session"
+	// CgroupMount mounts nothing but the container's own cgroups, with the
+	// attributes that are asked for (CVE-2023-25809).
+	CgroupMount Name = "cgroup-mount"
+	// PrivateState keeps other users from the state directory of a container.
+	PrivateState Name = "private-state"
+	// PidFile writes pid files that only their owner can change, never through a
+	// symlink.
+	PidFile Name = "pid-file"
 )

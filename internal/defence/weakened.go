@@ -2,9 +2,14 @@
 
 package defence
 
-import "os"
+import (
+	"os"
+	"slices"
+	"strings"
+)
 
-// Off tells whether a defence is the one that RT_WEAKENED names.
-func Off(n Name) bool { return n == off }
+// Off tells whether a defence is one of those that RT_WEAKENED names, with commas
+// between them.
+func Off(n Name) bool { return slices.Contains(off, string(n)) }
 
-var off = Name(os.Getenv("RT_WEAKENED"))
+var off = strings.Split(os.Getenv("RT_WEAKENED"), ",")

@@ -23,6 +23,18 @@ var programs = map[string]func(args []string) error{
 	"own-proc":         ownProc,
 	"stop-others":      stopOthers,
 	"inject-mknod":     injectMknod,
+	"overwrite-others": overwriteOthers,
+	"attach-others":    attachOthers,
+	"swap-many":        swapMany,
+	"mkdir-i386":       mkdirI386,
+	"mkdir-x32":        mkdirX32,
+	"clone3-userns":    clone3Userns,
+	"type-into":        typeInto,
+	"key-add":          keyAdd,
+	"key-read":         keyRead,
+	"write-sysfs":      writeSysfs,
+	"connect":          connect,
+	"relink":           relink,
 }
 
 // gained is what an attacker prints who has got it.
@@ -144,4 +156,10 @@ func stopOthers([]string) error {
 			}
 		}
 	}
+}
+
+// fileID tells files apart.
+func fileID(info os.FileInfo) string {
+	st := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }

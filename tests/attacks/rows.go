@@ -3,4 +3,7 @@ package main
 import "slices"
 
 // attacks are all rows, in the order of the table.
-var attacks = slices.Concat(descriptorAttacks, mountAttacks, waitingAttacks, pathAttacks, hookAttacks, procAttacks, controlAttacks)
+var attacks = slices.Concat(
+	descriptorAttacks, executableAttacks, waitingAttacks, mountAttacks, pathAttacks, raceAttacks, procAttacks, fileAttacks,
+	deviceAttacks, filterAttacks, sessionAttacks, controlAttacks, configurationAttacks, stateAttacks,
+)

@@ -103,7 +103,7 @@ var controlAttacks = []attack{
 }
 
 // boundedWait is longer than rt waits for a program that does not go on.
-const boundedWait = 30 * time.Second
+const boundedWait = 15 * time.Second
 
 func firstField(s string) string {
 	var f string

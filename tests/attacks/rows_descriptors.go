@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -54,6 +56,64 @@ var descriptorAttacks = []attack{
 		kinds:    []string{"13.1"},
 		defences: []defence.Name{defence.InheritedFiles},
 		mount:    leakedToHooks,
+	},
+	{
+		name:     "leaked-descriptor-args",
+		about:    "process.args[0] is a program of the host below a directory that the caller has open",
+		kinds:    []string{"CVE-2024-21626"},
+		defences: []defence.Name{defence.InheritedFiles},
+		mount: func(t *try) string {
+			b := t.bundle(fmt.Sprintf("/proc/self/fd/%d/../host/%s", leakedNumber, attackerName), "say")
+			t.leak()
+			return tell(b.run(), secret, "the host's program ran in the container")
+		},
+	},
+	{
+		name:     "descriptors-everywhere",
+		about:    "a process of some phase has more descriptors than it needs: a created container, its process, one of exec, what stays of run",
+		kinds:    []string{"13.1", "13.3"},
+		defences: []defence.Name{defence.InheritedFiles},
+		ours:     true,
+		mount:    descriptorsEverywhere,
+	},
+	{
+		name:     "descriptors-created",
+		about:    "a created container waits with descriptors of the setup",
+		kinds:    []string{"13.3"},
+		defences: []defence.Name{defence.OwnFiles},
+		ours:     true,
+		mount: func(t *try) string {
+			b := t.script("true")
+			b.create()
+			return surplus(b.pid(), waitingNeeds)
+		},
+	},
+	{
+		name:     "own-descriptor-run",
+		about:    "the entry point is a script for an interpreter below a directory that the runtime itself has open",
+		kinds:    []string{"CVE-2024-21626"},
+		defences: []defence.Name{defence.OwnFiles},
+		mount:    ownDescriptors,
+	},
+	{
+		name:     "own-descriptor-cwd",
+		about:    "process.cwd is a directory that the runtime itself has open",
+		kinds:    []string{"CVE-2024-21626"},
+		defences: []defence.Name{defence.OwnFiles, defence.WorkingDirectory},
+		mount: func(t *try) string {
+			b := t.script("pwd -P; ls; ls ..; ls ../..; ls ../../.." + strings.Repeat("/..", 8))
+			b.write(b.root("inside"), "")
+			t.write(t.host("marker-of-the-host"), "")
+			b.userNamespace(hostID)
+			b.bind(t.mkdir(t.host("given")), "/given")
+			for fd := 3; fd < 16; fd++ {
+				b.spec.Process.Cwd = fmt.Sprintf("/proc/self/fd/%d", fd)
+				if r := b.run(); r.code == 0 && r.stdout != "" {
+					return "the working directory is the runtime's descriptor " + b.spec.Process.Cwd
+				}
+			}
+			return ""
+		},
 	},
 	{
 		name:     "preserved-descriptor-cwd",
@@ -132,4 +192,84 @@ func leakedToHooks(t *try) string {
 		return ""
 	}
 	return "found by " + strings.Join(kinds, ", ")
+}
+
+// ownDescriptors runs scripts whose interpreters lie below one descriptor after the
+// other.
+func ownDescriptors(t *try) string {
+	b := t.bundle("/entry")
+	b.bind(t.mkdir(t.host("given")), "/given")
+	for fd := 3; fd < 16; fd++ {
+		t.must(os.RemoveAll(b.root("entry")))
+		t.write(b.root("entry"), fmt.Sprintf("#!/proc/self/fd/%d/bin/%s say\n", fd, attackerName))
+		if r := b.run(); strings.Contains(r.stdout, secret) {
+			return fmt.Sprintf("the image used the runtime's descriptor %d", fd)
+		}
+	}
+	return ""
+}
+
+// waitingNeeds are the descriptors, beside the standard streams, that the wait for
+// the start needs: a socket.
+var waitingNeeds = []string{"socket:"}
+
+// surplus are descriptors of a process beyond the standard streams and one for each
+// of the kinds that it needs.
+func surplus(pid int, needs []string) string {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		panic(broken{err})
+	}
+	needs = slices.Clone(needs)
+	var more []string
+	for _, e := range entries {
+		if n := e.Name(); n == "0" || n == "1" || n == "2" {
+			continue
+		}
+		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		i := slices.IndexFunc(needs, func(kind string) bool { return strings.HasPrefix(target, kind) })
+		if i < 0 {
+			more = append(more, e.Name()+" "+target)
+			continue
+		}
+		needs = slices.Delete(needs, i, i+1)
+	}
+	return strings.Join(more, ", ")
+}
+
+// descriptorsEverywhere lists the descriptors of a process of every phase.
+func descriptorsEverywhere(t *try) string {
+	b := t.script("sleep 100")
+	t.leak()
+	b.create()
+	pid := b.pid()
+	if s := surplus(pid, waitingNeeds); s != "" {
+		return "a created container has " + s
+	}
+	b.do("start", b.id)
+	if s := surplus(pid, nil); s != "" {
+		return "the container's process has " + s
+	}
+	pidFile := t.host("pid")
+	b.do("exec", "--detach", "--pid-file", pidFile, b.id, "sleep", "100")
+	if pid, err := strconv.Atoi(read(pidFile)); err != nil {
+		return "exec failed"
+	} else if s := surplus(pid, nil); s != "" {
+		return "the process of exec has " + s
+	}
+	b.remove()
+	b.save()
+	cmd := b.command("run", "--bundle", b.dir, b.id)
+	t.must(cmd.Start())
+	stays := fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid)
+	t.await("a small program takes the place of run", func() bool {
+		exe, _ := os.Readlink(stays)
+		return exe != t.Path
+	})
+	state := filepath.Join(t.Dir, "state")
+	if s := surplus(cmd.Process.Pid, []string{"anon_inode:[pidfd]", "pidfd:", state, "anon_inode:[signalfd]"}); s != "" {
+		return "what stays of run has " + s
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -94,6 +95,18 @@ var mountAttacks = []attack{
 			return tell(b.run(), gained, "opened a device of the image")
 		},
 	},
+	{
+		name:     "userns-sysfs",
+		about:    "the root of a user namespace mounts the container's sysfs again, writable",
+		kinds:    []string{"13.15"},
+		defences: []defence.Name{defence.ReadOnlySysfs},
+		mount: func(t *try) string {
+			b := t.attacker("write-sysfs")
+			b.userNamespace(hostID)
+			b.capabilities("CAP_SYS_ADMIN")
+			return tell(b.run(), gained, "a file of sysfs could be opened for writing")
+		},
+	},
 }
 
 // hostID is the user on the host that a container's root is.
@@ -125,4 +138,11 @@ func (t *try) changed(name string) string {
 		return "a file of the host was changed"
 	}
 	return ""
+}
+
+// writeSysfs mounts sysfs where it has not been, and opens a file there.
+func writeSysfs([]string) error {
+	const file = "/class/net/lo/mtu"
+	fmt.Println("mount:", unix.Mount("sysfs", "/tmp", "sysfs", 0, ""))
+	return openForWriting([]string{"/tmp" + file, "/sys" + file})
 }

@@ -43,6 +43,79 @@ var procAttacks = []attack{
 			return ""
 		},
 	},
+	{
+		name:     "proc-writes-redirected",
+		about:    "the image brings a /proc of its own to which the runtime is to write: parameters of the kernel, labels, oom_score_adj",
+		kinds:    []string{"CVE-2025-52881", "youki CVE-2025-62596", "CVE-2019-16884"},
+		defences: []defence.Name{defence.OwnProcfs},
+		mount: func(t *try) string {
+			b := t.script("true")
+			b.drop("/proc")
+			b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
+			b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ping_group_range": "0 1"}
+			adj := 500
+			b.spec.Process.OOMScoreAdj = &adj
+			files := []string{
+				"sys/net/ipv4/ping_group_range", "self/oom_score_adj", "1/oom_score_adj", "self/attr/exec", "self/attr/apparmor/exec", "self/timens_offsets",
+				"thread-self/attr/exec",
+			}
+			for _, name := range files {
+				t.write(b.root("proc", name), "")
+			}
+			b.run()
+			for _, name := range files {
+				if text := read(b.root("proc", name)); text != "" {
+					return "written to the image's /proc/" + name + ": " + strings.TrimSpace(text)
+				}
+			}
+			return ""
+		},
+	},
+	{
+		name:     "proc-link",
+		about:    "the image's /proc is a symlink to another directory",
+		kinds:    []string{"CVE-2019-19921", "CVE-2023-27561", "CVE-2023-28642", "youki CVE-2025-54867"},
+		defences: []defence.Name{defence.ExactProc},
+		mount: func(t *try) string {
+			b := t.script("if [ -e /other/self/status ]; then echo " + gained + "; fi")
+			b.mkdir(b.root("other"))
+			t.link("/other", b.root("proc"))
+			return tell(b.run(), gained, "proc is mounted where the image wanted it")
+		},
+	},
+	{
+		name:     "sys-link",
+		about:    "the image's /sys is a symlink to another directory",
+		kinds:    []string{"CVE-2023-28642", "youki CVE-2025-54867"},
+		defences: []defence.Name{defence.ExactProc},
+		mount: func(t *try) string {
+			b := t.script("if [ -e /other/kernel ]; then echo " + gained + "; fi")
+			b.drop("/sys/fs/cgroup")
+			b.mkdir(b.root("other"))
+			t.link("/other", b.root("sys"))
+			return tell(b.run(), gained, "sysfs is mounted where the image wanted it")
+		},
+	},
+	{
+		name:     "masked-paths",
+		about:    "a container reads a file of procfs that is to be masked",
+		kinds:    []string{"linux.maskedPaths"},
+		defences: []defence.Name{defence.MaskedPaths},
+		mount: func(t *try) string {
+			b := t.script("if [ -s /proc/keys ] || [ -n \"$(head -c 1 /proc/keys)\" ]; then echo " + gained + "; fi")
+			return tell(b.run(), gained, "/proc/keys could be read")
+		},
+	},
+	{
+		name:     "readonly-paths",
+		about:    "a container opens files of procfs for writing that are to be read-only",
+		kinds:    []string{"linux.readonlyPaths"},
+		defences: []defence.Name{defence.ReadonlyPaths},
+		mount: func(t *try) string {
+			b := t.attacker("open-for-writing", "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger")
+			return tell(b.run(), gained, "could have been written to")
+		},
+	},
 }
 
 // otherMounts starts a process in a mount namespace of another container's, changes

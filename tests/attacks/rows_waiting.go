@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strconv"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -55,6 +56,44 @@ var waitingAttacks = []attack{
 			return ""
 		},
 	},
+	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
+		for range 100 {
+			b.exec("true")
+			if fileExists(b.root("result", "attached")) {
+				break
+			}
+		}
+	}),
+	attachAttack("attach-created", "a container gets at a created one in its pid namespace that has no more rights", func(t *try, b *bundle) {
+		v := t.script("true")
+		v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
+		v.create()
+		time.Sleep(100 * time.Millisecond)
+	}),
+}
+
+// attachAttack is about processes of the runtime that run in the container's pid
+// namespace with its user, and with no more rights than the container has.
+func attachAttack(name, about string, bring func(t *try, b *bundle)) attack {
+	return attack{
+		name: name, about: about, kinds: []string{"CVE-2016-9962"}, defences: []defence.Name{defence.Dumpable},
+		mount: func(t *try) string {
+			b := t.attacker("attach-others")
+			// With all capabilities but the one that allows it anyway.
+			for n, name := range spec.Capabilities {
+				if n != unix.CAP_SYS_PTRACE && n != unix.CAP_SYS_ADMIN && n != unix.CAP_SYS_RESOURCE {
+					b.capabilities(name)
+				}
+			}
+			b.mkdir(b.root("result"))
+			b.start()
+			bring(t, b)
+			if what := read(b.root("result", "attached")); what != "" {
+				return "got at a process of the runtime: " + what
+			}
+			return ""
+		},
+	}
 }
 
 // filtered makes a bundle with a seccomp filter, but without no_new_privs.
@@ -78,7 +117,7 @@ func (b *bundle) filter(calls ...string) {
 // the host, which it is given as a volume, at /volume.
 func (t *try) neighbour(volume string, args ...string) *bundle {
 	b := t.attacker(args...)
-	b.bind(volume, filepath.Join("/volume"))
+	b.bind(volume, "/volume")
 	b.start()
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ import (
 type try struct {
 	*order
 	mutex   sync.Mutex
-	log     strings.Builder
+	log     []string
 	bundles int
 }
 
@@ -35,7 +36,11 @@ type broken struct{ err error }
 
 func (t *try) result() (c cell) {
 	defer func() {
-		c.Log = t.log.String()
+		const first, last = 6, 6
+		if n := len(t.log); n > first+last {
+			t.log = slices.Concat(t.log[:first], []string{"…"}, t.log[n-last:])
+		}
+		c.Log = strings.Join(t.log, "\n")
 		switch p := recover().(type) {
 		case nil:
 		case broken:
@@ -63,7 +68,7 @@ func (t *try) fail(format string, args ...any) { panic(broken{fmt.Errorf(format,
 func (t *try) logf(format string, args ...any) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	fmt.Fprintf(&t.log, format+"\n", args...)
+	t.log = append(t.log, fmt.Sprintf(format, args...))
 }
 
 // ours tells whether rt is attacked, weakened or not.
@@ -239,6 +244,9 @@ type result struct {
 	code           int
 	// late is true when it had to be ended.
 	late bool
+	took time.Duration
+	// memory is the largest amount that it had, in bytes.
+	memory int64
 }
 
 // command is the runtime with arguments.
@@ -267,6 +275,7 @@ func (t *try) execute(cmd *exec.Cmd, limit time.Duration) result {
 	if cmd.Stderr == nil {
 		cmd.Stderr = errOut
 	}
+	began := time.Now()
 	t.must(cmd.Start())
 	timer := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
 	err = cmd.Wait()
@@ -274,10 +283,13 @@ func (t *try) execute(cmd *exec.Cmd, limit time.Duration) result {
 	if err != nil && !errors.As(err, &exit) {
 		t.fail("%v", err)
 	}
-	r := result{read(out.Name()), read(errOut.Name()), cmd.ProcessState.ExitCode(), !timer.Stop()}
+	r := result{stdout: read(out.Name()), stderr: read(errOut.Name()), code: cmd.ProcessState.ExitCode(), late: !timer.Stop(), took: time.Since(began)}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		r.memory = usage.Maxrss << 10
+	}
 	_ = os.Remove(out.Name())
 	_ = os.Remove(errOut.Name())
-	t.logf("%s: %d %s%s", strings.Join(cmd.Args[3:], " "), r.code, shorten(r.stdout), shorten(r.stderr))
+	t.logf("%s: %d %s %s", shorten(strings.ReplaceAll(strings.Join(cmd.Args[1:], " "), t.Dir, "")), r.code, shorten(r.stdout), shorten(r.stderr))
 	return r
 }
 
@@ -372,4 +384,31 @@ func statusField(pid int, name string) string {
 // alive tells whether a process is there and has not ended.
 func alive(pid int) bool {
 	return syscall.Kill(pid, 0) == nil && !strings.HasPrefix(statusField(pid, "State"), "Z")
+}
+
+// onTerminal runs the container with a terminal, whose master nobody uses.
+func (b *bundle) onTerminal() result {
+	b.spec.Process.Terminal = true
+	name := b.host("console")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name})
+	b.must(err)
+	defer l.Close()
+	go func() {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		buffer, oob := make([]byte, 4096), make([]byte, 4096)
+		for {
+			n, on, _, _, err := c.ReadMsgUnix(buffer, oob)
+			if err != nil || n+on == 0 {
+				return
+			}
+		}
+	}()
+	b.save()
+	r := b.do("run", "--detach", "--bundle", b.dir, "--console-socket", name, b.id)
+	b.remove()
+	return r
 }
