@@ -131,7 +131,7 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				v.Steps = jsontext.Cut(s1, n1)
 			}
 		default:
-			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "hooks", "seccomp", "resctrl", "steps") {
+			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "hooks", "seccomp", "resctrl", "image", "steps") {
 				goto again
 			}
 			d.Skip()
@@ -496,6 +496,7 @@ func appendGroup(b []byte, v *resctrl.Group) []byte {
 
 func decodeImage(d *jsontext.Decoder, v *Image) {
 	for m := d.Object(); m.Next(); {
+	again:
 		switch m.Key {
 		case "device":
 			if !d.Null() {
@@ -506,6 +507,9 @@ func decodeImage(d *jsontext.Decoder, v *Image) {
 				v.Inode = d.Uint(64)
 			}
 		default:
+			if m.Fold("device", "inode") {
+				goto again
+			}
 			d.Skip()
 		}
 	}
