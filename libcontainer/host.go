@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,10 +53,11 @@ func wantsCgroups(s *specs.Spec) bool {
 	return false
 }
 
+// hasVariable tells whether a variable has a value, by its last entry.
 func hasVariable(env []string, name string) bool {
-	for _, e := range env {
-		if strings.HasPrefix(e, name+"=") {
-			return true
+	for _, e := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value != ""
 		}
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -182,6 +183,11 @@ func addCapabilities(p *specs.Process, names []string) {
 	c := p.Capabilities
 	for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted} {
 		*set = append(*set, names...)
+	}
+	for _, name := range names { // no other can be ambient: capabilities(7)
+		if slices.Contains(c.Inheritable, name) {
+			c.Ambient = append(c.Ambient, name)
+		}
 	}
 }
 

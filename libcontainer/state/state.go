@@ -72,9 +72,35 @@ type Image struct {
 
 // Hooks are lists of hooks: config.md, "POSIX-platform Hooks".
 type Hooks struct {
-	StartContainer []specs.Hook `json:"startContainer,omitempty"`
-	Poststart      []specs.Hook `json:"poststart,omitempty"`
-	Poststop       []specs.Hook `json:"poststop,omitempty"`
+	StartContainer []Hook `json:"startContainer,omitempty"`
+	Poststart      []Hook `json:"poststart,omitempty"`
+	Poststop       []Hook `json:"poststop,omitempty"`
+}
+
+// Hook is a specs.Hook, of which an empty environment is another than none.
+type Hook struct {
+	Path    string   `json:"path"`
+	Args    []string `json:"args,omitempty"`
+	Env     []string `json:"env"`
+	Timeout *int     `json:"timeout,omitempty"`
+}
+
+// KeepHooks converts a list of the configuration's.
+func KeepHooks(list []specs.Hook) []Hook {
+	kept := make([]Hook, len(list))
+	for i, h := range list {
+		kept[i] = Hook(h)
+	}
+	return kept
+}
+
+// SpecHooks converts it back.
+func SpecHooks(kept []Hook) []specs.Hook {
+	list := make([]specs.Hook, len(kept))
+	for i, h := range kept {
+		list[i] = specs.Hook(h)
+	}
+	return list
 }
 
 // Seccomp names the agent of a seccomp filter.

@@ -188,12 +188,6 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
-func TestPreservedDescriptorMustBeOpen(t *testing.T) {
-	b := newBundle(t, "true")
-	b.write()
-	b.fails([]string{"--preserve-fds", "descriptor 3"}, "run", "--preserve-fds", "1", b.id)
-}
-
 func TestNonRootUserReopensStandardStreams(t *testing.T) {
 	b := newBundle(t, "echo reopened > /dev/stdout")
 	b.spec.Process.User = specs.User{UID: 1000, GID: 1000}
