@@ -152,3 +152,26 @@ func TestStateBesideThatOfOthers(t *testing.T) {
 	b.ok("delete", "--force", b.id)
 	must(t, os.RemoveAll(b.root))
 }
+
+// The pid file replaces what a stranger has put in its place, and nothing is written
+// through a symlink of theirs.
+func TestPidFileInAPublicDirectory(t *testing.T) {
+	dir := publicDir(t)
+	must(t, os.Chmod(dir, 0o777)) // without the sticky bit the kernel follows their symlinks
+	target := filepath.Join(t.TempDir(), "target")
+	must(t, os.WriteFile(target, []byte("before"), 0o600))
+	b := newBundle(t, "sleep 1000")
+	file := filepath.Join(dir, "pid")
+	asStranger(t, fmt.Sprintf("ln -s %[1]s %[2]s/pid; ln -s %[1]s %[2]s/.pid", target, dir))
+	b.write()
+	b.fails([]string{dir + "/.pid", "file exists"}, "create", "--pid-file", file, b.id)
+	b.noTrace()
+	must(t, os.Remove(filepath.Join(dir, ".pid")))
+	b.ok("create", "--pid-file", file, b.id)
+	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the pid file: %v, %v", info, err)
+	}
+	data, err := os.ReadFile(target)
+	must(t, err)
+	want(t, "the target of the symlinks", string(data), "before")
+}
