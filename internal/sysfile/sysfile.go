@@ -34,12 +34,8 @@ func ReadAt(dir int, name string) ([]byte, error) {
 // ReadRegular returns the content of an open file, which must be a regular one and
 // have no more than limit bytes. The name is for errors.
 func ReadRegular(fd int, name string, limit int64) ([]byte, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, &os.PathError{Op: "fstat", Path: name, Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, &os.PathError{Op: "read", Path: name, Err: ErrNotRegular}
+	if err := regular(fd, name); err != nil {
+		return nil, err
 	}
 	return readAll(fd, name, limit)
 }
