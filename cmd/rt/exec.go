@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
@@ -182,6 +183,9 @@ func addCapabilities(p *specs.Process, names []string) {
 	c := p.Capabilities
 	for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted} {
 		*set = append(*set, names...)
+	}
+	if defence.Off(defence.InheritableCapabilities) {
+		c.Inheritable = append(c.Inheritable, names...)
 	}
 }
 

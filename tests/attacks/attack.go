@@ -116,3 +116,28 @@ func (r *row) print(w io.Writer, verbose bool) {
 		}
 	}
 }
+
+// baselines prove that the attackers' programs run at all.
+var baselines = []attack{baseline("v1"), baseline("v2")}
+
+func baseline(view string) attack {
+	return attack{name: "baseline-" + view, view: view, mount: func(t *try) string {
+		b := t.attacker("say")
+		if r := b.run(); !strings.Contains(r.stdout, secret) {
+			t.fail("a container without an attack: %s", r.stderr)
+		}
+		return "it runs"
+	}}
+}
+
+// find returns the attack or baseline of that name.
+func find(name string) *attack {
+	for _, list := range [][]attack{attacks, baselines} {
+		for i := range list {
+			if list[i].name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}

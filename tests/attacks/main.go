@@ -91,6 +91,13 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	for i := range baselines {
+		for _, c := range columns {
+			if cell := baselines[i].perform(o, scratch, c); cell.Broken != "" || cell.Left != "" {
+				return fmt.Errorf("%s: %s: %s%s", baselines[i].name, c.name, cell.Broken, cell.Left)
+			}
+		}
+	}
 	var rows []*row
 	for i := range attacks {
 		if o.pattern.MatchString(attacks[i].name) {
