@@ -176,6 +176,7 @@ func died(p *launch.Process, cg *cgroup.Cgroup) error {
 // created completes the state. With a gate the program is left to it.
 func (b *creation) created() error {
 	b.done("the program made the container")
+	b.removeDevices()
 	if !b.settled {
 		if err := b.settle(); err != nil {
 			return err

@@ -116,6 +116,8 @@ type creation struct {
 	moved bool
 	// deleted is true when somebody else has deleted the container.
 	deleted bool
+	// devices are nodes in the state directory that were made for the container.
+	devices []string
 	// lastCap is the highest capability of the kernel.
 	lastCap int
 }

@@ -144,11 +144,19 @@ func (b *creation) sendSource(m *launch.Message) error {
 		return err
 	}
 	fd, err := openSource(b.proc.Pid, s)
+	answer := byte(compile.SourceOpened)
+	if s.Device != nil && (err != nil || !isDevice(fd, s.Device)) {
+		if err == nil {
+			unix.Close(fd)
+		}
+		answer = compile.SourceMade
+		fd, err = b.makeDevice(s.Device)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: source %q: %w", s.Field, s.Path, err)
 	}
 	defer unix.Close(fd)
-	return b.proc.ReplyFile(fd)
+	return b.proc.Send([]byte{answer}, fd)
 }
 
 func (b *creation) source(m *launch.Message) (*compile.Source, error) {
@@ -167,7 +175,11 @@ func openSource(pid int, s *compile.Source) (int, error) {
 		return -1, err
 	}
 	defer root.Close()
-	fd, err := openat2(int(root.Fd()), s.Path, unix.O_PATH, unix.RESOLVE_IN_ROOT)
+	flags := uint64(unix.O_PATH)
+	if s.NoFollow {
+		flags |= unix.O_NOFOLLOW
+	}
+	fd, err := openat2(int(root.Fd()), s.Path, flags, unix.RESOLVE_IN_ROOT)
 	if err == unix.EXDEV || err == unix.ELOOP {
 		// A magic link, such as /proc/PID/ns/net, leads out of every mount namespace.
 		// What it leads to the kernel lets the program copy if it is a namespace.
@@ -205,7 +217,13 @@ func (b *creation) mapIDs(m *launch.Message) error {
 
 // mapTree gives a mount tree an id mapping: mount_setattr(2).
 func mapTree(fd int, m *compile.IDMap) error {
-	ns, err := launch.UserNamespace(idMap(m.UIDs), idMap(m.GIDs))
+	var ns *os.File
+	var err error
+	if m.Namespace != "" {
+		ns, err = os.Open(m.Namespace)
+	} else {
+		ns, err = launch.UserNamespace(idMap(m.UIDs), idMap(m.GIDs))
+	}
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,7 @@ func parse(data []byte) (*specs.Spec, Remarks, error) {
 	d := jsontext.NewDecoder(string(data))
 	decodeSpec(d, s)
 	err := d.End()
+	plainOptions(s)
 	return s, Remarks(d.Remarks()), err
 }
 

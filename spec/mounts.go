@@ -106,8 +106,8 @@ func unknownReason(m *specs.Mount, name string) string {
 	if e, ok := EngineOptions.Find(name); ok && IsBind(m) {
 		return e.Reason
 	}
-	if parts := strings.Split(name, ","); len(parts) > 1 {
-		return `is one string; write its options as separate strings: "` + strings.Join(parts, `", "`) + `"`
+	if kind, _, ok := strings.Cut(name, "="); ok && (kind == OptionIdmap || kind == OptionRidmap) {
+		return "is malformed: write " + kind + "=uids=FROM-TO-LENGTH;gids=FROM-TO-LENGTH, with # between several ranges, and @ before one that is relative to the container's user namespace"
 	}
 	if meant, ok := misspelt(name); ok {
 		return fmt.Sprintf("is not known; write %q", meant)
@@ -161,10 +161,11 @@ func (v *validator) mountMappings(field string, m *specs.Mount) {
 	}
 }
 
-// mapsUsers is true when the mappings of the container's user namespace are
-// known.
+// mapsUsers is true when there are mappings of the container's user namespace: in the
+// configuration, or those of a namespace that is joined.
 func (v *validator) mapsUsers() bool {
-	return FindNamespace(v.s, specs.UserNamespace) != nil && len(v.s.Linux.UIDMappings) > 0 && len(v.s.Linux.GIDMappings) > 0
+	n := FindNamespace(v.s, specs.UserNamespace)
+	return n != nil && (n.Path != "" || len(v.s.Linux.UIDMappings) > 0 && len(v.s.Linux.GIDMappings) > 0)
 }
 
 // IsBind tells a bind mount by its type or its options.

@@ -12,13 +12,11 @@ func TestUnknownMountOptions(t *testing.T) {
 	for option, want := range map[string]string{
 		"nosuchoption": "is not known, and a bind mount has no options of a file system; correct it, or remove it",
 		"size=64k":     "is not known, and a bind mount has no options of a file system",
-		"ro,nosuid":    `is one string; write its options as separate strings: "ro", "nosuid"`,
 		"readonly":     `is not known; write "ro"`,
 		"RO":           `is not known; write "ro"`,
 		" nosuid":      `is not known; write "nosuid"`,
 		"O":            "asks an engine for an overlay",
-		"copy-symlink": "is not supported: rt follows symlinks",
-		"idmap=uids=0": "is not known",
+		"idmap=uids=0": "is malformed: write idmap=uids=FROM-TO-LENGTH",
 		"subpath=/a":   "is not known",
 	} {
 		s := changed(t, bound(`, "`+option+`"`, ""))

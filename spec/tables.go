@@ -202,8 +202,7 @@ var EngineOptions = Table[EngineOption]{
 	{"Z", EngineOption{Reason: "is ignored: rt does not relabel the source for SELinux, engines do"}},
 	{"U", EngineOption{Reason: "is ignored: rt does not change the owner of the source, engines do"}},
 	{"O", EngineOption{true, "asks an engine for an overlay, so that the source is not written to, and rt makes none; mount one of type overlay, or remove the option"}},
-	{"copy-symlink", EngineOption{true, noFollow}}, {"no-dereference", EngineOption{true, noFollow}},
-	{"src-nofollow", EngineOption{true, noFollow}}, {"dest-nofollow", EngineOption{true, noFollow}},
+	{"no-dereference", EngineOption{true, `is Podman's own, which it hands on as "copy-symlink": write that`}},
 }
 
 // CarelessFileSystems take options that they do not know without a word; these are
@@ -215,8 +214,6 @@ var CarelessFileSystems = Table[[]string]{
 	{"ramfs", []string{"mode"}},
 }
 
-const noFollow = "is not supported: rt follows symlinks in the source and in the destination; name the file itself, or remove the option"
-
 // Options that ask rt itself for something that mount_setattr(2) and
 // fsconfig(2) do not know: config.md, "Linux mount options".
 const (
@@ -226,7 +223,16 @@ const (
 	OptionIdmap = "idmap"
 	// OptionRidmap does so for the whole tree.
 	OptionRidmap = "ridmap"
+	// OptionCopySymlink makes a symlink at the destination that leads where the
+	// source leads, if that is one; else it changes nothing.
+	OptionCopySymlink = "copy-symlink"
+	// OptionSrcNofollow binds a source that is a symlink itself, not what it leads to.
+	OptionSrcNofollow = "src-nofollow"
+	// OptionDestNofollow mounts over a destination that is a symlink.
+	OptionDestNofollow = "dest-nofollow"
 )
 
 // SpecialOptions are all of those.
-var SpecialOptions = []string{OptionTmpcopyup, OptionIdmap, OptionRidmap}
+var SpecialOptions = []string{
+	OptionTmpcopyup, OptionIdmap, OptionRidmap, OptionCopySymlink, OptionSrcNofollow, OptionDestNofollow,
+}

@@ -126,6 +126,11 @@ type Source struct {
 	Path string
 	// Recursive takes what is mounted below along.
 	Recursive bool
+	// NoFollow takes a symlink itself, not what it leads to.
+	NoFollow bool
+	// Device is the node that it has to be. If the host has none there, the parent
+	// makes it elsewhere; the answer says so: SourceMade.
+	Device *specs.LinuxDevice
 	// IDMap maps the ids of the tree, if it is not nil.
 	IDMap *IDMap
 	// Field is what asked for it.
@@ -135,6 +140,8 @@ type Source struct {
 // IDMap is the id mapping of a mount: mount_setattr(2), MOUNT_ATTR_IDMAP.
 type IDMap struct {
 	UIDs, GIDs []specs.LinuxIDMapping
+	// Namespace is the file of a user namespace, the mapping of which it is instead.
+	Namespace string
 	// Recursive maps the mounts below, too.
 	Recursive bool
 }
@@ -227,6 +234,9 @@ const (
 	// namespace: only there the kernel locks what the host's mounts forbid, if a
 	// user namespace is entered with it (mount_namespaces(7)).
 	RequestSource = 14
+	// SourceMade is the byte of an answer that brings a mount tree, which is not to be
+	// copied any more; SourceOpened one with a path.
+	SourceOpened, SourceMade = 1, 2
 	// RequestMapIDs brings a detached mount tree, the ids of which are to be mapped
 	// as Plan.Sources in the argument says.
 	RequestMapIDs = 15
@@ -289,6 +299,8 @@ type compiler struct {
 	located    bool
 	// profile and label are the opened files of labels.
 	profile, label program.Reg
+	// master is the terminal of a further process, until the parent has it.
+	master program.Reg
 	// spare are the places of those that stay open until the last execve.
 	spare []program.Arg
 	// standing is the number of control descriptors that stay open as long.

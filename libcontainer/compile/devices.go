@@ -156,8 +156,9 @@ func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
 	if slices.ContainsFunc(DefaultDevices, func(own specs.LinuxDevice) bool { return own.Path == d.Path }) {
 		tree = c.openTree(d.Path, 0) // everybody has a way there
 	} else {
-		tree = c.tree(field, d.Path, false)
+		tree = c.deviceTree(field, d)
 	}
+	c.setAttributes(tree, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, 0, false)
 	if d.Type != "p" {
 		c.checkDevice(tree, d.Major, d.Minor, fmt.Sprintf("the host's %s is not device %d:%d", d.Path, d.Major, d.Minor))
 	}
@@ -167,6 +168,24 @@ func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
 	})
 	c.moveMount(tree, target)
 	c.close(target, tree)
+}
+
+// deviceTree is a mount of the host's node, or of one that the parent makes where the
+// host has none at that path.
+func (c *compiler) deviceTree(field string, d *specs.LinuxDevice) program.Reg {
+	if !c.hostOpens() {
+		return c.openTree(d.Path, 0)
+	}
+	tree, answer, made := c.Reg(), c.Reg(), c.NewLabel("the parent has made it")
+	c.fetch(tree, RequestSource, c.source(Source{Path: d.Path, Field: field, Device: d}), "let the parent open or make "+d.Path)
+	c.Load(answer, 1, c.reply)
+	c.Branch(answer, program.Eq, SourceMade, made)
+	c.Do(program.OpenTree, program.R(tree), c.Str(""), program.Imm(copyTree|unix.AT_EMPTY_PATH)).To(answer)
+	c.Do(program.Close, program.R(tree))
+	c.Move(tree, program.R(answer))
+	c.Bind(made)
+	c.Free(answer)
+	return tree
 }
 
 // sysctl writes linux.sysctl through a procfs that the program mounted itself.

@@ -25,6 +25,9 @@ type mountOptions struct {
 	copyUp       bool // tmpcopyup: begin with what is there already
 	idmap        bool // map the ids, of the whole tree with ridmap
 	ridmap       bool
+	copySymlink  bool // see spec.OptionCopySymlink, and so on
+	srcNofollow  bool
+	destNofollow bool
 	super        []string // superblock flags
 	data         []string // the file system's own, name or name=value
 }
@@ -56,6 +59,12 @@ func parseOptions(options []string) mountOptions {
 			o.idmap = true
 		case name == "ridmap":
 			o.idmap, o.ridmap = true, true
+		case name == spec.OptionCopySymlink:
+			o.copySymlink = true
+		case name == spec.OptionSrcNofollow:
+			o.srcNofollow = true
+		case name == spec.OptionDestNofollow:
+			o.destNofollow = true
 		case slices.Contains(spec.SuperblockFlags, name):
 			o.super = append(o.super, name)
 		case spec.IsIgnoredOption(name):
@@ -79,7 +88,7 @@ func (c *compiler) mounts() {
 			c.remount(m, o)
 		case spec.IsBind(m):
 			c.bind(i, m, o)
-		case m.Type == "cgroup" || m.Type == "cgroup2":
+		case m.Type == "cgroup", m.Type == "cgroup2" && c.host.Cgroup.Unified != "":
 			c.cgroupMount(field, m, o)
 		default:
 			c.fileSystem(field, m, o)
@@ -115,12 +124,15 @@ func (c *compiler) inRootfs(source string) bool {
 
 // bind attaches a copy of the mount tree at the source.
 func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
-	field := index("mounts", i)
+	field, done := index("mounts", i), c.NewLabel("done")
+	if o.copySymlink {
+		c.copySymlink(m, done)
+	}
 	tree := c.bindTree(i, m, c.hostPath(m), o)
 	c.checkProcSource(tree, m)
 	c.attributes(tree, o.exactly())
 	target := c.Reg()
-	c.target(target, m.Destination, inRoot, field, func() {
+	c.targetWith(target, m.Destination, o.targetFlags(), inRoot, field, func() {
 		mode, file, directory, made := c.Reg(), c.NewLabel("file"), c.NewLabel("directory"), c.NewLabel("made")
 		// Not by opening it: that may be forbidden in a user namespace.
 		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("is it a directory?")
@@ -146,6 +158,44 @@ func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
 	if !c.mountedHere(m.Destination, kind, false, tree) {
 		c.close(tree)
 	}
+	c.Bind(done)
+}
+
+// targetFlags are how the mount point is opened.
+func (o mountOptions) targetFlags() uint64 {
+	if o.destNofollow {
+		return unix.O_PATH | unix.O_NOFOLLOW
+	}
+	return unix.O_PATH
+}
+
+// copySymlink makes what the source is, if that is a symlink, and goes to done. One
+// that is there already, from a former life of the container, is replaced.
+func (c *compiler) copySymlink(m *specs.Mount, done program.Label) {
+	const size = unix.PathMax
+	no, exists, made := c.NewLabel("no symlink"), c.NewLabel("something is there"), c.NewLabel("copied")
+	text, n, dir := c.Buffer("symlink", size), c.Reg(), c.Reg()
+	above, name := path.Split(path.Clean("/" + m.Destination))
+	link := func() program.Step {
+		return c.Do(program.Symlinkat, program.At(text), program.R(dir), c.Str(name)).For("copy the symlink")
+	}
+	c.Do(program.Readlinkat, program.AtFdcwd, c.Str(c.hostPath(m)), program.At(text), program.Imm(size-1)).To(n).OnError(no, unix.EINVAL)
+	c.target(dir, above, inRoot, c.CurrentNote().Source, func() { c.makePath(dir, above, inRoot, Directory) })
+	link().OnError(exists, unix.EEXIST)
+	c.Bind(made)
+	c.Do(program.Close, program.R(dir))
+	c.Jump(done)
+	source, purpose := c.note()
+	c.later(source, purpose, func() {
+		c.Bind(exists)
+		c.Do(program.Readlinkat, program.R(dir), c.Str(name), program.At(c.Buffer("old symlink", size)), program.Imm(size-1)).
+			For("there is a file at " + m.Destination + ", and no symlink")
+		c.Do(program.Unlinkat, program.R(dir), c.Str(name), program.Imm(0))
+		link()
+		c.Jump(made)
+	})
+	c.Bind(no)
+	c.Free(n, dir)
 }
 
 // bindTree copies the tree of a bind mount. Ids are mapped by the parent, who
@@ -161,14 +211,18 @@ func (c *compiler) bindTree(i int, m *specs.Mount, source string, o mountOptions
 	case c.inRootfs(source):
 		tree = c.treeInRoot(field, source, o.rbind)
 	default:
-		tree = c.tree(field, source, o.rbind)
+		tree = c.treeAt(Source{Path: source, Recursive: o.rbind, NoFollow: o.srcNofollow, Field: field})
 	}
 	if !o.idmap && len(m.UIDMappings)+len(m.GIDMappings) == 0 {
 		return tree
 	}
 	ids := &IDMap{UIDs: m.UIDMappings, GIDs: m.GIDMappings, Recursive: o.ridmap}
 	if len(ids.UIDs)+len(ids.GIDs) == 0 {
-		ids.UIDs, ids.GIDs = c.spec.Linux.UIDMappings, c.spec.Linux.GIDMappings
+		if n := spec.FindNamespace(c.spec, specs.UserNamespace); n != nil && n.Path != "" {
+			ids.Namespace = n.Path
+		} else {
+			ids.UIDs, ids.GIDs = c.spec.Linux.UIDMappings, c.spec.Linux.GIDMappings
+		}
 	}
 	c.sendFile(tree, RequestMapIDs, c.source(Source{Path: source, Recursive: o.rbind, Field: field, IDMap: ids}), "let the parent map the ids of "+source)
 	return tree
@@ -211,19 +265,26 @@ func (c *compiler) source(s Source) uint64 {
 // of that are locked, in which a user namespace must not lift what the host
 // forbids (mount_namespaces(7), "Restrictions on mount namespaces").
 func (c *compiler) tree(field, source string, recursive bool) program.Reg {
+	return c.treeAt(Source{Path: source, Recursive: recursive, Field: field})
+}
+
+func (c *compiler) treeAt(s Source) program.Reg {
 	flags := 0
-	if recursive {
+	if s.Recursive {
 		flags = unix.AT_RECURSIVE
 	}
 	if !c.hostOpens() {
-		return c.openTree(source, flags)
+		if s.NoFollow {
+			flags |= unix.AT_SYMLINK_NOFOLLOW
+		}
+		return c.openTree(s.Path, flags)
 	}
 	_, purpose := c.note()
-	if !recursive {
+	if !s.Recursive {
 		purpose += "; a user namespace must not see what lies below other mounts there: rbind takes them along"
 	}
 	tree, from := c.Reg(), c.Reg()
-	c.fetch(from, RequestSource, c.source(Source{Path: source, Recursive: recursive, Field: field}), "let the parent open "+source)
+	c.fetch(from, RequestSource, c.source(s), "let the parent open "+s.Path)
 	if defence.Off(defence.LockedMounts) {
 		return from // the parent has copied it
 	}
@@ -335,7 +396,12 @@ func (c *compiler) modeOfBelow(destination string, mount program.Reg) {
 // newMount makes a detached mount of a new file system.
 func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	mount := c.Reg()
-	c.Do(program.Fsopen, c.Str(fstype), program.Imm(unix.FSOPEN_CLOEXEC)).To(c.fsfd)
+	opened := c.Do(program.Fsopen, c.Str(fstype), program.Imm(unix.FSOPEN_CLOEXEC)).To(c.fsfd)
+	if fstype == "sysfs" && spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
+		made := c.NewLabel("have a sysfs")
+		opened.OnError(c.bindSysfs(mount, o, made), unix.EPERM)
+		defer c.Bind(made)
+	}
 	if source != "" {
 		c.setString("source", source)
 	}
@@ -364,6 +430,22 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 // writable, or has to be filled first.
 var sharedSuperblock = []string{
 	"proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2", "tmpfs", "debugfs", "tracefs", "securityfs", "bpf", "overlay",
+}
+
+// bindSysfs is what to do where a user namespace does not own the network namespace,
+// and so may have no sysfs of it: the host's is bound, with all below.
+func (c *compiler) bindSysfs(mount program.Reg, o mountOptions, made program.Label) program.Label {
+	refused := c.NewLabel("no sysfs in this network namespace")
+	source, purpose := c.note()
+	c.later(source, purpose, func() {
+		c.Bind(refused)
+		c.Move(c.fsfd, program.Imm(-1))
+		tree := c.openTree("/sys", unix.AT_RECURSIVE)
+		c.attributesOf(tree, o.set, 0, true)
+		c.Move(mount, program.R(tree))
+		c.Jump(made)
+	})
+	return refused
 }
 
 // ownSysfs tells whether the container's sysfs is its own: a superblock belongs to
@@ -500,9 +582,9 @@ func (c *compiler) close(regs ...program.Reg) {
 	c.Free(regs...)
 }
 
-// cgroupMount shows the container its cgroups: in a cgroup namespace by new
-// mounts, which begin at the container's own cgroup; else by bind mounts of
-// that. In v1 it is a tmpfs with a directory for every hierarchy.
+// cgroupMount shows the container its cgroups: in a cgroup namespace by new mounts,
+// which begin at the container's own cgroup; else v2 as a whole, and of v1 bind mounts
+// of the container's own. In v1 it is a tmpfs with a directory for every hierarchy.
 func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	o.set, o.clear, o.rset, o.rclear = o.set|o.rset, o.clear|o.rclear, 0, 0
 	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
@@ -528,12 +610,15 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	c.close(top)
 }
 
+// cgroup2 shows all of the hierarchy where there is no cgroup namespace: the paths in
+// /proc/self/cgroup begin at its root. A user namespace may not mount that, and gets a
+// copy of the host's mount.
 func (c *compiler) cgroup2(field string, namespaced bool, o mountOptions) program.Reg {
-	if namespaced {
+	if namespaced || spec.FindNamespace(c.spec, specs.UserNamespace) == nil {
 		return c.newMount("cgroup2", "cgroup", o)
 	}
-	tree := c.tree(field, c.host.Cgroup.Unified, false)
-	c.attributes(tree, o)
+	tree := c.tree(field, "/sys/fs/cgroup", true)
+	c.attributesOf(tree, o.set, o.clear, true)
 	return tree
 }
 

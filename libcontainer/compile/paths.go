@@ -38,8 +38,12 @@ func (c *compiler) openat2(dst program.Reg, dir program.Arg, name string, flags,
 // target opens the place of a mount. When it is missing, create makes it; that
 // code must leave the opened descriptor in dst as well.
 func (c *compiler) target(dst program.Reg, name string, resolve uint64, source string, create func()) {
+	c.targetWith(dst, name, unix.O_PATH, resolve, source, create)
+}
+
+func (c *compiler) targetWith(dst program.Reg, name string, flags, resolve uint64, source string, create func()) {
 	missing, found := c.NewLabel("create "+name), c.NewLabel("have "+name)
-	c.openPlace(dst, c.place(name), unix.O_PATH, resolve).OnError(missing, unix.ENOENT)
+	c.openPlace(dst, c.place(name), flags, resolve).OnError(missing, unix.ENOENT)
 	c.Bind(found)
 	c.later(source, "create "+name, func() {
 		c.Bind(missing)

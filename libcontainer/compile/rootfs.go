@@ -221,6 +221,8 @@ func (c *compiler) hideHostMounts() {
 	for _, name := range c.opt.HostMounts {
 		c.Source("", "take the host's "+name+" off, which --no-pivot leaves below the container")
 		locked, done := c.NewLabel("locked"), c.NewLabel("hidden")
+		c.Do(program.MountSetattr, program.AtFdcwd, c.Str(name), program.Imm(unix.AT_RECURSIVE), c.mountAttr(0, 0, unix.MS_PRIVATE), program.Imm(unix.MOUNT_ATTR_SIZE_VER0)).
+			For("leave the host's own " + name + " where it is")
 		c.Do(program.Umount2, c.Str(name), program.Imm(unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)).OnError(locked, unix.EINVAL, unix.EPERM)
 		c.Bind(done)
 		source, purpose := c.note()

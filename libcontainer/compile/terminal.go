@@ -18,9 +18,11 @@ func (c *compiler) terminal(console bool) {
 	c.multiplexer(master)
 	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCSPTLCK), program.At(c.Bytes("zero", make([]byte, 8))))
 	c.Do(program.Ioctl, program.R(master), program.Imm(unix.TIOCGPTPEER), program.Imm(unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)).To(slave)
-	c.sendFile(master, RequestTerminal, 0, "send the terminal's master to the parent")
 	if console {
+		c.handTerminal(master)
 		c.console(slave)
+	} else {
+		c.master = master
 	}
 	c.Source("process.terminal", "make the terminal the standard streams")
 	for fd := range 3 {
@@ -33,7 +35,13 @@ func (c *compiler) terminal(console bool) {
 	if uid != 0 {
 		c.Do(program.Fchown, program.Imm(0), program.Imm(uid), program.Imm(-1)).For("give the terminal to the container's user").Ignore(unix.EPERM, unix.EINVAL)
 	}
-	c.close(slave, master)
+	c.close(slave)
+}
+
+// handTerminal gives the master of the terminal to the parent.
+func (c *compiler) handTerminal(master program.Reg) {
+	c.sendFile(master, RequestTerminal, 0, "send the terminal's master to the parent")
+	c.close(master)
 }
 
 // controlTerminal makes the terminal that of the session.
@@ -42,6 +50,9 @@ func (c *compiler) controlTerminal() {
 		return
 	}
 	c.Source("process.terminal", "make the terminal that of the session")
+	if c.further { // not before it is forked, which may fail and be tried again elsewhere
+		c.handTerminal(c.master)
+	}
 	c.Do(program.Ioctl, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
 }
 

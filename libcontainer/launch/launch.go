@@ -186,11 +186,6 @@ func (c *Conversation) Reply() error {
 	}
 }
 
-// ReplyFile is Reply with a descriptor.
-func (c *Conversation) ReplyFile(fd int) error {
-	return c.Send([]byte{1}, fd)
-}
-
 // Send sends a message with descriptors to the program.
 func (c *Conversation) Send(message []byte, fds ...int) error {
 	for {

@@ -53,6 +53,7 @@ const (
 	Prctl
 	Prlimit64
 	Read
+	Readlinkat
 	Recvmsg
 	RtSigprocmask
 	SchedSetaffinity
@@ -136,6 +137,7 @@ var calls = [numCalls]callInfo{
 	Prctl:            {"prctl", unix.SYS_PRCTL},
 	Prlimit64:        {"prlimit64", unix.SYS_PRLIMIT64},
 	Read:             {"read", unix.SYS_READ},
+	Readlinkat:       {"readlinkat", unix.SYS_READLINKAT},
 	Recvmsg:          {"recvmsg", unix.SYS_RECVMSG},
 	RtSigprocmask:    {"rt_sigprocmask", unix.SYS_RT_SIGPROCMASK},
 	Sendfile:         {"sendfile", unix.SYS_SENDFILE},
@@ -209,6 +211,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Prctl:            {enum(prctls), num, num, num, num},
 		Prlimit64:        {num, enum(rlimits), structure(rlimitText), num},
 		Read:             {fd, ptr, num},
+		Readlinkat:       {fd, str, ptr, num},
 		Recvmsg:          {fd, ptr, hex},
 		RtSigprocmask:    {num, ptr, ptr, num},
 		Sendfile:         {fd, fd, ptr, num},
