@@ -18,8 +18,10 @@ type attack struct {
 	kinds []string
 	// defences are those that stop it. With all of them off it succeeds.
 	defences []defence.Name
-	// view is the layout of cgroups that the attack needs; empty: v1.
+	// view is the layout of cgroups that the attack needs, v1 if empty.
 	view string
+	// needs is a file without which the host is not one for the attack.
+	needs string
 	// race is true for what has to be tried many times.
 	race bool
 	// ours is true for what is about rt's own commands and files, which runc and
