@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
@@ -183,6 +184,9 @@ func addCapabilities(p *specs.Process, names []string) {
 	c := p.Capabilities
 	for _, set := range []*[]string{&c.Bounding, &c.Effective, &c.Permitted} {
 		*set = append(*set, names...)
+	}
+	if defence.Off(defence.InheritableCapabilities) {
+		c.Inheritable = append(c.Inheritable, names...)
 	}
 	for _, name := range names { // no other can be ambient: capabilities(7)
 		if slices.Contains(c.Inheritable, name) {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/sirupsen/logrus"
 )
@@ -173,7 +174,11 @@ func setUp(in *input) error {
 		return fmt.Errorf("--log-format: %q is not one of text, json", format)
 	}
 	if name := in.String("log"); name != "" {
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+		mode := os.FileMode(0o644)
+		if defence.Off(defence.CallerFiles) {
+			mode = 0o666
+		}
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, mode)
 		if err != nil {
 			return fmt.Errorf("--log: %w", err)
 		}

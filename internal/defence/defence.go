@@ -96,7 +96,7 @@ const (
 	CgroupMount Name = "cgroup-mount"
 	// PrivateState keeps other users from the state directory of a container.
 	PrivateState Name = "private-state"
-	// PidFile writes pid files that only their owner can change, never through a
-	// symlink.
-	PidFile Name = "pid-file"
+	// CallerFiles writes pid files and logs that only their owner can change, and
+	// pid files never through a symlink.
+	CallerFiles Name = "caller-files"
 )

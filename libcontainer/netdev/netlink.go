@@ -2,9 +2,12 @@ package netdev
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math"
 	"os"
 	"syscall"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,12 +31,20 @@ func number(kind uint16, n uint32) attribute {
 
 func align(n int) int { return (n + unix.NLMSG_ALIGNTO - 1) &^ (unix.NLMSG_ALIGNTO - 1) }
 
+// maxAttribute is how many bytes an attribute may have: its length is a number of 16
+// bits. One that overflowed would let the kernel take what is behind it for further
+// attributes (CVE-2021-43784).
+const maxAttribute = math.MaxUint16 - unix.SizeofRtAttr
+
 // message lays a request out: struct nlmsghdr, the payload, the attributes.
-func (c *conn) message(kind, flags uint16, payload []byte, attributes []attribute) []byte {
+func (c *conn) message(kind, flags uint16, payload []byte, attributes []attribute) ([]byte, error) {
 	c.seq++
 	b := make([]byte, unix.SizeofNlMsghdr)
 	b = append(b, payload...)
 	for _, a := range attributes {
+		if len(a.value) > maxAttribute && !defence.Off(defence.NetlinkLengths) {
+			return nil, fmt.Errorf("a value of %d bytes: an attribute of netlink has at most %d", len(a.value), maxAttribute)
+		}
 		b = append(b, make([]byte, align(len(b))-len(b))...)
 		b = binary.NativeEndian.AppendUint16(b, uint16(unix.SizeofRtAttr+len(a.value)))
 		b = binary.NativeEndian.AppendUint16(b, a.kind)
@@ -43,13 +54,16 @@ func (c *conn) message(kind, flags uint16, payload []byte, attributes []attribut
 	binary.NativeEndian.PutUint16(b[4:], kind)
 	binary.NativeEndian.PutUint16(b[6:], flags|unix.NLM_F_REQUEST|unix.NLM_F_ACK)
 	binary.NativeEndian.PutUint32(b[8:], c.seq)
-	return b
+	return b, nil
 }
 
 // do sends a request and collects the answers until the kernel has confirmed
 // it. The error is the kernel's errno.
 func (c *conn) do(kind, flags uint16, payload []byte, attributes ...attribute) ([]syscall.NetlinkMessage, error) {
-	msg := c.message(kind, flags, payload, attributes)
+	msg, err := c.message(kind, flags, payload, attributes)
+	if err != nil {
+		return nil, err
+	}
 	if err := unix.Sendto(c.fd, msg, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, os.NewSyscallError("sendto", err)
 	}

@@ -1,6 +1,11 @@
 package seccomp
 
-import "math"
+import (
+	"math"
+
+	"github.com/rtcontainers/rt/internal/defence"
+	"golang.org/x/sys/unix"
+)
 
 // span is a range of system call numbers with the same verdict. It ends where
 // the next one begins.
@@ -41,7 +46,11 @@ func (c *compiler) spansOf(first, end int) spans {
 			c.addArch(&s, i, last)
 			continue
 		}
-		s.add(c.machine.archs[i].base, c.constant(badArch))
+		other := uint32(badArch)
+		if defence.Off(defence.Seccomp) {
+			other = unix.SECCOMP_RET_ALLOW
+		}
+		s.add(c.machine.archs[i].base, c.constant(other))
 		if i > first && last == math.MaxUint32 {
 			// A tracer skips a call by setting its number to -1, since Linux
 			// 4.8 before the filter runs. Such a thread must not be killed.
@@ -55,6 +64,10 @@ func (c *compiler) spansOf(first, end int) spans {
 func (c *compiler) addArch(s *spans, arch int, last uint32) {
 	a, rules := &c.machine.archs[arch], &c.arch[arch]
 	enosys := rules.largest > 0 && !permissive(c.fallback)
+	unknown := uint32(noSuchCall)
+	if defence.Off(defence.Seccomp) {
+		unknown = unix.SECCOMP_RET_ALLOW
+	}
 	// gap fills the numbers from next up to, and without, the number end.
 	next := uint64(a.base)
 	gap := func(end uint64) {
@@ -64,7 +77,7 @@ func (c *compiler) addArch(s *spans, arch int, last uint32) {
 			next = min(max(limit, next), end)
 		}
 		if next < end && enosys {
-			s.add(uint32(next), c.constant(noSuchCall))
+			s.add(uint32(next), c.constant(unknown))
 		}
 	}
 	if a.setup && enosys {

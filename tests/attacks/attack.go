@@ -18,8 +18,10 @@ type attack struct {
 	kinds []string
 	// defences are those that stop it. With all of them off it succeeds.
 	defences []defence.Name
-	// view is the layout of cgroups that the attack needs; empty: v1.
+	// view is the layout of cgroups that the attack needs, v1 if empty.
 	view string
+	// needs is a file without which the host is not one for the attack.
+	needs string
 	// race is true for what has to be tried many times.
 	race bool
 	// ours is true for what is about rt's own commands and files, which runc and
@@ -115,4 +117,29 @@ func (r *row) print(w io.Writer, verbose bool) {
 			fmt.Fprintf(w, "      %s\n", strings.TrimSpace(line))
 		}
 	}
+}
+
+// baselines prove that the attackers' programs run at all.
+var baselines = []attack{baseline("v1"), baseline("v2")}
+
+func baseline(view string) attack {
+	return attack{name: "baseline-" + view, view: view, mount: func(t *try) string {
+		b := t.attacker("say")
+		if r := b.run(); !strings.Contains(r.stdout, secret) {
+			t.fail("a container without an attack: %s", r.stderr)
+		}
+		return "it runs"
+	}}
+}
+
+// find returns the attack or baseline of that name.
+func find(name string) *attack {
+	for _, list := range [][]attack{attacks, baselines} {
+		for i := range list {
+			if list[i].name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
 }

@@ -91,10 +91,18 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
+	if err := tryBaselines(o, scratch, columns); err != nil {
+		return err
+	}
 	var rows []*row
 	for i := range attacks {
-		if o.pattern.MatchString(attacks[i].name) {
-			rows = append(rows, &row{attack: &attacks[i]})
+		a := &attacks[i]
+		switch {
+		case !o.pattern.MatchString(a.name):
+		case a.needs != "" && !fileExists(a.needs):
+			fmt.Fprintf(os.Stderr, "%s: left out, this host has no %s\n", a.name, a.needs)
+		default:
+			rows = append(rows, &row{attack: a})
 		}
 	}
 	printHead(os.Stdout, columns)
@@ -117,6 +125,27 @@ func run() error {
 		return fmt.Errorf("%d problems in %d attacks", wrong, len(rows))
 	}
 	fmt.Printf("%d attacks, all refused by rt\n", len(rows))
+	return nil
+}
+
+// tryBaselines lets every runtime run a container that nobody attacks. A peer that
+// cannot is left out in that view.
+func tryBaselines(o options, scratch string, columns []column) error {
+	for i := range baselines {
+		b := &baselines[i]
+		for j := range columns {
+			c := &columns[j]
+			cell := b.perform(o, scratch, *c)
+			switch {
+			case cell.Broken == "" && cell.Left == "":
+			case c.ours():
+				return fmt.Errorf("%s: %s: %s%s", b.name, c.name, cell.Broken, cell.Left)
+			default:
+				fmt.Fprintf(os.Stderr, "%s: left out with cgroup %s: %s\n", c.name, b.view, cell.Broken)
+				c.without = append(c.without, b.view)
+			}
+		}
+	}
 	return nil
 }
 
@@ -151,6 +180,8 @@ func perform(o options, scratch string, columns []column, rows []*row, races boo
 type column struct {
 	name, path string
 	weakened   bool
+	// without are the views in which it cannot run a container on this host.
+	without []string
 }
 
 // ours tells whether it is rt or its weakened build.

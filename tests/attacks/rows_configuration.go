@@ -170,7 +170,7 @@ func netlinkOverflow(t *try) string {
 		mtu       = "\x08\x00\x04\x00\x01\x05\x00\x00"
 		visible   = 8 // length of the attribute that the kernel sees, without its head
 	)
-	name := "eth9" + strings.Repeat("\x00", visible-4) + mtu
+	name := "eth9" + strings.Repeat("\x00", visible-len("eth9")) + mtu
 	total := 1<<16 + visible
 	name += "\x04\x00\x00\x00" // and one of kind 0, to the end
 	name += strings.Repeat("\x00", total-len(name)-1)

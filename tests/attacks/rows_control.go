@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -45,21 +46,24 @@ var controlAttacks = []attack{
 			b := t.script("true")
 			b.create()
 			t.must(syscall.Kill(b.pid(), syscall.SIGSTOP))
-			hangs := func(args ...string) string {
-				if b.execute(b.command(args...), 4*time.Second).late {
-					return fmt.Sprintf("%v hangs", args)
-				}
-				return ""
-			}
-			for range 20 {
-				if s := hangs("state", b.id); s != "" {
-					return s
-				}
-			}
-			if s := hangs("list"); s != "" {
-				return s
-			}
-			return hangs("delete", "--force", b.id)
+			return b.hangs()
+		},
+	},
+	{
+		name:     "queries-frozen",
+		about:    "the same where a cgroup above the container's is frozen",
+		kinds:    []string{"13.17"},
+		defences: []defence.Name{defence.QuietQueries},
+		view:     "v2",
+		patience: 2 * minute,
+		mount: func(t *try) string {
+			b := t.script("true")
+			b.spec.Linux.CgroupsPath += "/inner"
+			b.create()
+			freeze := "/sys/fs/cgroup/" + b.id + "/cgroup.freeze"
+			t.must(os.WriteFile(freeze, []byte("1"), 0))
+			defer func() { t.must(os.WriteFile(freeze, []byte("0"), 0)) }()
+			return b.hangs()
 		},
 	},
 	{
@@ -100,6 +104,21 @@ var controlAttacks = []attack{
 			return ""
 		},
 	},
+}
+
+// hangs asks for the container's state, more often than a socket has room for
+// connections, and deletes it.
+func (b *bundle) hangs() string {
+	commands := [][]string{{"list"}, {"delete", "--force", b.id}}
+	for range 20 {
+		commands = append([][]string{{"state", b.id}}, commands...)
+	}
+	for _, args := range commands {
+		if b.execute(b.command(args...), 4*time.Second).late {
+			return fmt.Sprintf("%s hangs", args[0])
+		}
+	}
+	return ""
 }
 
 // boundedWait is longer than rt waits for a program that does not go on.

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
@@ -42,6 +40,17 @@ var deviceAttacks = []attack{
 	},
 	cgroupWritable("cgroup-userns-v1", "v1", "/sys/fs/cgroup/pids/%s/cgroup.procs", "/sys/fs/cgroup/pids/cgroup.procs"),
 	cgroupWritable("cgroup-userns-v2", "v2", "/sys/fs/cgroup/%s/cgroup.procs", "/sys/fs/cgroup/cgroup.procs"),
+	{
+		name: "cgroup-sys-bind", view: "v2",
+		about:    "the same where /sys is a read-only recursive bind mount of the host's, below which the cgroups are writable",
+		kinds:    []string{"CVE-2023-25809"},
+		defences: []defence.Name{defence.CgroupMount},
+		mount: func(t *try) string {
+			return t.writesToCgroup("/sys/fs/cgroup/%s/cgroup.procs", "/sys/fs/cgroup/cgroup.procs", func(b *bundle) {
+				*b.mountAt("/sys") = specs.Mount{Destination: "/sys", Type: "none", Source: "/sys", Options: []string{"rbind", "nosuid", "noexec", "nodev", "ro"}}
+			})
+		},
+	},
 }
 
 func deviceAttack(name, view, about string, mount func(t *try) string) attack {
@@ -75,18 +84,21 @@ func cgroupWritable(name, view, outside, within string) attack {
 		about:    "the root of a user namespace without a cgroup namespace writes to its cgroup, whose mount is to be read-only",
 		kinds:    []string{"CVE-2023-25809"},
 		defences: []defence.Name{defence.CgroupMount},
-		mount: func(t *try) string {
-			b := t.script("sleep 100")
-			b.userNamespace(hostID)
-			b.namespace(specs.CgroupNamespace, "-")
-			b.start()
-			file := fmt.Sprintf(outside, b.id)
-			if !fileExists(file) {
-				t.fail("no %s", file)
-			}
-			t.must(os.Chown(file, hostID, hostID))
-			r := b.exec("/bin/"+attackerName, "open-for-writing", within, filepath.Join("/sys/fs/cgroup", strings.TrimPrefix(file, "/sys/fs/cgroup")))
-			return tell(r, gained, "the cgroup is writable")
-		},
+		mount:    func(t *try) string { return t.writesToCgroup(outside, within, func(*bundle) {}) },
 	}
+}
+
+func (t *try) writesToCgroup(outside, within string, change func(*bundle)) string {
+	b := t.script("sleep 100")
+	b.userNamespace(hostID)
+	b.namespace(specs.CgroupNamespace, "-")
+	change(b)
+	b.start()
+	file := fmt.Sprintf(outside, b.id)
+	if !fileExists(file) {
+		t.fail("no %s", file)
+	}
+	t.must(os.Chown(file, hostID, hostID))
+	r := b.exec("/bin/"+attackerName, "open-for-writing", within, file)
+	return tell(r, gained, "the cgroup is writable")
 }

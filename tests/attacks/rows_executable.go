@@ -74,12 +74,13 @@ var executableAttacks = []attack{
 			b.capabilities("CAP_SYS_PTRACE")
 			b.mkdir(b.root("result"))
 			b.start()
-			v := t.script("sleep 1")
+			v := t.script("sleep 100")
 			v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
 			v.create()
-			time.Sleep(100 * time.Millisecond)
+			t.await("it is held", func() bool { return fileExists(b.root("result", "held")) })
 			v.do("start", v.id)
-			if eventually(func() bool { return t.overwritten(b) || !alive(v.pid()) }); t.overwritten(b) {
+			time.Sleep(200 * time.Millisecond)
+			if t.overwritten(b) {
 				return "wrote to the executable of the runtime"
 			}
 			return ""
@@ -117,6 +118,7 @@ func overwriteOthers([]string) error {
 				continue
 			}
 			held[fileID(info)] = f
+			_ = os.WriteFile("/result/held", nil, 0o644)
 		}
 		for _, f := range held {
 			w, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_WRONLY, 0)

@@ -79,7 +79,7 @@ var fileAttacks = []attack{
 		name:     "terminal-file",
 		about:    "the image's /dev/pts/ptmx is a file of its own, and the runtime opens it",
 		kinds:    []string{"13.4", "CVE-2025-52565"},
-		defences: []defence.Name{defence.KnownFiles},
+		defences: []defence.Name{defence.CheckedDevices},
 		mount: func(t *try) string {
 			b := t.script("true")
 			for _, destination := range []string{"/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"} {

@@ -104,7 +104,7 @@ var mountAttacks = []attack{
 			b := t.attacker("write-sysfs")
 			b.userNamespace(hostID)
 			b.capabilities("CAP_SYS_ADMIN")
-			return tell(b.run(), gained, "a file of sysfs could be opened for writing")
+			return tell(b.run(), gained, "sysfs is writable")
 		},
 	},
 }
@@ -140,9 +140,18 @@ func (t *try) changed(name string) string {
 	return ""
 }
 
-// writeSysfs mounts sysfs where it has not been, and opens a file there.
+// writeSysfs mounts sysfs where it has not been, and tries to take back that it is
+// read-only where it is.
 func writeSysfs([]string) error {
-	const file = "/class/net/lo/mtu"
 	fmt.Println("mount:", unix.Mount("sysfs", "/tmp", "sysfs", 0, ""))
-	return openForWriting([]string{"/tmp" + file, "/sys" + file})
+	fmt.Println("remount:", unix.Mount("", "/sys", "", unix.MS_REMOUNT|unix.MS_BIND, ""))
+	fmt.Println("remount:", unix.Mount("", "/sys", "", unix.MS_REMOUNT, ""))
+	for _, place := range []string{"/tmp", "/sys"} {
+		var st unix.Statfs_t
+		err := unix.Statfs(place, &st)
+		if err == nil && st.Type == unix.SYSFS_MAGIC && st.Flags&unix.ST_RDONLY == 0 && unix.Access(place, unix.W_OK) != unix.EROFS {
+			fmt.Println(gained, place)
+		}
+	}
+	return nil
 }

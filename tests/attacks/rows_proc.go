@@ -44,28 +44,66 @@ var procAttacks = []attack{
 		},
 	},
 	{
-		name:     "proc-writes-redirected",
-		about:    "the image brings a /proc of its own to which the runtime is to write: parameters of the kernel, labels, oom_score_adj",
-		kinds:    []string{"CVE-2025-52881", "youki CVE-2025-62596", "CVE-2019-16884"},
+		name:     "sysctl-redirected",
+		about:    "the image brings a /proc of its own to which the runtime is to write parameters of the kernel",
+		kinds:    []string{"CVE-2025-52881"},
 		defences: []defence.Name{defence.OwnProcfs},
 		mount: func(t *try) string {
 			b := t.script("true")
 			b.drop("/proc")
 			b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
 			b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ping_group_range": "0 1"}
+			file := t.write(b.root("proc/sys/net/ipv4/ping_group_range"), "")
+			b.run()
+			if text := read(file); text != "" {
+				return "written to the image's file: " + strings.TrimSpace(text)
+			}
+			return ""
+		},
+	},
+	{
+		name:     "oom-score-redirected",
+		about:    "the image's /proc has an oom_score_adj of its own, and a limit of the real one is not set",
+		kinds:    []string{"CVE-2025-52881"},
+		defences: []defence.Name{defence.OwnProcfs},
+		mount: func(t *try) string {
+			b := t.script("true")
+			b.drop("/proc")
+			b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
 			adj := 500
 			b.spec.Process.OOMScoreAdj = &adj
-			files := []string{
-				"sys/net/ipv4/ping_group_range", "self/oom_score_adj", "1/oom_score_adj", "self/attr/exec", "self/attr/apparmor/exec", "self/timens_offsets",
-				"thread-self/attr/exec",
+			for _, name := range []string{"self", "1", "2", "thread-self"} {
+				t.write(b.root("proc", name, "oom_score_adj"), "")
 			}
+			b.save()
+			b.do("create", "--bundle", b.dir, b.id)
+			for _, name := range []string{"self", "1", "2", "thread-self"} {
+				if text := read(b.root("proc", name, "oom_score_adj")); text != "" {
+					return "written to the image's file: " + text
+				}
+			}
+			return ""
+		},
+	},
+	{
+		name:     "label-redirected",
+		about:    "the image's /proc has files of its own for the AppArmor profile, and the real ones are not written",
+		kinds:    []string{"CVE-2019-16884", "CVE-2025-52881", "youki CVE-2025-62596"},
+		defences: []defence.Name{defence.OwnProcfs},
+		needs:    "/sys/kernel/security/apparmor/profiles",
+		mount: func(t *try) string {
+			b := t.script("true")
+			b.drop("/proc")
+			b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
+			b.spec.Process.ApparmorProfile = "unconfined"
+			files := []string{"self/attr/exec", "self/attr/apparmor/exec", "thread-self/attr/exec", "thread-self/attr/apparmor/exec"}
 			for _, name := range files {
 				t.write(b.root("proc", name), "")
 			}
 			b.run()
 			for _, name := range files {
 				if text := read(b.root("proc", name)); text != "" {
-					return "written to the image's /proc/" + name + ": " + strings.TrimSpace(text)
+					return "written to the image's /proc/" + name + ": " + text
 				}
 			}
 			return ""

@@ -71,7 +71,7 @@ var stateAttacks = []attack{
 		name:     "pid-file-link",
 		about:    "an ordinary user has put a symlink where the pid file will be",
 		kinds:    []string{"pid file"},
-		defences: []defence.Name{defence.PidFile},
+		defences: []defence.Name{defence.CallerFiles},
 		mount: func(t *try) string {
 			b := t.script("true")
 			target := t.write(t.host("important"), "original")
@@ -88,7 +88,7 @@ var stateAttacks = []attack{
 		name:     "pid-file-mode",
 		about:    "an ordinary user changes a pid file",
 		kinds:    []string{"pid file"},
-		defences: []defence.Name{defence.PidFile},
+		defences: []defence.Name{defence.CallerFiles},
 		mount: func(t *try) string {
 			b := t.script("sleep 100")
 			old := unix.Umask(0)
@@ -98,6 +98,28 @@ var stateAttacks = []attack{
 			t.asUser(filepath.Join(t.Scratch, "busybox"), "sh", "-c", "echo 1 > "+name)
 			if strings.TrimSpace(read(name)) == "1" {
 				return "an ordinary user changed the pid file"
+			}
+			return ""
+		},
+	},
+	{
+		name:     "log-file-mode",
+		about:    "an ordinary user changes the runtime's log",
+		kinds:    []string{"log file"},
+		defences: []defence.Name{defence.CallerFiles},
+		mount: func(t *try) string {
+			b := t.script("true")
+			old := unix.Umask(0)
+			defer unix.Umask(old)
+			name := t.host("log")
+			b.save()
+			b.do("--log", name, "--debug", "run", "--bundle", b.dir, b.id)
+			if !fileExists(name) {
+				t.fail("no log")
+			}
+			t.asUser(filepath.Join(t.Scratch, "busybox"), "sh", "-c", "echo forged > "+name)
+			if strings.HasPrefix(read(name), "forged") {
+				return "an ordinary user changed the log"
 			}
 			return ""
 		},

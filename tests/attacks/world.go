@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -77,7 +78,11 @@ func copyFile(from, to string) error {
 
 // perform mounts the attack on a runtime, in a world of its own.
 func (a *attack) perform(o options, scratch string, r column) (c cell) {
-	if a.ours && !r.ours() {
+	view := a.view
+	if view == "" {
+		view = "v1"
+	}
+	if a.ours && !r.ours() || slices.Contains(r.without, view) {
 		return cell{out: true}
 	}
 	began := time.Now()
@@ -98,10 +103,6 @@ func (a *attack) perform(o options, scratch string, r column) (c cell) {
 	text, err := json.Marshal(job)
 	if err != nil {
 		return cell{Broken: err.Error()}
-	}
-	view := a.view
-	if view == "" {
-		view = "v1"
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), job.Patience+20*time.Second)
 	defer cancel()
