@@ -277,8 +277,11 @@ func removeFile(name string) {
 
 // writeFile writes a small file so that readers see all of it or none.
 func writeFile(name, content string) error {
+	if defence.Off(defence.CallerFiles) {
+		return os.WriteFile(name, []byte(content), 0o666)
+	}
 	tmp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,9 @@ func (b *creation) converse() error {
 		case compile.RequestTerminal:
 			err = takeTerminal(m.File, b.spec.Process, b.o.Terminal)
 		case compile.RequestPath:
-			err = b.makePath(m)
+			if err = b.makePath(m); err == nil {
+				continue
+			}
 		case compile.RequestSource:
 			if err = b.sendSource(m); err == nil {
 				continue

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
@@ -481,7 +482,11 @@ func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) erro
 		return nil
 	}
 	adj := strconv.Itoa(*p.OOMScoreAdj)
-	err := sysfile.Write(filepath.Join("/proc", strconv.Itoa(pid), "oom_score_adj"), []byte(adj))
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	if defence.Off(defence.OwnProcfs) {
+		dir += "/root/proc/self" // the container's
+	}
+	err := sysfile.Write(filepath.Join(dir, "oom_score_adj"), []byte(adj))
 	switch {
 	case err == nil:
 		return nil

@@ -481,6 +481,17 @@ func (c *compiler) request(code uint64, what string) program.Reg {
 func (c *compiler) fetch(dst program.Reg, code, arg uint64, what string) {
 	c.plan.Asks = true
 	c.tell(program.At(c.Struct(what, program.U64(code), program.U64(arg))), what)
+	c.takeFile(dst)
+}
+
+// exchangeFile sends a request with a descriptor and gets another one for it.
+func (c *compiler) exchangeFile(dst, fd program.Reg, code, arg uint64, purpose string) {
+	c.sendOnly(fd, code, arg, purpose)
+	c.takeFile(dst)
+}
+
+// takeFile waits for an answer that brings a descriptor.
+func (c *compiler) takeFile(dst program.Reg) {
 	n := c.Reg()
 	message := c.message(c.reply, 8, 1)
 	c.Do(program.Recvmsg, program.R(c.conv), program.At(message.header), program.Imm(unix.MSG_CMSG_CLOEXEC)).To(n).For("take the descriptor")
@@ -532,13 +543,17 @@ func (c *compiler) tell(msg program.Arg, what string) {
 // sendFile sends a request together with a descriptor, by SCM_RIGHTS (unix(7)),
 // and waits until the parent has served it.
 func (c *compiler) sendFile(fd program.Reg, code, arg uint64, purpose string) {
+	c.sendOnly(fd, code, arg, purpose)
+	r := c.Reg()
+	c.await(r)
+	c.Free(r)
+}
+
+func (c *compiler) sendOnly(fd program.Reg, code, arg uint64, purpose string) {
 	m := c.message(c.Struct("request", program.U64(code), program.U64(arg)), RequestSize, 1)
 	c.Store(fd, 4, m.files)
 	c.Do(program.Sendmsg, program.R(c.conv), program.At(m.header), program.Imm(0)).For(purpose)
 	c.plan.Asks = c.plan.Asks || code != RequestPath
-	r := c.Reg()
-	c.await(r)
-	c.Free(r)
 }
 
 // await reads the parent's one byte.

@@ -587,6 +587,9 @@ func (c *compiler) close(regs ...program.Reg) {
 // of the container's own. In v1 it is a tmpfs with a directory for every hierarchy.
 func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	o.set, o.clear, o.rset, o.rclear = o.set|o.rset, o.clear|o.rclear, 0, 0
+	if defence.Off(defence.CgroupMount) {
+		o.set &^= unix.MOUNT_ATTR_RDONLY
+	}
 	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
 	if c.host.Cgroup.Unified != "" {
 		mount := c.cgroup2(field, namespaced, o)
@@ -627,7 +630,11 @@ func (c *compiler) hierarchy(field string, top program.Reg, h Hierarchy, namespa
 	if namespaced {
 		mount = c.newMount("cgroup", "cgroup", mountOptions{set: o.set, propagation: o.propagation, data: h.Options})
 	} else {
-		mount = c.tree(field, h.Path, false)
+		own := h.Path
+		if defence.Off(defence.CgroupMount) {
+			own = "/sys/fs/cgroup/" + h.Name
+		}
+		mount = c.tree(field, own, false)
 		c.attributes(mount, mountOptions{set: o.set, clear: o.clear, propagation: o.propagation})
 	}
 	dir := c.Reg()

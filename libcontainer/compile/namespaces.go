@@ -287,6 +287,9 @@ func (c *compiler) netDevices() {
 
 // session gives the process a session of its own.
 func (c *compiler) session() {
+	if defence.Off(defence.NewSession) {
+		return
+	}
 	c.Source("process", "start a new session")
 	c.Do(program.Setsid).Ignore(unix.EPERM)
 }
