@@ -186,15 +186,46 @@ func (c *Container) process() (*os.File, error) {
 // ErrWrongState when there is no process any more. SIGKILL ends the whole
 // container, paused or not, as the kernel sees to it where that process is the
 // init of a pid namespace.
+//
+// A created container has no process of the user's that could take a signal: those
+// that end a process by default end it.
 func (c *Container) Signal(sig unix.Signal) error {
-	if sig == unix.SIGKILL && c.state.SharedPids && c.lives() {
-		return c.SignalAll(sig)
+	if endsByDefault(sig) && c.waitsForStart() {
+		sig = unix.SIGKILL
+	}
+	if sig == unix.SIGKILL && c.state.SharedPids {
+		return c.killShared()
 	}
 	err := c.signalFirst(sig)
 	if cg, none := c.cgroup(); sig == unix.SIGKILL && err == nil && none == nil {
 		cg.Thaw()
 	}
 	return err
+}
+
+// killShared ends a container whose processes do not end with the first one, which
+// may have ended.
+func (c *Container) killShared() error {
+	if cg, err := c.cgroup(); err == nil && !c.lives() {
+		if pids, err := cg.Pids(); err == nil && len(pids) == 0 {
+			return c.signalFirst(unix.SIGKILL) // which says that there is nothing
+		}
+	}
+	return c.SignalAll(unix.SIGKILL)
+}
+
+// endsByDefault tells whether a signal ends a process that has no handler: signal(7).
+func endsByDefault(sig unix.Signal) bool {
+	switch sig {
+	case 0, unix.SIGCHLD, unix.SIGCONT, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGURG, unix.SIGWINCH:
+		return false
+	}
+	return true
+}
+
+// waitsForStart tells whether the container is created, and nobody starts it just now.
+func (c *Container) waitsForStart() bool {
+	return c.Status() == Created && !c.dir.Locked()
 }
 
 // lives tells whether the container's first process has not ended, as far as can

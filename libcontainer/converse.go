@@ -104,8 +104,8 @@ func (b *creation) converse() error {
 		if err == nil {
 			err = b.proc.Reply()
 		}
-		if errors.Is(err, unix.EPIPE) {
-			continue // it has died: Receive says so, and why is found out there
+		if errors.Is(err, launch.ErrGone) {
+			continue // Receive says so, and why is found out there
 		}
 		if err != nil {
 			return err

@@ -77,7 +77,7 @@ func (w *writer) command(c *compile.CopyCommand, name string, data []byte, fds .
 	}
 	m, err := w.program.Receive()
 	if err != nil {
-		return unix.EPIPE // it has died: why is found out where its end is noticed
+		return launch.ErrGone
 	}
 	if m.File != nil {
 		m.File.Close()
@@ -274,7 +274,7 @@ func (w *writer) copyXattrs(a, b int) error {
 			continue
 		}
 		err = w.command(&compile.CopyCommand{Command: compile.CopyAttribute, Size: uint64(size)}, name, value[:size], b)
-		if err == unix.EPIPE {
+		if errors.Is(err, launch.ErrGone) {
 			return err
 		}
 	}

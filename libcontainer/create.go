@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -30,7 +31,8 @@ type Options struct {
 	// Stdin, Stdout and Stderr are the standard streams of a container
 	// without a terminal. Nil means /dev/null.
 	Stdin, Stdout, Stderr *os.File
-	// Preserve are further descriptors for the container, from 3 on.
+	// Preserve are further descriptors for the container, from 3 on. A nil leaves a
+	// gap: the container has no descriptor of that number.
 	Preserve []*os.File
 	// Terminal receives the master of the terminal when process.terminal is
 	// set. It must take the file over.
@@ -242,7 +244,9 @@ func (b *creation) reserve() error {
 		b.state.Resctrl = &group
 	}
 	if h := b.spec.Hooks; h != nil {
-		b.state.Hooks = &state.Hooks{StartContainer: h.StartContainer, Poststart: h.Poststart, Poststop: h.Poststop}
+		b.state.Hooks = &state.Hooks{
+			StartContainer: state.KeepHooks(h.StartContainer), Poststart: state.KeepHooks(h.Poststart), Poststop: state.KeepHooks(h.Poststop),
+		}
 	}
 	b.noteMounts()
 	return nil
@@ -353,7 +357,7 @@ func (b *creation) compile(host compile.Host) (err error) {
 	b.lastCap = host.LastCap
 	o := compile.Options{
 		ID: b.o.ID, Rootfs: b.rootfs, Bundle: b.o.Bundle, NoPivot: b.o.NoPivot, NoNewKeyring: b.o.NoNewKeyring,
-		PreserveFDs: len(b.o.Preserve), Gate: b.gate, MoveCgroup: b.o.SystemdCgroup,
+		PreserveFDs: len(b.o.Preserve), Gaps: gaps(b.o.Preserve), Gate: b.gate, MoveCgroup: b.o.SystemdCgroup,
 	}
 	if o.NoPivot {
 		if o.HostMounts, err = hostMounts(b.rootfs); err != nil {
@@ -383,6 +387,28 @@ func stdio(stdin, stdout, stderr *os.File) ([3]*os.File, func(), error) {
 	return files, func() { null.Close() }, nil
 }
 
+// gaps are the numbers of the preserved descriptors that are not there.
+func gaps(preserved []*os.File) (list []int) {
+	for i, f := range preserved {
+		if f == nil {
+			list = append(list, 3+i)
+		}
+	}
+	return list
+}
+
+// filled puts a file into the gaps: else the program's own descriptors would come
+// there.
+func filled(preserved []*os.File, file *os.File) []*os.File {
+	list := slices.Clone(preserved)
+	for i, f := range list {
+		if f == nil {
+			list[i] = file
+		}
+	}
+	return list
+}
+
 // launch starts the program.
 func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	control, err := b.openFiles(exe)
@@ -392,7 +418,7 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	}
 	cfg := &launch.Config{
 		Image: exe, CloneFlags: b.plan.CloneFlags, CgroupFD: -1,
-		Files: append(append(stdio[:], b.o.Preserve...), control...), Conversation: 3 + len(b.o.Preserve),
+		Files: append(append(stdio[:], filled(b.o.Preserve, exe)...), control...), Conversation: 3 + len(b.o.Preserve),
 	}
 	if b.plan.KeepCapabilities {
 		for n := 0; n <= b.lastCap; n++ {

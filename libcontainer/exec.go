@@ -26,7 +26,7 @@ type ExecOptions struct {
 	// Stdin, Stdout and Stderr are the standard streams of a process without a
 	// terminal. Nil means /dev/null.
 	Stdin, Stdout, Stderr *os.File
-	// Preserve are further descriptors for the process, from 3 on.
+	// Preserve are further descriptors for the process, from 3 on; as in Options.
 	Preserve []*os.File
 	// Terminal receives the master of the terminal when Process.Terminal is
 	// set. It must take the file over.
@@ -242,7 +242,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
-		ID: e.container.ID(), Namespaces: namespaces, PreserveFDs: len(e.o.Preserve),
+		ID: e.container.ID(), Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
 	})
 	if err != nil {
 		return err
@@ -302,7 +302,7 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 	defer closeFiles([]*os.File{release})
 	cfg := &launch.Config{
 		Image: exe, CgroupFD: -1, Conversation: 3 + len(e.o.Preserve),
-		Files: append(append(streams[:], e.o.Preserve...), control...),
+		Files: append(append(streams[:], filled(e.o.Preserve, exe)...), control...),
 	}
 	if e.place.Dir != nil && !e.late {
 		cfg.CgroupFD = int(e.place.Dir.Fd())
@@ -400,7 +400,7 @@ func (e *execution) converse() error {
 		default:
 			return fmt.Errorf("unknown request %d from the init program", m.Words[0])
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, launch.ErrGone) { // else Receive says so
 			return err
 		}
 	}

@@ -101,20 +101,28 @@ func (b *creation) openNamespace(f *compile.File) (*os.File, error) {
 
 // openNamespace opens a namespace and checks that it is one, of the right type.
 func openNamespace(f *compile.File) (*os.File, error) {
-	file, err := os.Open(f.Path)
+	fd, err := sysfile.OpenRegular(unix.AT_FDCWD, f.Path, 0)
+	if errors.Is(err, sysfile.ErrNotRegular) {
+		return nil, notNamespace(f)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: join the %s namespace: %w", f.Source, f.Namespace, err)
 	}
+	file := os.NewFile(uintptr(fd), f.Path)
 	flag, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE)
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file that one is bound to", f.Source, f.Path, procName(f.Namespace))
+		return nil, notNamespace(f)
 	}
 	if uint64(flag) != spec.NamespaceFlag(f.Namespace) {
 		file.Close()
 		return nil, fmt.Errorf("%s: %q is a %s namespace, not a %s namespace", f.Source, f.Path, namespaceOf(uint64(flag)), f.Namespace)
 	}
 	return file, nil
+}
+
+func notNamespace(f *compile.File) error {
+	return fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file that one is bound to", f.Source, f.Path, procName(f.Namespace))
 }
 
 func procName(t specs.LinuxNamespaceType) string {

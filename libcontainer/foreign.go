@@ -5,6 +5,7 @@ import (
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
 	"github.com/rtcontainers/rt/libcontainer/state"
 	"github.com/rtcontainers/rt/spec"
@@ -59,10 +60,11 @@ func (c *Container) unmountRoot() (err error) {
 // inMountNamespace runs f on a thread in a mount namespace, as long as that is
 // still the one that is meant.
 func inMountNamespace(ns *state.Namespace, f func()) error {
-	file, err := os.Open(ns.Path)
+	fd, err := sysfile.OpenRegular(unix.AT_FDCWD, ns.Path, 0)
 	if err != nil {
 		return err
 	}
+	file := os.NewFile(uintptr(fd), ns.Path)
 	defer file.Close()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {

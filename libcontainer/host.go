@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,10 +53,11 @@ func wantsCgroups(s *specs.Spec) bool {
 	return false
 }
 
+// hasVariable tells whether a variable has a value, by its last entry.
 func hasVariable(env []string, name string) bool {
-	for _, e := range env {
-		if strings.HasPrefix(e, name+"=") {
-			return true
+	for _, e := range slices.Backward(env) {
+		if value, ok := strings.CutPrefix(e, name+"="); ok {
+			return value != ""
 		}
 	}
 	return false
@@ -131,24 +133,19 @@ func ownable(f *os.File) bool {
 }
 
 // homeOf looks a user up in the image's /etc/passwd. The file is opened inside
-// the root file system, wherever its symlinks point.
+// the root file system, wherever its symlinks point, and only a regular one.
 func homeOf(rootfs string, uid uint32) string {
 	dir, err := unix.Open(rootfs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "/"
 	}
 	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, "etc/passwd", &unix.OpenHow{
-		Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := sysfile.OpenRegular(dir, "etc/passwd", unix.RESOLVE_IN_ROOT|unix.RESOLVE_NO_MAGICLINKS)
 	if err != nil {
 		return "/"
 	}
 	f := os.NewFile(uintptr(fd), "passwd")
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "/"
-	}
 	const limit = 1 << 20 // bytes; an image must not keep rt busy
 	lines := bufio.NewScanner(io.LimitReader(f, limit))
 	for lines.Scan() {

@@ -73,12 +73,12 @@ func (c *Container) Start() error {
 	if h == nil {
 		h = &state.Hooks{}
 	}
-	if err := c.attend(program, &specs.Hooks{StartContainer: h.StartContainer}); err != nil {
+	if err := c.attend(program, &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}); err != nil {
 		return err
 	}
 	// A hook may call rt.
 	c.dir.Unlock()
-	err = c.poststart(h.Poststart)
+	err = c.poststart(state.SpecHooks(h.Poststart))
 	if err != nil && c.lock() == nil {
 		err = errors.Join(err, c.remove(nil))
 	}
@@ -107,7 +107,7 @@ func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
 		if err == nil {
 			err = program.Reply()
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, launch.ErrGone) { // else Receive says so
 			return errors.Join(err, c.remove(nil))
 		}
 	}
@@ -261,7 +261,7 @@ func (c *Container) remove(warn func(string)) error {
 
 func (c *Container) poststop(warn func(string)) {
 	if h := c.state.Hooks; h != nil {
-		hooks.RunAll("hooks.poststop", h.Poststop, c.state.Bundle, c.stateFor(Stopped, 0), warn)
+		hooks.RunAll("hooks.poststop", state.SpecHooks(h.Poststop), c.state.Bundle, c.stateFor(Stopped, 0), warn)
 	}
 }
 

@@ -26,7 +26,9 @@ func (b *creation) addNotify() error {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
 	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{
-		Destination: notifyMount, Type: "bind", Source: path, Options: []string{"bind", "nosuid", "noexec", "nodev"},
+		Destination: notifyMount, Type: "bind", Source: path,
+		// A container has nothing to do there but to connect, which needs no writable mount.
+		Options: []string{"bind", "ro", "nosuid", "noexec", "nodev"},
 	})
 	if p := b.spec.Process; p != nil {
 		p.Env = append(p.Env, "NOTIFY_SOCKET="+filepath.Join(notifyMount, notifySocket))

@@ -16,9 +16,15 @@ func setPriorities(p *specs.Process, pid int) error {
 		return nil
 	}
 	for i, r := range p.Rlimits {
+		// The program lowers them itself, in the end.
 		number, _ := spec.Rlimits.Find(r.Type)
-		if err := unix.Prlimit(pid, int(number), &unix.Rlimit{Cur: r.Soft, Max: r.Hard}, nil); err != nil {
-			return fmt.Errorf("process.rlimits[%d]: set %s to %d, at most %d: %w", i, r.Type, r.Soft, r.Hard, err)
+		var now unix.Rlimit
+		err := unix.Prlimit(pid, int(number), nil, &now)
+		if err == nil && now.Max < r.Hard {
+			err = unix.Prlimit(pid, int(number), &unix.Rlimit{Cur: now.Cur, Max: r.Hard}, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("process.rlimits[%d]: raise %s to %d: %w", i, r.Type, r.Hard, err)
 		}
 	}
 	if p.Scheduler != nil {

@@ -118,10 +118,11 @@ func preserved(n int) (files []*os.File, env []string, err error) {
 	}
 	for fd := 3; fd < 3+n; fd++ {
 		// What rt was given survived its execve; what rt opened itself would not.
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
-			return nil, nil, fmt.Errorf("--preserve-fds: descriptor %d is not open", fd)
+		var file *os.File
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			file = os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd))
 		}
-		files = append(files, os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd)))
+		files = append(files, file)
 	}
 	return files, env, nil
 }

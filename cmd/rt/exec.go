@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -186,6 +187,11 @@ func addCapabilities(p *specs.Process, names []string) {
 	}
 	if defence.Off(defence.InheritableCapabilities) {
 		c.Inheritable = append(c.Inheritable, names...)
+	}
+	for _, name := range names { // no other can be ambient: capabilities(7)
+		if slices.Contains(c.Inheritable, name) {
+			c.Ambient = append(c.Ambient, name)
+		}
 	}
 }
 

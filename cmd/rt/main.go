@@ -41,7 +41,10 @@ func milliseconds(d time.Duration) string {
 
 func main() {
 	runtime.MemProfileRate = 0 // nobody asks for the profile that the samples are for
-	err := execute(os.Args[1:])
+	err := checkLimits()
+	if err == nil {
+		err = execute(os.Args[1:])
+	}
 	var exit exitStatus
 	switch {
 	case err == nil:

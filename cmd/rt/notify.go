@@ -2,14 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer"
 	"golang.org/x/sys/unix"
 )
@@ -33,12 +37,58 @@ func newNotifier() *notifier {
 	return &notifier{host: host, done: make(chan struct{})}
 }
 
-// bind makes the container's socket.
+// bind makes the container's socket. Everybody may write to it, whoever the
+// container's process is.
 func (n *notifier) bind(path string) (err error) {
-	if n.container, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path}); err != nil {
+	const everybody = 0o777
+	if defence.Off(defence.NotifySocket) {
+		if n.container, err = listen(path, nil); err == nil {
+			err = os.Chmod(path, everybody)
+		}
+	} else {
+		n.container, err = listenWithMode(path, everybody)
+	}
+	if err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
-	return os.Chmod(path, 0o777) // whoever the process is
+	return nil
+}
+
+// listenWithMode makes a socket that has its mode from the beginning: unix(7) makes
+// its name with that of the socket, less the umask. When there is a name, the
+// container may already have put a symlink in its place, and chmod(2) would follow it.
+func listenWithMode(path string, mode uint32) (conn *net.UnixConn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: this thread, which gets a umask of its own, ends
+		if err = unix.Unshare(unix.CLONE_FS); err != nil {
+			err = os.NewSyscallError("unshare(CLONE_FS)", err)
+			return
+		}
+		unix.Umask(0)
+		conn, err = listen(path, func(fd int) error { return os.NewSyscallError("fchmod", unix.Fchmod(fd, mode)) })
+	}()
+	<-done
+	return conn, err
+}
+
+// listen makes a socket at a path; prepare gets its descriptor before that.
+func listen(path string, prepare func(fd int) error) (*net.UnixConn, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		if prepare == nil {
+			return nil
+		}
+		if e := c.Control(func(fd uintptr) { err = prepare(int(fd)) }); e != nil {
+			return e
+		}
+		return err
+	}}
+	conn, err := config.ListenPacket(context.Background(), "unixgram", path)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UnixConn), nil
 }
 
 // passedOn are the messages that are the service's business. Others, such as

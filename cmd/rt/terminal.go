@@ -56,10 +56,13 @@ func (t *foreground) take(master *os.File) error {
 		return fmt.Errorf("process.terminal: %w", err)
 	}
 	t.container = c
+	if err := plainLines(c); err != nil {
+		return err
+	}
 	if own, err := console.ConsoleFromFile(os.Stdin); err == nil {
 		t.own = own
-		if err := setRaw(own); err != nil {
-			return err
+		if err := own.SetRaw(); err != nil {
+			return fmt.Errorf("process.terminal: %w", err)
 		}
 		t.resize()
 	}
@@ -106,18 +109,16 @@ func (t *foreground) copyOutput(master io.Reader) int {
 	return n
 }
 
-// setRaw leaves everything to the container's terminal. The library would have
-// the output processed here as well, and every line end in two returns.
-func setRaw(c console.Console) error {
-	if err := c.SetRaw(); err != nil {
-		return fmt.Errorf("process.terminal: %w", err)
+// plainLines lets the container's terminal end lines with "\n" alone, as runc does: what
+// comes out of it is a stream that may go to a file. The caller's terminal, which goes on
+// processing output, makes "\r\n" of it.
+func plainLines(container console.Console) error {
+	modes, err := unix.IoctlGetTermios(int(container.Fd()), unix.TCGETS)
+	if err == nil {
+		modes.Oflag &^= unix.ONLCR
+		err = unix.IoctlSetTermios(int(container.Fd()), unix.TCSETS, modes)
 	}
-	modes, err := unix.IoctlGetTermios(int(c.Fd()), unix.TCGETS)
 	if err != nil {
-		return fmt.Errorf("process.terminal: %w", err)
-	}
-	modes.Oflag &^= unix.OPOST
-	if err := unix.IoctlSetTermios(int(c.Fd()), unix.TCSETS, modes); err != nil {
 		return fmt.Errorf("process.terminal: %w", err)
 	}
 	return nil

@@ -5,6 +5,9 @@
 package sysfile
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -20,11 +23,32 @@ func ReadAt(dir int, name string) ([]byte, error) {
 	if dir != unix.AT_FDCWD {
 		flags |= unix.O_NOFOLLOW
 	}
-	fd, err := open(dir, name, flags, 0)
+	fd, err := OpenAt(dir, name, flags)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
+	return readAll(fd, name, math.MaxInt64)
+}
+
+// ReadRegular returns the content of an open file, which must be a regular one and
+// have no more than limit bytes. The name is for errors.
+func ReadRegular(fd int, name string, limit int64) ([]byte, error) {
+	if err := regular(fd, name); err != nil {
+		return nil, err
+	}
+	return readAll(fd, name, limit)
+}
+
+// The errors of files that are not what they should be.
+var (
+	ErrNotRegular = errors.New("not a regular file")
+	ErrTooLarge   = errors.New("too large")
+)
+
+// readAll reads a file to its end. It does not look at its size, which for files of
+// the kernel's means nothing.
+func readAll(fd int, name string, limit int64) ([]byte, error) {
 	// Most files are far smaller, and the stack is there already.
 	var buf [4096]byte
 	var data []byte
@@ -36,7 +60,9 @@ func ReadAt(dir int, name string) ([]byte, error) {
 		if n == 0 {
 			return data, nil
 		}
-		data = append(data, buf[:n]...)
+		if data = append(data, buf[:n]...); int64(len(data)) > limit {
+			return nil, &os.PathError{Op: "read", Path: name, Err: fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)}
+		}
 	}
 }
 
@@ -53,7 +79,7 @@ func Write(name string, data []byte) error {
 
 // WriteEach is Write for several pieces, each in a call of its own.
 func WriteEach(name string, pieces ...string) error {
-	fd, err := open(unix.AT_FDCWD, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	fd, err := OpenAt(unix.AT_FDCWD, name, unix.O_WRONLY|unix.O_CLOEXEC)
 	if err != nil {
 		return err
 	}
@@ -91,6 +117,9 @@ func writeAll(fd int, name string, data []byte) error {
 	}
 	return nil
 }
+
+// OpenAt opens a file below an open directory. Errors are *os.PathError.
+func OpenAt(dir int, name string, flags int) (int, error) { return open(dir, name, flags, 0) }
 
 func open(dir int, name string, flags int, mode uint32) (int, error) {
 	fd, err := retry(func() (int, error) { return unix.Openat(dir, name, flags, mode) })

@@ -70,6 +70,8 @@ type Options struct {
 	NoNewKeyring bool
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
+	// Gaps are the numbers of those that are not there; any file is in their place.
+	Gaps []int
 	// Gate makes the program wait for `rt start`; without it the user's
 	// program is executed as soon as everything is ready.
 	Gate bool
@@ -289,9 +291,10 @@ type compiler struct {
 	ahead map[int]program.Ref
 	// unfinished are mounts that become read-only when everything is made below.
 	unfinished []unfinished
-	// further is true for a process in a container that exists already; forks, while
-	// it is still to be born.
-	further, forks bool
+	// further is true for a process in a container that exists already.
+	further bool
+	// limitNow is room for a struct rlimit.
+	limitNow *program.Ref
 	// late sets the capabilities after the filter is loaded, if it is not nil.
 	late func()
 	// executable holds the path of the program to execute once it is located.
@@ -315,6 +318,7 @@ func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 	}
 	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
+	c.allProcessors()
 	c.session()
 	c.namespaces()
 	c.labelKeys()
@@ -400,6 +404,7 @@ func (c *compiler) prologue() {
 	c.Move(c.conv, c.file(File{Kind: Conversation}))
 	c.Move(c.status, program.R(c.conv))
 	c.standingFiles()
+	c.unblockSignals()
 	c.openHostProc()
 	c.Move(c.fsfd, program.Imm(-1))
 	c.Do(program.Umask, program.Imm(0)).For("create files with the modes that are asked for")
@@ -451,6 +456,9 @@ func (c *compiler) closeOwn() {
 	}
 	c.Source("", "close what only the setup needed")
 	c.closeFrom(c.firstFile()+c.standing, 0)
+	for _, fd := range c.opt.Gaps {
+		c.Do(program.Close, program.Imm(fd)).For("leave a gap among the preserved descriptors")
+	}
 }
 
 // stand moves a descriptor to a place that closeOwn spares.

@@ -21,7 +21,7 @@ func (c *compiler) credentials() {
 	}
 	caps := c.capSets()
 	c.scheduling()
-	c.rlimits()
+	c.raiseRlimits()
 	c.ownStdio()
 	c.Source("process.cwd", "enter the working directory "+p.Cwd)
 	denied := c.Reg()
@@ -47,59 +47,41 @@ func (c *compiler) credentials() {
 	}
 }
 
-// rlimits sets process.rlimits, if the parent does not.
+// raiseRlimits raises the hard limits of process.rlimits that are lower now, while the
+// program may: nobody can when the process is there. What is lowered, rlimits does right
+// before execve: with few descriptors or processes the program could not do its own work.
+func (c *compiler) raiseRlimits() {
+	if c.plan.ParentSets {
+		return
+	}
+	for i, r := range c.spec.Process.Rlimits {
+		c.Source(index("process.rlimits", i), fmt.Sprintf("raise %s to %d, if it is lower", r.Type, r.Hard))
+		number, _ := spec.Rlimits.Find(r.Type)
+		if c.limitNow == nil {
+			now := c.Buffer("rlimit", 16)
+			c.limitNow = &now
+		}
+		n, high := c.Reg(), c.NewLabel("high enough")
+		c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.Imm(0), program.At(*c.limitNow))
+		c.Load(n, 8, c.limitNow.Plus(8))
+		c.Branch(n, program.Lt, 0, high) // none
+		if r.Hard <= math.MaxInt64 {
+			c.Branch(n, program.Ge, int64(r.Hard), high)
+		}
+		limit := c.Struct("rlimit", program.U64(r.Hard), program.U64(r.Hard))
+		c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.At(limit), program.Imm(0))
+		c.Bind(high)
+		c.Free(n)
+	}
+}
+
+// rlimits sets process.rlimits.
 func (c *compiler) rlimits() {
-	if c.plan.ParentSets {
-		return
-	}
 	for i, r := range c.spec.Process.Rlimits {
-		if c.forks && r.Type == limitOfProcesses {
-			c.raiseProcesses(i, r.Hard)
-		} else {
-			c.rlimit(i)
-		}
-	}
-}
-
-func (c *compiler) rlimit(i int) {
-	r := c.spec.Process.Rlimits[i]
-	c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
-	limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
-	number, _ := spec.Rlimits.Find(r.Type)
-	c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.At(limit), program.Imm(0))
-}
-
-const limitOfProcesses = "RLIMIT_NPROC"
-
-// raiseProcesses raises the limit of processes, if it has to be: once the process is
-// there, nobody may any more. limitProcesses sets it then, since with a low one it
-// could not be forked.
-func (c *compiler) raiseProcesses(i int, hard uint64) {
-	c.Source(index("process.rlimits", i), fmt.Sprintf("raise %s to %d, if it is lower", limitOfProcesses, hard))
-	now, high := c.Buffer("rlimit", 16), c.NewLabel("high enough")
-	n := c.Reg()
-	c.Do(program.Prlimit64, program.Imm(0), program.Imm(unix.RLIMIT_NPROC), program.Imm(0), program.At(now))
-	c.Load(n, 8, now.Plus(8))
-	if hard != unix.RLIM_INFINITY {
-		c.Branch(n, program.Ge, int64(min(hard, math.MaxInt64)), high)
-		c.Branch(n, program.Lt, 0, high) // no limit
-	}
-	limit := program.At(c.Struct("rlimit", program.U64(hard), program.U64(hard)))
-	c.Do(program.Prlimit64, program.Imm(0), program.Imm(unix.RLIMIT_NPROC), limit, program.Imm(0))
-	c.Bind(high)
-	c.Free(n)
-}
-
-// limitProcesses sets the limit of processes in a process that was forked.
-func (c *compiler) limitProcesses() {
-	c.forks = false
-	if c.plan.ParentSets {
-		return
-	}
-	for i, r := range c.spec.Process.Rlimits {
-		if r.Type == limitOfProcesses {
-			c.rlimit(i)
-		}
+		c.Source(index("process.rlimits", i), fmt.Sprintf("set %s to %d, at most %d", r.Type, r.Soft, r.Hard))
+		limit := c.Struct("rlimit", program.U64(r.Soft), program.U64(r.Hard))
+		number, _ := spec.Rlimits.Find(r.Type)
+		c.Do(program.Prlimit64, program.Imm(0), program.Imm(number), program.At(limit), program.Imm(0))
 	}
 }
 

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -19,21 +20,25 @@ type ExecOptions struct {
 	Namespaces uint64
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
+	// Gaps are the numbers of those that are not there; any file is in their place.
+	Gaps []int
 }
 
 // CompileExec makes the plan for a process in a container that exists. Of the
 // configuration it looks at process, and at what a process of the container has
 // to have: linux.seccomp, linux.personality and linux.memoryPolicy.
 func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
-	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs}, further: true}
+	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs, Gaps: opt.Gaps}, further: true}
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}
 	forks := opt.Namespaces&unix.CLONE_NEWPID != 0
 	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
-	if a := s.Process.ExecCPUAffinity; a != nil {
+	if a := s.Process.ExecCPUAffinity; a != nil && a.Initial != "" {
 		c.affinity("process.execCPUAffinity.initial", a.Initial)
+	} else {
+		c.allProcessors()
 	}
 	c.joinContainer(opt.Namespaces)
 	c.labelKeys()
@@ -42,11 +47,9 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 	c.terminal(false)
 	// The container's processes can see the program, and may trace it, as soon as it
 	// is in their pid namespace: it gives its rights up before.
-	c.forks = forks
 	c.credentials()
 	if forks {
 		c.secondClone()
-		c.limitProcesses()
 	}
 	c.session()
 	c.controlTerminal()
@@ -91,6 +94,23 @@ func (c *compiler) affinity(field, list string) {
 	cpus, _ := spec.ParseList(list)
 	mask := bitMask(cpus)
 	c.Do(program.SchedSetaffinity, program.Imm(0), program.Imm(len(mask)), program.At(c.Bytes("cpu mask", mask)))
+}
+
+// allProcessors undoes a narrow CPU mask of whoever called rt: the container's cpuset
+// says where its processes may run, and the kernel keeps to that.
+func (c *compiler) allProcessors() {
+	const most = 8192 // CONFIG_NR_CPUS at most
+	c.Source("linux.resources.cpu.cpus", "run on all CPUs that the cgroup allows, whatever the caller's mask")
+	mask := bytes.Repeat([]byte{0xff}, most/8)
+	c.Do(program.SchedSetaffinity, program.Imm(0), program.Imm(len(mask)), program.At(c.Bytes("all CPUs", mask))).Ignore()
+}
+
+// unblockSignals undoes a mask of blocked signals that comes from whoever called rt:
+// the container's process would miss them.
+func (c *compiler) unblockSignals() {
+	c.Source("process", "block no signals")
+	none := c.Struct("no signals", program.U64(0))
+	c.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), program.At(none), program.Imm(0), program.Imm(8))
 }
 
 // bitMask is a set of small numbers, of which there is one at least, as an array

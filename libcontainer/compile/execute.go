@@ -21,8 +21,8 @@ func (c *compiler) execute() {
 	}
 	name := p.Args[0]
 	env := lastOfEach(p.Env)
-	if _, ok := lookup(env, "HOME"); !ok && c.host.Home != "" {
-		env = append(env[:len(env):len(env)], "HOME="+c.host.Home)
+	if home, _ := lookup(env, "HOME"); home == "" && c.host.Home != "" {
+		env = lastOfEach(append(env[:len(env):len(env)], "HOME="+c.host.Home))
 	}
 	argv, envp := program.At(c.Strings("argv", p.Args)), program.At(c.Strings("envp", env))
 	if c.filter != nil {
@@ -30,6 +30,7 @@ func (c *compiler) execute() {
 		c.locate()
 	}
 	c.setLabels()
+	c.rlimits()
 	if c.filter != nil {
 		c.loadFilter()
 	}

@@ -97,7 +97,11 @@ func (c *compiler) containerHook(h *specs.Hook, phase Phase, i int) {
 		if len(args) == 0 {
 			args = []string{h.Path}
 		}
-		c.Do(program.Execve, c.Str(h.Path), program.At(c.Strings("argv", args)), program.At(c.Strings("envp", h.Env)))
+		env := h.Env
+		if env == nil && c.spec.Process != nil {
+			env = c.spec.Process.Env
+		}
+		c.Do(program.Execve, c.Str(h.Path), program.At(c.Strings("argv", args)), program.At(c.Strings("envp", env)))
 	})
 }
 

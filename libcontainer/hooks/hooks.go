@@ -43,6 +43,9 @@ func run(h *specs.Hook, bundle string, state []byte) error {
 	if len(cmd.Args) == 0 {
 		cmd.Args = []string{h.Path}
 	}
+	if cmd.Env == nil { // an empty list is empty
+		cmd.Env = os.Environ()
+	}
 	if info, err := os.Stat(bundle); err == nil && info.IsDir() { // it may be gone at the end
 		cmd.Dir = bundle
 	}

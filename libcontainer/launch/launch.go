@@ -176,21 +176,26 @@ func parse(b, oob []byte) (*Message, error) {
 	return &m, nil
 }
 
+// ErrGone means that the program has ended: Receive says so, too, and its status why.
+// An EPIPE is another peer's.
+var ErrGone = errors.New("the init program is gone")
+
 // Reply lets the program go on.
-func (c *Conversation) Reply() error {
-	for {
-		_, err := unix.Write(c.fd, []byte{1})
-		if err != unix.EINTR {
-			return os.NewSyscallError("write", err)
-		}
-	}
-}
+func (c *Conversation) Reply() error { return c.Send([]byte{1}) }
 
 // Send sends a message with descriptors to the program.
 func (c *Conversation) Send(message []byte, fds ...int) error {
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
 	for {
-		err := unix.Sendmsg(c.fd, message, unix.UnixRights(fds...), nil, 0)
-		if err != unix.EINTR {
+		err := unix.Sendmsg(c.fd, message, rights, nil, unix.MSG_NOSIGNAL)
+		switch err {
+		case unix.EINTR:
+		case unix.EPIPE, unix.ECONNRESET:
+			return ErrGone
+		default:
 			return os.NewSyscallError("sendmsg", err)
 		}
 	}

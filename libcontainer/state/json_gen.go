@@ -5,7 +5,6 @@
 package state
 
 import (
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
 	cgroup "github.com/rtcontainers/rt/libcontainer/cgroup"
 	resctrl "github.com/rtcontainers/rt/libcontainer/resctrl"
@@ -222,12 +221,16 @@ func appendState(b []byte, v *State) []byte {
 	}
 	if len(v.Steps) > 0 {
 		b = jsontext.AppendKey(b, "steps")
-		b = append(b, '[')
-		for i := range v.Steps {
-			b = jsontext.AppendComma(b)
-			b = appendStep(b, &v.Steps[i])
+		if v.Steps == nil {
+			b = append(b, "null"...)
+		} else {
+			b = append(b, '[')
+			for i := range v.Steps {
+				b = jsontext.AppendComma(b)
+				b = appendStep(b, &v.Steps[i])
+			}
+			b = append(b, ']')
 		}
-		b = append(b, ']')
 	}
 	return append(b, '}')
 }
@@ -400,30 +403,42 @@ func appendHooks(b []byte, v *Hooks) []byte {
 	b = append(b, '{')
 	if len(v.StartContainer) > 0 {
 		b = jsontext.AppendKey(b, "startContainer")
-		b = append(b, '[')
-		for i := range v.StartContainer {
-			b = jsontext.AppendComma(b)
-			b = appendHook(b, &v.StartContainer[i])
+		if v.StartContainer == nil {
+			b = append(b, "null"...)
+		} else {
+			b = append(b, '[')
+			for i := range v.StartContainer {
+				b = jsontext.AppendComma(b)
+				b = appendHook(b, &v.StartContainer[i])
+			}
+			b = append(b, ']')
 		}
-		b = append(b, ']')
 	}
 	if len(v.Poststart) > 0 {
 		b = jsontext.AppendKey(b, "poststart")
-		b = append(b, '[')
-		for i := range v.Poststart {
-			b = jsontext.AppendComma(b)
-			b = appendHook(b, &v.Poststart[i])
+		if v.Poststart == nil {
+			b = append(b, "null"...)
+		} else {
+			b = append(b, '[')
+			for i := range v.Poststart {
+				b = jsontext.AppendComma(b)
+				b = appendHook(b, &v.Poststart[i])
+			}
+			b = append(b, ']')
 		}
-		b = append(b, ']')
 	}
 	if len(v.Poststop) > 0 {
 		b = jsontext.AppendKey(b, "poststop")
-		b = append(b, '[')
-		for i := range v.Poststop {
-			b = jsontext.AppendComma(b)
-			b = appendHook(b, &v.Poststop[i])
+		if v.Poststop == nil {
+			b = append(b, "null"...)
+		} else {
+			b = append(b, '[')
+			for i := range v.Poststop {
+				b = jsontext.AppendComma(b)
+				b = appendHook(b, &v.Poststop[i])
+			}
+			b = append(b, ']')
 		}
-		b = append(b, ']')
 	}
 	return append(b, '}')
 }
@@ -566,7 +581,7 @@ func appendStep(b []byte, v *Step) []byte {
 	return append(b, '}')
 }
 
-func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
+func decodeHook(d *jsontext.Decoder, v *Hook) {
 	for m := d.Object(); m.Next(); {
 	again:
 		switch m.Key {
@@ -618,21 +633,27 @@ func decodeHook(d *jsontext.Decoder, v *specs.Hook) {
 	}
 }
 
-func appendHook(b []byte, v *specs.Hook) []byte {
+func appendHook(b []byte, v *Hook) []byte {
 	b = append(b, '{')
 	b = jsontext.AppendKey(b, "path")
 	b = jsontext.AppendString(b, string(v.Path))
 	if len(v.Args) > 0 {
 		b = jsontext.AppendKey(b, "args")
-		b = append(b, '[')
-		for i := range v.Args {
-			b = jsontext.AppendComma(b)
-			b = jsontext.AppendString(b, string(v.Args[i]))
+		if v.Args == nil {
+			b = append(b, "null"...)
+		} else {
+			b = append(b, '[')
+			for i := range v.Args {
+				b = jsontext.AppendComma(b)
+				b = jsontext.AppendString(b, string(v.Args[i]))
+			}
+			b = append(b, ']')
 		}
-		b = append(b, ']')
 	}
-	if len(v.Env) > 0 {
-		b = jsontext.AppendKey(b, "env")
+	b = jsontext.AppendKey(b, "env")
+	if v.Env == nil {
+		b = append(b, "null"...)
+	} else {
 		b = append(b, '[')
 		for i := range v.Env {
 			b = jsontext.AppendComma(b)

@@ -72,9 +72,35 @@ type Image struct {
 
 // Hooks are lists of hooks: config.md, "POSIX-platform Hooks".
 type Hooks struct {
-	StartContainer []specs.Hook `json:"startContainer,omitempty"`
-	Poststart      []specs.Hook `json:"poststart,omitempty"`
-	Poststop       []specs.Hook `json:"poststop,omitempty"`
+	StartContainer []Hook `json:"startContainer,omitempty"`
+	Poststart      []Hook `json:"poststart,omitempty"`
+	Poststop       []Hook `json:"poststop,omitempty"`
+}
+
+// Hook is a specs.Hook, of which an empty environment is another than none.
+type Hook struct {
+	Path    string   `json:"path"`
+	Args    []string `json:"args,omitempty"`
+	Env     []string `json:"env"`
+	Timeout *int     `json:"timeout,omitempty"`
+}
+
+// KeepHooks converts a list of the configuration's.
+func KeepHooks(list []specs.Hook) []Hook {
+	kept := make([]Hook, len(list))
+	for i, h := range list {
+		kept[i] = Hook(h)
+	}
+	return kept
+}
+
+// SpecHooks converts it back.
+func SpecHooks(kept []Hook) []specs.Hook {
+	list := make([]specs.Hook, len(kept))
+	for i, h := range kept {
+		list[i] = specs.Hook(h)
+	}
+	return list
 }
 
 // Seccomp names the agent of a seccomp filter.
@@ -102,6 +128,8 @@ var (
 	ErrNotExist = errors.New("container does not exist")
 	ErrExist    = errors.New("container with given ID already exists")
 	ErrID       = errors.New("invalid container ID")
+	// ErrForeign means that somebody else may have made what rt would obey.
+	ErrForeign = errors.New("rt does not obey a state that others can write")
 )
 
 const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-."
@@ -128,36 +156,65 @@ func Create(root, id string) (*Dir, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	if err := makeRoot(root); err != nil {
+	r, err := openRoot(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeRoot(root); err != nil {
+			return nil, err
+		}
+		r, err = openRoot(root)
+	}
+	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(root, id)
-	if err := os.Mkdir(path, 0o700); errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrExist, root)
-	} else if err != nil {
+	defer r.close()
+	switch err := unix.Mkdirat(r.fd, id, 0o700); err {
+	case nil:
+		return r.claim(id)
+	case unix.EEXIST:
+		err := fmt.Errorf("%q: %w (in %s)", id, ErrExist, root)
+		if d, foreign := r.open(id); errors.Is(foreign, ErrForeign) {
+			return nil, fmt.Errorf("%w; %w", err, foreign)
+		} else if foreign == nil {
+			d.Close()
+		}
 		return nil, err
+	default:
+		return nil, &os.PathError{Op: "mkdir", Path: filepath.Join(root, id), Err: err}
 	}
-	return claim(path)
 }
 
 // makeRoot makes the directory of all containers. That of a user has the sticky bit:
 // who cleans up in XDG_RUNTIME_DIR leaves it alone (XDG Base Directory Specification).
 func makeRoot(root string) error {
-	if _, err := os.Stat(root); err == nil {
-		return nil
-	}
 	if err := os.MkdirAll(root, 0o711); err != nil || os.Geteuid() == 0 {
 		return err
 	}
 	return os.Chmod(root, 0o711|fs.ModeSticky)
 }
 
+// rootDir is the open directory of all containers.
+type rootDir struct {
+	fd   int
+	path string
+}
+
+func openRoot(path string) (rootDir, error) {
+	fd, err := sysfile.OpenAt(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	if err == nil {
+		if err = checkRoot(fd, path); err != nil {
+			unix.Close(fd)
+		}
+	}
+	return rootDir{fd, path}, err
+}
+
+func (r rootDir) close() { unix.Close(r.fd) }
+
 // claim locks a directory that was just made. By then it may be deleted, and
 // made anew by another creator: whoever locks that one first has it, and leaves
 // its state there.
-func claim(path string) (*Dir, error) {
-	id := filepath.Base(path)
-	d, err := open(path)
+func (r rootDir) claim(id string) (*Dir, error) {
+	d, err := r.open(id)
 	if err == nil {
 		if err = d.Lock(); err == nil && unix.Faccessat(int(d.Fd()), stateName, unix.F_OK, 0) != nil {
 			return d, nil
@@ -166,11 +223,12 @@ func claim(path string) (*Dir, error) {
 	}
 	switch {
 	case err == nil:
-		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrExist, filepath.Dir(path))
+		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrExist, r.path)
 	case errors.Is(err, ErrNotExist), errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%q was deleted while it was created", id)
 	}
-	return nil, errors.Join(err, os.Remove(path)) // for lack of descriptors, say
+	_ = unix.Unlinkat(r.fd, id, unix.AT_REMOVEDIR) // the error may be a lack of descriptors
+	return nil, err
 }
 
 // Open opens the directory of a container.
@@ -178,17 +236,29 @@ func Open(root, id string) (*Dir, error) {
 	if err := CheckID(id); err != nil {
 		return nil, err
 	}
-	d, err := open(filepath.Join(root, id))
+	r, err := openRoot(root)
+	if err == nil {
+		defer r.close()
+		var d *Dir
+		if d, err = r.open(id); err == nil {
+			return d, nil
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%q: %w (in %s)", id, ErrNotExist, root)
 	}
-	return d, err
+	return nil, err
 }
 
-func open(path string) (*Dir, error) {
-	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+func (r rootDir) open(id string) (*Dir, error) {
+	path := filepath.Join(r.path, id)
+	fd, err := sysfile.OpenAt(r.fd, id, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		return nil, placed(err, path)
+	}
+	if err := checkOwn(fd, path); err != nil {
+		unix.Close(fd)
+		return nil, err
 	}
 	return &Dir{File: os.NewFile(uintptr(fd), path), path: path}, nil
 }
@@ -259,12 +329,12 @@ func (d *Dir) SaveConfig(data []byte) error { return sysfile.CreateAt(int(d.Fd()
 func (d *Dir) ReplaceConfig(data []byte) error { return d.replace(configName, data) }
 
 // Config reads the kept configuration.
-func (d *Dir) Config() ([]byte, error) { return sysfile.ReadAt(int(d.Fd()), configName) }
+func (d *Dir) Config() ([]byte, error) { return d.read(configName) }
 
 // Load reads the state. The error is ErrNotExist when there is none: not yet, or
 // not any more.
 func (d *Dir) Load() (*State, error) {
-	data, err := sysfile.ReadAt(int(d.Fd()), stateName)
+	data, err := d.read(stateName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%q: %w (in %s)", filepath.Base(d.path), ErrNotExist, filepath.Dir(d.path))
 	}
@@ -283,7 +353,37 @@ func (d *Dir) Load() (*State, error) {
 	return s, nil
 }
 
+// read returns the content of a file of rt's own. A pipe or a device does not make
+// it wait.
+func (d *Dir) read(name string) ([]byte, error) {
+	path := filepath.Join(d.path, name)
+	fd, err := sysfile.OpenAt(int(d.Fd()), name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, placed(err, path)
+	}
+	defer unix.Close(fd)
+	if err := checkOwn(fd, path); err != nil {
+		return nil, err
+	}
+	return sysfile.ReadRegular(fd, path, maxFile)
+}
+
+// placed names the whole path in an error.
+func placed(err error, path string) error {
+	if e, ok := err.(*os.PathError); ok {
+		e.Path = path
+	}
+	return err
+}
+
+// maxFile is the most that rt keeps in one file, and believes to be its own. It is
+// several times the limit of config.json, which may grow when it is written anew.
+const maxFile = 64 << 20
+
 func (d *Dir) replace(name string, data []byte) error {
+	if len(data) > maxFile {
+		return fmt.Errorf("%s: %d bytes are too many: at most %d can be kept; make the configuration smaller", filepath.Join(d.path, name), len(data), maxFile)
+	}
 	fd := int(d.Fd())
 	next := "." + name
 	if err := sysfile.CreateAt(fd, next, data); err != nil {
@@ -338,12 +438,17 @@ func (d *Dir) removeAll() error {
 	return os.RemoveAll(d.path)
 }
 
-// List returns the ids of the containers below root.
+// List returns the ids of the containers below root, those of others included.
 func List(root string) ([]string, error) {
-	entries, err := os.ReadDir(root)
+	r, err := openRoot(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	r.close()
+	entries, err := os.ReadDir(root)
 	if err != nil {
 		return nil, err
 	}

@@ -319,8 +319,8 @@ func TestMembersInOtherCases(t *testing.T) {
 	if r.stdout != "1\n" || !strings.Contains(r.stderr, `NONEWPRIVILEGES: taken as \"noNewPrivileges\"`) {
 		t.Errorf("%v", r)
 	}
-	r = b.rtIn(`{"Pids": {"Limit": -1}}`, "update", "--resources", "-", b.id)
-	if r.code != 0 || !strings.Contains(r.stderr, `Pids.Limit: taken as \"limit\"`) {
+	r = b.rtIn(`{"Unified": {}}`, "update", "--resources", "-", b.id)
+	if r.code != 0 || !strings.Contains(r.stderr, `Unified: taken as \"unified\"`) {
 		t.Errorf("%v", r)
 	}
 }

@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if filepath.Base(os.Args[0]) == swapper { // in a container, see TestNotifySocketIsNotSwapped
+		swapSocket(os.Args[1])
+	}
 	if filepath.Base(os.Args[0]) == leaderless { // in a container, see TestKillAProcessWithoutALeader
 		loseLeader()
 	}

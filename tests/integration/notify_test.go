@@ -170,3 +170,77 @@ func TestNotifySocketOfAServiceThatFails(t *testing.T) {
 	b.ok("create", b.id)
 	b.fails([]string{"NOTIFY_SOCKET", "ended without being ready"}, "start", b.id)
 }
+
+// swapper is a program of the container that puts a symlink in the place of its
+// socket of sd_notify(3) as soon as that is there.
+const swapper = "swap-socket"
+
+func swapSocket(target string) {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	dir := filepath.Dir(socket)
+	link := filepath.Join(dir, "link")
+	// With this capability the container can make the mount writable.
+	err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND, "")
+	if err == nil {
+		err = os.Symlink(target, link)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "ready"), nil, 0o600)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, swapper+":", err)
+		os.Exit(1)
+	}
+	for unix.Access(socket, unix.F_OK) != nil {
+	}
+	_ = unix.Rename(link, socket)
+	os.Exit(0)
+}
+
+// The mode of the socket goes to nothing else, whatever the container does to its
+// name meanwhile.
+func TestNotifySocketIsNotSwapped(t *testing.T) {
+	for range often(40) {
+		b := newBundle(t, "exit 0")
+		privileged(b)
+		b.addSelf(swapper)
+		target := filepath.Join(t.TempDir(), "target")
+		must(t, os.WriteFile(target, nil, 0o600))
+		m := newManager(t)
+		t.Setenv("NOTIFY_SOCKET", m.path)
+		b.create()
+		socket := filepath.Join(b.root, b.id, "notify", "notify.sock")
+		b.ok("exec", "--detach", "--env", "NOTIFY_SOCKET=/run/notify/notify.sock", b.id, swapper, target)
+		eventually(t, "the container is ready to swap", func() bool {
+			_, err := os.Stat(filepath.Join(filepath.Dir(socket), "ready"))
+			return err == nil
+		})
+		b.rt("start", b.id)
+		info, err := os.Stat(target)
+		must(t, err)
+		if info.Mode() != 0o600 {
+			t.Fatalf("a file of the host has the mode %v", info.Mode())
+		}
+	}
+}
+
+// The container cannot change the directory of its socket, and everybody in it may
+// write to the socket.
+func TestNotifySocketAndItsDirectory(t *testing.T) {
+	b := newNotifyingBundle(t, "touch /run/notify/x && echo written; stat -c %a $NOTIFY_SOCKET; sd_notify READY=1")
+	b.spec.Process.User.UID, b.spec.Process.User.GID = 1000, 1000
+	b.write()
+	m := newManager(t)
+	t.Setenv("NOTIFY_SOCKET", m.path)
+	go func() {
+		for {
+			if _, err := m.read(); err != nil {
+				return
+			}
+		}
+	}()
+	r := b.rt("run", b.id)
+	if r.code != 0 || r.stdout != "777\n" || !strings.Contains(r.stderr, "Read-only") {
+		t.Errorf("%v", r)
+	}
+}

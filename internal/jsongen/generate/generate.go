@@ -256,6 +256,8 @@ func (g *generator) encodeValue(value string, t reflect.Type) {
 		}
 		g.printf("}\n")
 	case k == reflect.Slice:
+		g.printf("if %s == nil {\nb = append(b, \"null\"...)\n} else {\n", value)
+		defer g.printf("}\n")
 		g.printf("b = append(b, '[')\nfor i := range %s {\nb = jsontext.AppendComma(b)\n", value)
 		g.encodeValue(value+"[i]", t.Elem())
 		g.printf("}\nb = append(b, ']')\n")

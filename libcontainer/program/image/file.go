@@ -46,8 +46,10 @@ func (im *Image) memfd() (*os.File, error) {
 // fill writes the image. On a mount that forbids execution access(2) tells so;
 // on a memfd without execute permission too.
 func (im *Image) fill(f *os.File) error {
-	if _, err := unix.Write(int(f.Fd()), im.bytes); err != nil {
+	if n, err := unix.Write(int(f.Fd()), im.bytes); err != nil {
 		return os.NewSyscallError("write", err)
+	} else if n < len(im.bytes) {
+		return fmt.Errorf("the program of %d bytes was cut short at %d: RLIMIT_FSIZE is too low", len(im.bytes), n)
 	}
 	if err := unix.Faccessat(int(f.Fd()), "", unix.X_OK, unix.AT_EMPTY_PATH); err == unix.EACCES {
 		return os.NewSyscallError("faccessat", err)

@@ -1,0 +1,477 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// What users of runc and crun rely on, beyond the specification.
+
+// A terminal is that of the process's session, whichever namespaces are new, joined or
+// the host's.
+func TestTerminalInEveryNamespace(t *testing.T) {
+	_, path := holder(t, specs.PIDNamespace)
+	mounts := mountHolder(t)
+	users, usersPath := userHolder(t)
+	for _, pid := range []string{"new", "joined", "host"} {
+		for _, user := range []string{"new", "joined", "host"} {
+			for _, mnt := range []string{"new", "joined"} {
+				if user != "host" && mnt == "joined" {
+					continue // a user namespace may not change that mount namespace, which is the host's
+				}
+				t.Run(fmt.Sprintf("pid=%s,user=%s,mnt=%s", pid, user, mnt), func(t *testing.T) {
+					b := newBundle(t, "tty && test -t 0 && sh -c 'echo for the session > /dev/tty'; sleep 1000")
+					b.spec.Process.Terminal = true
+					b.spec.Linux.MaskedPaths, b.spec.Linux.ReadonlyPaths = nil, nil
+					place := func(typ specs.LinuxNamespaceType, how, joined string) {
+						b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == typ })
+						switch how {
+						case "new":
+							b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: typ})
+						case "joined":
+							b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: typ, Path: joined})
+						}
+					}
+					place(specs.PIDNamespace, pid, path(specs.PIDNamespace))
+					place(specs.MountNamespace, mnt, mounts)
+					place(specs.UserNamespace, user, usersPath)
+					if user != "host" {
+						mapped(b)
+						// Only the owner of a pid namespace may mount its procfs.
+						b.spec.Mounts = slices.DeleteFunc(b.spec.Mounts, func(m specs.Mount) bool { return pid != "new" && m.Type == "proc" })
+					}
+					if user == "joined" {
+						b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = users.spec.Linux.UIDMappings, users.spec.Linux.GIDMappings
+					}
+					b.write()
+					term := newTerminal(t)
+					wait := term.start(t, b.command("run", b.id))
+					term.expect(t, "/dev/")
+					term.expect(t, "for the session")
+					other := newTerminal(t)
+					otherWait := other.start(t, b.command("exec", "--tty", b.id, "sh", "-c", "echo in exec > /dev/tty; exit 5"))
+					other.expect(t, "in exec")
+					want(t, "exit status of exec", fmt.Sprint(otherWait()), "5")
+					b.ok("kill", b.id, "KILL")
+					wait()
+				})
+			}
+		}
+	}
+}
+
+// mountHolder is a mount namespace like the host's.
+func mountHolder(t *testing.T) string {
+	t.Helper()
+	cmd := exec.Command("unshare", "-m", "--propagation", "private", "sleep", "1000")
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	must(t, err)
+	path := fmt.Sprintf("/proc/%d/ns/mnt", cmd.Process.Pid)
+	eventually(t, "the namespace", func() bool {
+		link, err := os.Readlink(path)
+		return err == nil && link != own
+	})
+	return path
+}
+
+// userHolder is a container with a user namespace of its own, and that namespace.
+func userHolder(t *testing.T) (*bundle, string) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	b.create()
+	return b, fmt.Sprintf("/proc/%d/ns/user", b.state().Pid)
+}
+
+// What comes out of a terminal is a stream with plain line ends.
+func TestLineEndsOfATerminal(t *testing.T) {
+	b := newBundle(t, "echo one; echo two")
+	b.spec.Process.Terminal = true
+	b.write()
+	want(t, "output", b.ok("run", b.id), "one\ntwo")
+}
+
+// A peer that goes away is an error that names it, and nothing hangs.
+func TestPeersThatClose(t *testing.T) {
+	for _, c := range []struct {
+		flag   string
+		change func(b *bundle, socket string)
+	}{
+		{"--console-socket", func(b *bundle, _ string) { b.spec.Process.Terminal = true }},
+		{"--pidfd-socket", func(*bundle, string) {}},
+		{"linux.seccomp.listenerPath", func(b *bundle, socket string) {
+			b.spec.Linux.Seccomp = &specs.LinuxSeccomp{
+				DefaultAction: specs.ActAllow, ListenerPath: socket,
+				Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}},
+			}
+		}},
+	} {
+		for _, command := range [][]string{{"create"}, {"run", "--detach"}} {
+			t.Run(c.flag+" "+command[0], func(t *testing.T) {
+				b := newBundle(t, "sleep 1000")
+				path := filepath.Join(b.dir, "socket")
+				listener, err := net.Listen("unix", path)
+				must(t, err)
+				defer listener.Close()
+				go func() {
+					for {
+						conn, err := listener.Accept()
+						if err != nil {
+							return
+						}
+						// Unread data makes it a reset, else a mere end.
+						conn.Close()
+					}
+				}()
+				c.change(b, path)
+				b.write()
+				args := slices.Clone(command)
+				if strings.HasPrefix(c.flag, "--") {
+					args = append(args, c.flag, path)
+				}
+				r := b.rt(append(args, b.id)...)
+				if r.code == 0 { // the kernel had taken the message before the peer went away
+					b.ok("delete", "--force", b.id)
+				} else if !strings.Contains(r.stderr, c.flag) {
+					t.Errorf("%s is not named: %s", c.flag, r.stderr)
+				}
+				b.noTrace()
+			})
+		}
+	}
+}
+
+// Of the preserved descriptors those that are not open stay closed.
+func TestPreservedDescriptorsWithGaps(t *testing.T) {
+	const script = "for n in 3 4 5 6; do readlink /proc/self/fd/$n > /dev/null && echo $n; done; cat <&5"
+	b := newBundle(t, script)
+	b.write()
+	file := filepath.Join(b.dir, "five")
+	must(t, os.WriteFile(file, []byte("five\n"), 0o644))
+	in := running(t)
+	for _, args := range [][]string{
+		{"--root", b.root, "run", "--preserve-fds", "4", "--bundle", b.dir, b.id},
+		{"--root", in.root, "exec", "--preserve-fds", "4", in.id, "sh", "-c", script},
+	} {
+		cmd := exec.Command("sh", append([]string{"-c", `exec "$@" 5< ` + file, "sh", rtPath}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != "5\nfive\n" {
+			t.Errorf("%v: %v: %q", args, err, out)
+		}
+	}
+}
+
+// Signals that end a process end a container that was only created.
+func TestSignalsToACreatedContainer(t *testing.T) {
+	for _, name := range []string{"TERM", "INT", "HUP", "QUIT", "USR1", "KILL"} {
+		b := newBundle(t, "sleep 1000")
+		b.create()
+		b.ok("kill", b.id, "WINCH")
+		want(t, "status", string(b.state().Status), "created")
+		b.ok("kill", b.id, name)
+		b.waitFor(specs.StateStopped)
+		b.ok("delete", b.id)
+		b.noTrace()
+	}
+}
+
+// The processes of a container without a pid namespace are ended when the first one
+// has gone, too.
+func TestKillWhatTheFirstProcessLeft(t *testing.T) {
+	b := newBundle(t, "sleep 1000 & sleep 1001 & exit 0")
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
+	b.write()
+	b.ok("run", "--detach", b.id)
+	b.waitFor(specs.StateStopped)
+	if len(b.processes()) == 0 {
+		t.Fatal("nothing is left to be ended")
+	}
+	b.ok("kill", b.id, "KILL")
+	eventually(t, "the end of the others", func() bool { return len(b.processes()) == 0 })
+	b.fails([]string{"container not running"}, "kill", b.id, "KILL")
+	b.ok("delete", b.id)
+	b.noTrace()
+}
+
+// Whatever CPUs and signals the caller keeps to itself, the container has all.
+func TestCallersMasks(t *testing.T) {
+	taskset, err := exec.LookPath("taskset")
+	must(t, err)
+	const script = "grep -E 'Cpus_allowed:|SigBlk|SigIgn' /proc/self/status"
+	b := newBundle(t, script)
+	b.write()
+	before := strings.TrimSpace(b.ok("run", b.id))
+	in := running(t)
+	narrow := func(b *bundle, args ...string) string {
+		cmd := exec.Command(taskset, append([]string{"0x1", rtPath, "--root", b.root}, args...)...)
+		cmd.Dir = b.dir
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	want(t, "masks in run", narrow(b, "run", "--bundle", b.dir, b.id), before)
+	want(t, "masks in exec", narrow(in, "exec", in.id, "sh", "-c", script), before)
+	if !strings.Contains(before, "SigBlk:\t0000000000000000") {
+		t.Error(before)
+	}
+}
+
+func TestEmptyHomeIsNone(t *testing.T) {
+	b := newBundle(t, "echo $HOME")
+	must(t, os.MkdirAll(b.path("etc"), 0o755))
+	must(t, os.WriteFile(b.path("etc/passwd"), []byte("root:x:0:0::/there:/bin/sh\n"), 0o644))
+	b.spec.Process.Env = append(b.spec.Process.Env, "HOME=")
+	want(t, "HOME", b.run(), "/there")
+}
+
+// Hooks without env inherit: rt's environment, or the process's in the container. An
+// empty one is empty.
+func TestEnvironmentOfHooks(t *testing.T) {
+	t.Setenv("RT_TEST_HOOK", "inherited")
+	b := newBundle(t, "true")
+	out := filepath.Join(b.dir, "out")
+	must(t, os.WriteFile(out, nil, 0o666))
+	must(t, os.Chmod(out, 0o666))
+	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/out", Type: "bind", Source: out, Options: []string{"bind"}})
+	hook := func(name, file string, env []string) specs.Hook {
+		return specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "echo " + name + " $RT_TEST_HOOK $INSIDE >> " + file}, Env: env}
+	}
+	b.spec.Process.Env = append(b.spec.Process.Env, "INSIDE=process")
+	b.spec.Hooks = &specs.Hooks{
+		CreateRuntime:  []specs.Hook{hook("createRuntime", out, nil), hook("empty", out, []string{})},
+		StartContainer: []specs.Hook{hook("startContainer", "/out", nil), hook("empty", "/out", []string{})},
+		Poststart:      []specs.Hook{hook("poststart", out, nil), hook("empty", out, []string{})},
+		Poststop:       []specs.Hook{hook("poststop", out, nil), hook("empty", out, []string{})},
+	}
+	b.write()
+	config := filepath.Join(b.dir, "config.json")
+	text, err := os.ReadFile(config)
+	must(t, err)
+	// Go leaves an empty list out.
+	text = []byte(strings.ReplaceAll(string(text), `"echo empty`, `"true"], "env": [], "args": ["sh", "-c", "echo empty`))
+	must(t, os.WriteFile(config, text, 0o644))
+	b.ok("create", "--bundle", b.dir, b.id)
+	b.ok("start", b.id)
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", b.id)
+	got, err := os.ReadFile(out)
+	must(t, err)
+	want(t, "environments", string(got), "createRuntime inherited\nempty\nstartContainer process\nempty\npoststart inherited\nempty\npoststop inherited\nempty")
+}
+
+// A limit of the process's is no limit of rt's own work.
+func TestSmallestLimits(t *testing.T) {
+	for _, typ := range []string{"NOFILE", "FSIZE", "NPROC", "CORE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "RTPRIO", "SIGPENDING", "RSS"} {
+		for _, value := range []uint64{0, 1, 3} {
+			if typ == "NOFILE" && value == 0 {
+				continue // not even execve(2) works then
+			}
+			for _, user := range []uint32{0, 1000} {
+				b := newBundle(t, "exec sleep 1000")
+				b.spec.Process.Args = []string{"/bin/sleep", "1000"}
+				b.spec.Process.User = specs.User{UID: user, GID: user}
+				b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_" + typ, Soft: value, Hard: value}}
+				b.write()
+				if r := b.rt("create", b.id); r.code != 0 { // not everybody may raise it
+					if !strings.Contains(r.stderr, typ) {
+						t.Errorf("%s %d: %s", typ, value, r.stderr)
+					}
+					b.noTrace()
+					continue
+				}
+				if r := b.rt("start", b.id); r.code != 0 {
+					if !strings.Contains(r.stderr, typ) {
+						t.Errorf("%s %d: %s", typ, value, r.stderr)
+					}
+					b.ok("delete", "--force", b.id)
+					continue
+				}
+				time.Sleep(20 * time.Millisecond)
+				want(t, fmt.Sprintf("status with %s %d", typ, value), string(b.state().Status), "running")
+				if r := b.rt("exec", b.id, "/bin/true"); r.code != 0 {
+					t.Errorf("exec with %s %d: %s", typ, value, r.stderr)
+				}
+				b.ok("delete", "--force", b.id)
+				b.noTrace()
+			}
+		}
+	}
+}
+
+// A caller's limit that rt cannot work with is named, and nothing is left.
+func TestLimitsOfTheCaller(t *testing.T) {
+	prlimit, err := exec.LookPath("prlimit")
+	must(t, err)
+	b := newBundle(t, "true")
+	b.write()
+	for _, c := range []struct{ limit, name string }{
+		{"--fsize=0", "RLIMIT_FSIZE"}, {"--fsize=1000", "RLIMIT_FSIZE"}, {"--nofile=4:4", "RLIMIT_NOFILE"}, {"--nofile=11:11", "RLIMIT_NOFILE"},
+		{"--core=0", ""}, {"--memlock=0", ""}, {"--msgqueue=0", ""}, {"--nice=0", ""}, {"--rtprio=0", ""}, {"--sigpending=0", ""}, {"--locks=0", ""}, {"--nproc=1", ""},
+	} {
+		cmd := b.command("run", b.id)
+		cmd.Args = append([]string{prlimit, c.limit}, cmd.Args...)
+		cmd.Path = prlimit
+		out, err := cmd.CombinedOutput()
+		switch {
+		case c.name == "" && err != nil:
+			t.Errorf("%s: %v: %s", c.limit, err, out)
+		case c.name != "" && (err == nil || !strings.Contains(string(out), c.name)):
+			t.Errorf("%s: %v: %s", c.limit, err, out)
+		}
+		b.noTrace()
+	}
+}
+
+// source is a directory of the host with a mount of these flags on it.
+func source(t *testing.T, flags uintptr) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", flags, "size=1m"))
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// Without an option that sets or clears a flag a bind mount has those of its source;
+// with one it has exactly those of its options.
+func TestFlagsOfABindMount(t *testing.T) {
+	src := source(t, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
+	for _, c := range []struct{ options, want string }{
+		{"", "rw,nosuid,nodev,noexec"}, {"rw", "rw"}, {"ro", "ro"}, {"nosuid", "rw,nosuid"}, {"exec", "rw"}, {"ro,noexec", "ro,noexec"},
+		{"rprivate", "rw,nosuid,nodev,noexec"}, {"nodev,suid", "rw,nodev"}, {"noatime", "rw,noatime"},
+	} {
+		b := newBundle(t, `awk '$5 == "/data" { print $6 }' /proc/self/mountinfo`)
+		options := []string{"bind"}
+		if c.options != "" {
+			options = append(options, c.options) // several in one string are several
+		}
+		b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: src, Options: options})
+		got := strings.TrimSuffix(strings.TrimSpace(b.run()), ",relatime")
+		want(t, "flags with "+c.options, got, c.want)
+	}
+}
+
+// What is read-only and has to be filled is filled.
+func TestReadOnlyFileSystemsThatAreFilled(t *testing.T) {
+	tmpfs := func(destination string, options ...string) specs.Mount {
+		return specs.Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: options}
+	}
+	for name, c := range map[string]struct {
+		change func(b *bundle)
+		at     string
+	}{
+		"dev":     {func(b *bundle) { b.spec.Mounts[1].Options = append(b.spec.Mounts[1].Options, "ro") }, "/dev"},
+		"dev rro": {func(b *bundle) { b.spec.Mounts[1].Options = append(b.spec.Mounts[1].Options, "rro") }, "/dev"},
+		"console": {func(b *bundle) {
+			b.spec.Mounts[1].Options = append(b.spec.Mounts[1].Options, "ro")
+			b.spec.Process.Terminal = true
+		}, "/dev"},
+		"mount": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro"), tmpfs("/t/a/b")) }, "/t"},
+		"cwd": {func(b *bundle) {
+			b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro"))
+			b.spec.Process.Cwd = "/t/there"
+		}, "/t"},
+		"mode": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro", "mode=711")) }, "/t"},
+		"device": {func(b *bundle) {
+			b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro"))
+			b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/t/null", Type: "c", Major: 1, Minor: 3}}
+		}, "/t"},
+		"tmpcopyup": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfs("/bin", "ro", "tmpcopyup")) }, "/bin"},
+		"cgroup":    {func(b *bundle) { b.spec.Mounts[6].Options = []string{"rro"} }, "/sys/fs/cgroup"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t, "")
+			c.change(b)
+			b.spec.Process.Args[2] = "touch " + c.at + "/x 2> /dev/null && echo writable; ls -d " + c.at
+			want(t, "output", strings.TrimSpace(b.run()), c.at)
+		})
+	}
+}
+
+// A source in the root file system that an earlier mount brings.
+func TestSourceThatAMountBrings(t *testing.T) {
+	b := newBundle(t, "echo yes > /a/file; cat /b/file")
+	b.spec.Mounts = append(b.spec.Mounts,
+		specs.Mount{Destination: "/a", Type: "tmpfs", Source: "tmpfs"},
+		specs.Mount{Destination: "/b", Type: "bind", Source: b.path("a"), Options: []string{"rbind"}})
+	want(t, "output", b.run(), "yes")
+}
+
+// Without a cgroup namespace the path of /proc/self/cgroup exists.
+func TestCgroupsOfTheHost(t *testing.T) {
+	b := newBundle(t, `while IFS=: read n c p; do case "$n:$c" in 0:) test -d /sys/fs/cgroup$p && echo unified; esac; done < /proc/self/cgroup; grep -c cgroup2 /proc/self/mountinfo`)
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+	b.spec.Mounts[6].Type = "cgroup2" // also where /sys/fs/cgroup is a hybrid
+	if out := lines(b.run()); len(out) != 2 || out[0] != "unified" || out[1] != "1" {
+		t.Error(out)
+	}
+}
+
+// Symlinks as sources and destinations, by crun's options; they can be repeated.
+func TestMountsOfSymlinks(t *testing.T) {
+	b := newBundle(t, "readlink /copied; readlink /itself; cat /covered /plain")
+	link, file := filepath.Join(b.dir, "link"), filepath.Join(b.dir, "file")
+	must(t, os.WriteFile(file, []byte("content\n"), 0o644))
+	must(t, os.Symlink("/bin/there", link))
+	must(t, os.Symlink("/no/where", b.path("covered")))
+	bind := func(destination, source string, options ...string) specs.Mount {
+		return specs.Mount{Destination: destination, Type: "bind", Source: source, Options: append([]string{"bind"}, options...)}
+	}
+	b.spec.Mounts = append(b.spec.Mounts, bind("/copied", link, "copy-symlink"), bind("/plain", file, "copy-symlink"),
+		bind("/itself", link, "src-nofollow"), bind("/covered", file, "dest-nofollow"))
+	for range 2 {
+		want(t, "output", b.run(), "/bin/there\n/bin/there\ncontent\ncontent")
+	}
+}
+
+// A device that the host has not got at that path, for a container that may make none.
+func TestMissingDeviceInAUserNamespace(t *testing.T) {
+	mode, owner := os.FileMode(0o666), uint32(7)
+	b := newBundle(t, "stat -c '%a %u %t:%T' /dev/nosuch; echo x > /dev/nosuch && echo written; grep -c ' /dev/nosuch .*nosuid.*noexec' /proc/self/mountinfo")
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/nosuch", Type: "c", Major: 1, Minor: 3, FileMode: &mode, UID: &owner}}
+	want(t, "output", b.run(), "666 7 1:3\nwritten\n1")
+	b.noTrace()
+}
+
+// A user namespace without a network namespace of its own may mount no sysfs.
+func TestSysfsOfTheHost(t *testing.T) {
+	b := newBundle(t, "ls -d /sys/class; touch /sys/x 2> /dev/null || echo read-only")
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.NetworkNamespace })
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
+	want(t, "output", b.run(), "/sys/class\nread-only")
+}
+
+// Mappings of ids as Podman hands them on.
+func TestIdmapRanges(t *testing.T) {
+	b := newBundle(t, "stat -c '%u %g' /data/file")
+	dir := filepath.Join(b.dir, "data")
+	must(t, os.Mkdir(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
+	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: dir, Options: []string{"bind", "idmap=uids=0-1000-10#10-2000-10;gids=0-3000-10"}})
+	want(t, "owner", b.run(), "1000 3000")
+	users, path := userHolder(t)
+	b.spec.Mounts[len(b.spec.Mounts)-1].Options = []string{"bind", "idmap"}
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace, Path: path})
+	mapped(b)
+	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = users.spec.Linux.UIDMappings, users.spec.Linux.GIDMappings
+	want(t, "owner in a joined user namespace", b.run(), "0 0")
+}
