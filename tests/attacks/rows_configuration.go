@@ -25,11 +25,11 @@ var configurationAttacks = []attack{
 		mount:    func(t *try) string { return t.writesToBind("rbind", "readonly") },
 	},
 	{
-		name:     "bind-options-in-one",
-		about:    `a bind mount with the options "ro,nosuid" in one string is mounted writable`,
+		name:     "bind-option-case",
+		about:    `a bind mount with the option RO is mounted writable`,
 		kinds:    []string{"13.12"},
 		defences: []defence.Name{defence.UnknownOptions},
-		mount:    func(t *try) string { return t.writesToBind("rbind", "ro,nosuid") },
+		mount:    func(t *try) string { return t.writesToBind("rbind", "RO") },
 	},
 	{
 		name:     "member-case",

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
@@ -225,9 +226,20 @@ func ownDescriptors(t *try) string {
 // the start needs: a socket.
 var waitingNeeds = []string{"socket:"}
 
-// surplus are descriptors of a process beyond the standard streams and one for each
-// of the kinds that it needs.
-func surplus(pid int, needs []string) string {
+// surplus are descriptors that a process keeps beyond the standard streams and one
+// for each of the kinds that it needs. A created container still closes the one by
+// which it has told that it is created.
+func surplus(pid int, needs []string) (list string) {
+	for range 20 {
+		if list = surplusNow(pid, needs); list == "" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return list
+}
+
+func surplusNow(pid int, needs []string) string {
 	dir := fmt.Sprintf("/proc/%d/fd", pid)
 	entries, err := os.ReadDir(dir)
 	if err != nil {

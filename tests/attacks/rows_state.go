@@ -206,8 +206,10 @@ func relink(args []string) error {
 		return err
 	}
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
-		if unix.Access(args[0], unix.F_OK) == nil {
-			return os.Rename(next, args[0])
+		for range 1000 {
+			if unix.Renameat2(unix.AT_FDCWD, next, unix.AT_FDCWD, args[0], unix.RENAME_EXCHANGE) == nil {
+				return nil
+			}
 		}
 	}
 	return nil
