@@ -447,7 +447,7 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 // explainFork names the field when there is no room for another process.
 func explainFork(err error, s *specs.Spec) error {
 	if l := s.Linux; errors.Is(err, unix.EAGAIN) && l != nil && l.Resources != nil && l.Resources.Pids != nil && l.Resources.Pids.Limit != nil {
-		return fmt.Errorf("linux.resources.pids.limit: is there room for another process? The limit is %d: %w", *l.Resources.Pids.Limit, err)
+		return fmt.Errorf("linux.resources.pids.limit: the limit of %d leaves no room for another process: %w", *l.Resources.Pids.Limit, err)
 	}
 	return err
 }

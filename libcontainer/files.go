@@ -302,7 +302,7 @@ func idMap(list []specs.LinuxIDMapping) string {
 // hostRoot is who the root of the container's new user namespace is on the
 // host.
 func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
-	if s.Linux == nil {
+	if spec.FindNamespace(s, specs.UserNamespace) == nil {
 		return 0, 0, false
 	}
 	u, okUID := spec.HostID(s.Linux.UIDMappings, 0)

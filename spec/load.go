@@ -72,6 +72,9 @@ func parse(data []byte) (*specs.Spec, Remarks, error) {
 	decodeSpec(d, s)
 	err := d.End()
 	plainOptions(s)
+	if s.Linux != nil {
+		plainResources(s.Linux.Resources)
+	}
 	return s, Remarks(d.Remarks()), err
 }
 
@@ -97,6 +100,7 @@ func ParseResources(data []byte, over *specs.LinuxResources) (Remarks, error) {
 	dropLists(reflect.ValueOf(over).Elem(), reflect.ValueOf(fresh).Elem())
 	d = jsontext.NewDecoder(text)
 	decodeLinuxResources(d, over)
+	plainResources(over)
 	return remarks, d.End()
 }
 

@@ -88,7 +88,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	case path == "":
 		cfg.Name = id
 	default:
-		cfg.Path = path
+		cfg.Path = filepath.Clean(path)
 	}
 	var own []membership
 	if !cgroups.IsCgroup2UnifiedMode() {
