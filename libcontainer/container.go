@@ -103,6 +103,9 @@ func (c *Container) OwnerUID() int { return c.state.UID }
 // Rootfs is the root directory of the container on the host.
 func (c *Container) Rootfs() string { return c.state.Rootfs }
 
+// SystemdScope is the unit of systemd that is the container's cgroup, or "".
+func (c *Container) SystemdScope() string { return c.state.Cgroup.Scope() }
+
 // SharesPids tells whether the container has no pid namespace of its own: then
 // the kernel does not end its other processes with the first one.
 func (c *Container) SharesPids() bool { return c.state.SharedPids }

@@ -45,6 +45,8 @@ type ExecOptions struct {
 	IgnorePaused bool
 	// Keep prepares Process.Keep. It may be nil.
 	Keep *KeepOptions
+	// Debug is told when a step is done. It may be nil.
+	Debug func(step string)
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
 }
@@ -123,6 +125,12 @@ type execution struct {
 	first, root *os.File
 }
 
+func (e *execution) done(step string) {
+	if e.o.Debug != nil {
+		e.o.Debug(step)
+	}
+}
+
 func (e *execution) close() { closeFiles([]*os.File{e.first, e.root, e.release}) }
 
 func (e *execution) start() error {
@@ -160,6 +168,7 @@ func (e *execution) start() error {
 	if err := e.open(); err != nil {
 		return err
 	}
+	e.done("found the container's first process")
 	streams, closeNull, err := stdio(e.o.Stdin, e.o.Stdout, e.o.Stderr)
 	if err != nil {
 		return err
@@ -253,6 +262,8 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	defer exe.Close()
+	e.done("compiled the program")
+	defer e.done("started the program")
 	if err := e.clone(exe, streams); err != nil || e.plan.BornLate {
 		return err // the process is still to be born
 	}
@@ -374,6 +385,7 @@ func (e *execution) converse() error {
 		m, err := e.proc.Receive()
 		if err != nil {
 			if e.ready && errors.Is(err, io.EOF) {
+				e.done("executed the process")
 				return nil
 			}
 			return died(e.proc, e.cgroup)
@@ -394,6 +406,7 @@ func (e *execution) converse() error {
 		case compile.RequestListener:
 			err = e.answer(e.container.handListener(m, e.proc.PidFD, e.proc.Pid))
 		case compile.RequestReady:
+			e.done("the program joined the container")
 			e.ready = true
 			err = e.goAhead()
 		case compile.RequestFailure:

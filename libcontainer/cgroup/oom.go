@@ -18,6 +18,9 @@ import (
 // OutOfMemory tells in words that the kernel killed a process of the cgroup for
 // lack of memory; else it is empty.
 func (c *Cgroup) OutOfMemory() string {
+	if c.none {
+		return ""
+	}
 	if n, err := c.manager.OOMKillCount(); err != nil || n == 0 {
 		return ""
 	}

@@ -475,3 +475,54 @@ func TestIdmapRanges(t *testing.T) {
 	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = users.spec.Linux.UIDMappings, users.spec.Linux.GIDMappings
 	want(t, "owner in a joined user namespace", b.run(), "0 0")
 }
+
+// The command lines of runc and of crun, as engines and people write them.
+func TestCommandLinesOfOthers(t *testing.T) {
+	b := running(t)
+	want(t, "exec --", b.ok("exec", b.id, "--", "echo", "--", "here"), "-- here")
+	if out := b.ok("ps", b.id, "--", "-o", "pid"); !strings.Contains(out, "PID") {
+		t.Error(out)
+	}
+	if r := b.rt("--debug", "exec", b.id, "true"); !strings.Contains(r.stderr, "joined the container") {
+		t.Errorf("no steps: %s", r.stderr)
+	}
+	if r := b.rt("--log-level", "error", "--log", "file:"+b.dir+"/log", "exec", b.id, "/nosuch"); r.code != 255 {
+		t.Error(r)
+	}
+	if log, err := os.ReadFile(b.dir + "/log"); err != nil || !strings.Contains(string(log), "/nosuch") {
+		t.Errorf("%s, %v", log, err)
+	}
+	if r := b.rt("nosuch"); r.code != 3 || !strings.Contains(r.stderr, "nosuch") {
+		t.Error(r)
+	}
+	want(t, "list of a root that is not there", strings.Fields(b.ok("--root", b.dir+"/nowhere", "list"))[0], "ID")
+
+	b.ok("kill", "--regex", "^"+b.id[:len(b.id)-2], "KILL")
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", "--regex", "^"+b.id+"$")
+	b.noTrace()
+	b.fails([]string{"--regex"}, "delete", "--regex", "(")
+
+	other := newBundle(t, "echo from here")
+	other.write()
+	config := filepath.Join(t.TempDir(), "other.json")
+	must(t, os.Rename(filepath.Join(other.dir, "config.json"), config))
+	want(t, "--config", other.ok("run", "--config", config, other.id), "from here")
+}
+
+// A container without a cgroup of its own is in rt's, and has no limits.
+func TestCgroupManagerDisabled(t *testing.T) {
+	b := newBundle(t, "cat /proc/self/cgroup; ls -d /sys/fs/cgroup")
+	b.write()
+	own, err := os.ReadFile("/proc/self/cgroup")
+	must(t, err)
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+	b.write()
+	want(t, "cgroups", b.ok("--cgroup-manager", "disabled", "run", b.id), strings.TrimSpace(string(own))+"\n/sys/fs/cgroup")
+	b.noTrace()
+	limit := int64(1 << 30)
+	b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit}
+	b.write()
+	b.fails([]string{"linux.resources", "disabled"}, "--cgroup-manager=disabled", "run", b.id)
+	b.fails([]string{"--cgroup-manager", "nosuch"}, "--cgroup-manager=nosuch", "run", b.id)
+}
