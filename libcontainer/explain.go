@@ -76,7 +76,7 @@ func fileText(f *compile.File) string {
 	case compile.Namespace:
 		return "the " + string(f.Namespace) + " namespace " + f.Path
 	}
-	if f.Kind == compile.HookState || f.Kind == compile.HookOutput {
+	if f.Kind == compile.HookState || f.Kind == compile.HookOutput || f.Kind == compile.HookErrors {
 		return "a file for hooks in the container"
 	}
 	return "a place for a descriptor that the program keeps"

@@ -77,6 +77,7 @@ func parse(data []byte) (*specs.Spec, Remarks, error) {
 	decodeSpec(d, s)
 	err := d.End()
 	plainOptions(s)
+	plainAnnotations(s)
 	if s.Linux != nil {
 		plainResources(s.Linux.Resources)
 	}

@@ -100,8 +100,9 @@ const (
 	ContainerRoot
 	// HookState is a file with the container's state for hooks in the container.
 	HookState
-	// HookOutput is a file for what those hooks print.
+	// HookOutput and HookErrors are files for what those hooks print.
 	HookOutput
+	HookErrors
 	// Release is the end to read of a pipe. A byte in it lets the program execute
 	// the user's: the parent writes it as soon as nothing is left for it to do.
 	Release
@@ -435,7 +436,7 @@ func (c *compiler) standingFiles() {
 		c.waitsAt = c.file(File{Kind: Release})
 	}
 	if h := c.hooks(); len(h.CreateContainer)+len(h.StartContainer) > 0 && !c.further {
-		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput})}
+		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput}), c.file(File{Kind: HookErrors})}
 	}
 	if p := c.spec.Process; p != nil {
 		for _, label := range []string{p.ApparmorProfile, p.SelinuxLabel} {
