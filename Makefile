@@ -76,7 +76,7 @@ lint:
 # Current engines and the other guests seldom find what the rest does not, and take
 # longer than all of it: run them before a release, and after a change of the shim or
 # of cgroups.
-TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration attacks compare faults docs-test conformance
 test test-all: export COMPARE := false
 test: packages
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test bench-smoke
@@ -105,6 +105,13 @@ integration: build
 		echo "== integration, cgroups: $$view"; \
 		(cd tests/integration && RT=$(CURDIR)/bin/rt ../view $$view $(CURDIR)/bin/integration.test -test.timeout 15m) || exit 1; \
 	done
+
+# Hundreds of small variations of a configuration, with rt, runc and crun. crun takes
+# no hybrid layout.
+.PHONY: compare
+compare: build packages
+	$(GO) build -o bin/compare ./tests/compare
+	tests/view v1 bin/compare -rt bin/rt
 
 # Bundles with one fault each. crun takes no hybrid layout.
 .PHONY: faults faults-table

@@ -312,9 +312,21 @@ func (b *creation) meanwhile() error {
 			return err
 		}
 		b.done("saved the state")
-		permit(b.release)
+		if err := b.permit(); err != nil {
+			return err
+		}
 	}
 	return b.prepareKeeper()
+}
+
+// permit lets the program execute the user's. One that the new limits have killed
+// has not.
+func (b *creation) permit() error {
+	if b.proc.Ended() {
+		return died(b.proc, b.cgroup)
+	}
+	permit(b.release)
+	return nil
 }
 
 // makeCgroup makes the cgroup, after the state knows of it. Its last steps are
