@@ -103,6 +103,9 @@ func (c *Container) OwnerUID() int { return c.state.UID }
 // Rootfs is the root directory of the container on the host.
 func (c *Container) Rootfs() string { return c.state.Rootfs }
 
+// SystemdScope is the unit of systemd that is the container's cgroup, or "".
+func (c *Container) SystemdScope() string { return c.state.Cgroup.Scope() }
+
 // SharesPids tells whether the container has no pid namespace of its own: then
 // the kernel does not end its other processes with the first one.
 func (c *Container) SharesPids() bool { return c.state.SharedPids }
@@ -277,8 +280,11 @@ func removeFile(name string) {
 
 // writeFile writes a small file so that readers see all of it or none.
 func writeFile(name, content string) error {
+	if defence.Off(defence.CallerFiles) {
+		return os.WriteFile(name, []byte(content), 0o666)
+	}
 	tmp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,9 @@ func (b *creation) converse() error {
 		case compile.RequestTerminal:
 			err = takeTerminal(m.File, b.spec.Process, b.o.Terminal)
 		case compile.RequestPath:
-			err = b.makePath(m)
+			if err = b.makePath(m); err == nil {
+				continue
+			}
 		case compile.RequestSource:
 			if err = b.sendSource(m); err == nil {
 				continue
@@ -166,7 +168,7 @@ func died(p *launch.Process, cg *cgroup.Cgroup) error {
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
 		// systemd removes a scope, and the counters in it, as soon as it is empty.
 		if limit > 0 {
-			return fmt.Errorf("the init program was killed while it set the container up: linux.resources.memory.limit: are %d bytes too few?", limit)
+			return fmt.Errorf("the init program was killed while it set the container up: the limit of %d bytes in linux.resources.memory.limit is probably too low to start a process", limit)
 		}
 		return errors.New("the init program was killed while it set the container up")
 	}

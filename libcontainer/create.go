@@ -27,6 +27,8 @@ type Options struct {
 	ID string
 	// Bundle is the directory with config.json.
 	Bundle string
+	// Config is the file with the configuration, if it is not Bundle's config.json.
+	Config string
 
 	// Stdin, Stdout and Stderr are the standard streams of a container
 	// without a terminal. Nil means /dev/null.
@@ -53,6 +55,9 @@ type Options struct {
 	NoPivot, NoNewKeyring bool
 	// SystemdCgroup lets systemd manage the container's cgroup.
 	SystemdCgroup bool
+	// NoCgroup makes no cgroup: the container stays in that of who makes it, without
+	// limits of its own.
+	NoCgroup bool
 	// Rootless makes missing permissions over cgroups no error.
 	Rootless bool
 	// Keep prepares Run for Container.Keep. It may be nil.
@@ -173,7 +178,7 @@ func (b *creation) load() error {
 		return err
 	}
 	b.o.Bundle = bundle
-	config, err := spec.Load(bundle)
+	config, err := spec.LoadFile(bundle, b.o.Config)
 	if err != nil {
 		return err
 	}
@@ -201,6 +206,10 @@ func (b *creation) load() error {
 		if b.resctrl, err = resctrl.Mountpoint(); err != nil {
 			return err
 		}
+	}
+	if b.o.NoCgroup {
+		b.cgroup, err = cgroup.NewNone(b.spec)
+		return err
 	}
 	b.cgroup, err = cgroup.New(b.spec, b.o.ID, b.o.SystemdCgroup, b.o.Rootless)
 	return err
@@ -447,7 +456,7 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 // explainFork names the field when there is no room for another process.
 func explainFork(err error, s *specs.Spec) error {
 	if l := s.Linux; errors.Is(err, unix.EAGAIN) && l != nil && l.Resources != nil && l.Resources.Pids != nil && l.Resources.Pids.Limit != nil {
-		return fmt.Errorf("linux.resources.pids.limit: is there room for another process? The limit is %d: %w", *l.Resources.Pids.Limit, err)
+		return fmt.Errorf("linux.resources.pids.limit: the limit of %d leaves no room for another process: %w", *l.Resources.Pids.Limit, err)
 	}
 	return err
 }

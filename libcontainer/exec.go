@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/compile"
@@ -44,6 +45,8 @@ type ExecOptions struct {
 	IgnorePaused bool
 	// Keep prepares Process.Keep. It may be nil.
 	Keep *KeepOptions
+	// Debug is told when a step is done. It may be nil.
+	Debug func(step string)
 	// Warn is told what the specification wants to be logged. It may be nil.
 	Warn func(message string)
 }
@@ -122,6 +125,12 @@ type execution struct {
 	first, root *os.File
 }
 
+func (e *execution) done(step string) {
+	if e.o.Debug != nil {
+		e.o.Debug(step)
+	}
+}
+
 func (e *execution) close() { closeFiles([]*os.File{e.first, e.root, e.release}) }
 
 func (e *execution) start() error {
@@ -159,6 +168,7 @@ func (e *execution) start() error {
 	if err := e.open(); err != nil {
 		return err
 	}
+	e.done("found the container's first process")
 	streams, closeNull, err := stdio(e.o.Stdin, e.o.Stdout, e.o.Stderr)
 	if err != nil {
 		return err
@@ -252,6 +262,8 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	defer exe.Close()
+	e.done("compiled the program")
+	defer e.done("started the program")
 	if err := e.clone(exe, streams); err != nil || e.plan.BornLate {
 		return err // the process is still to be born
 	}
@@ -373,6 +385,7 @@ func (e *execution) converse() error {
 		m, err := e.proc.Receive()
 		if err != nil {
 			if e.ready && errors.Is(err, io.EOF) {
+				e.done("executed the process")
 				return nil
 			}
 			return died(e.proc, e.cgroup)
@@ -393,6 +406,7 @@ func (e *execution) converse() error {
 		case compile.RequestListener:
 			err = e.answer(e.container.handListener(m, e.proc.PidFD, e.proc.Pid))
 		case compile.RequestReady:
+			e.done("the program joined the container")
 			e.ready = true
 			err = e.goAhead()
 		case compile.RequestFailure:
@@ -481,7 +495,11 @@ func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) erro
 		return nil
 	}
 	adj := strconv.Itoa(*p.OOMScoreAdj)
-	err := sysfile.Write(filepath.Join("/proc", strconv.Itoa(pid), "oom_score_adj"), []byte(adj))
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	if defence.Off(defence.OwnProcfs) {
+		dir += "/root/proc/self" // the container's
+	}
+	err := sysfile.Write(filepath.Join(dir, "oom_score_adj"), []byte(adj))
 	switch {
 	case err == nil:
 		return nil

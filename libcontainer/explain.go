@@ -40,6 +40,8 @@ type PlanStep struct {
 // privileges and changes nothing.
 func Explain(o Options) (*Plan, error) {
 	o.Terminal = func(*os.File) error { return nil }
+	var warnings []string
+	o.Warn = func(message string) { warnings = append(warnings, message) }
 	b := &creation{o: &o, gate: true}
 	if err := b.load(); err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func Explain(o Options) (*Plan, error) {
 	if err := b.compile(host); err != nil {
 		return nil, err
 	}
-	plan := &Plan{Clone: program.CloneFlagNames(b.plan.CloneFlags), Files: []PlanFile{}, Warnings: b.plan.Warnings}
+	plan := &Plan{Clone: program.CloneFlagNames(b.plan.CloneFlags), Files: []PlanFile{}, Warnings: append(warnings, b.plan.Warnings...)}
 	for i, f := range b.plan.Files {
 		plan.Files = append(plan.Files, PlanFile{Number: 3 + i, What: fileText(&f), Path: f.Path, Source: f.Source})
 	}
@@ -74,7 +76,7 @@ func fileText(f *compile.File) string {
 	case compile.Namespace:
 		return "the " + string(f.Namespace) + " namespace " + f.Path
 	}
-	if f.Kind == compile.HookState || f.Kind == compile.HookOutput {
+	if f.Kind == compile.HookState || f.Kind == compile.HookOutput || f.Kind == compile.HookErrors {
 		return "a file for hooks in the container"
 	}
 	return "a place for a descriptor that the program keeps"

@@ -32,8 +32,9 @@ func (b *creation) openFiles(exe *os.File) ([]*os.File, error) {
 			files[i], err = hooks.File("hook-state")
 			b.hookState = duplicate(files[i])
 		case compile.HookOutput:
-			files[i], err = hooks.File("hook-output")
-			b.hookOutput = duplicate(files[i])
+			files[i], err = b.hookStream(spec.AnnotationHooksStdout)
+		case compile.HookErrors:
+			files[i], err = b.hookStream(spec.AnnotationHooksStderr)
 		case compile.Release:
 			files[i], b.release, err = pipe()
 		case compile.Namespace:
@@ -46,6 +47,21 @@ func (b *creation) openFiles(exe *os.File) ([]*os.File, error) {
 		}
 	}
 	return files, nil
+}
+
+// hookStream is the file that an annotation names for hooks in the container, or the
+// one in memory from which rt takes what goes into their errors.
+func (b *creation) hookStream(annotation string) (*os.File, error) {
+	if file, err := hooks.AppendTo(b.spec.Annotations[annotation]); file != nil || err != nil {
+		return file, err
+	}
+	if b.hookOutput == nil {
+		var err error
+		if b.hookOutput, err = hooks.File("hook-output"); err != nil {
+			return nil, err
+		}
+	}
+	return duplicate(b.hookOutput), nil
 }
 
 // pipe is os.Pipe without a place in the Go runtime's poller.
@@ -279,9 +295,9 @@ func (b *creation) writeMap(kind string, list []specs.LinuxIDMapping) error {
 	if err != nil {
 		return fmt.Errorf("an ordinary user can map ids that are not their own only with %s, which is not installed (Debian, Ubuntu: package uidmap)", helper)
 	}
-	result, err := hooks.Execute(&compile.Command{
+	result, err := hooks.Execute(&hooks.Command{Command: compile.Command{
 		Path: path, Args: append([]string{helper, strconv.Itoa(b.proc.Pid)}, strings.Fields(text)...), Env: os.Environ(),
-	}, nil, 0)
+	}})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -302,7 +318,7 @@ func idMap(list []specs.LinuxIDMapping) string {
 // hostRoot is who the root of the container's new user namespace is on the
 // host.
 func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
-	if s.Linux == nil {
+	if spec.FindNamespace(s, specs.UserNamespace) == nil {
 		return 0, 0, false
 	}
 	u, okUID := spec.HostID(s.Linux.UIDMappings, 0)

@@ -33,10 +33,10 @@ func (b *creation) container() *Container { return &Container{dir: b.dir, state:
 func (b *creation) runHooks() error {
 	b.hooksBegan = true
 	state := b.container().stateFor(Created, b.proc.Pid)
-	if err := hooks.Run("hooks.prestart", b.spec.Hooks.Prestart, b.o.Bundle, state); err != nil {
+	if err := hooks.Run("hooks.prestart", b.spec.Hooks.Prestart, b.o.Bundle, state, b.spec.Annotations); err != nil {
 		return err
 	}
-	return hooks.Run("hooks.createRuntime", b.spec.Hooks.CreateRuntime, b.o.Bundle, state)
+	return hooks.Run("hooks.createRuntime", b.spec.Hooks.CreateRuntime, b.o.Bundle, state, b.spec.Annotations)
 }
 
 // hookWatch watches the time of a hook that the program has started in the
@@ -157,5 +157,5 @@ func innerPid(pid int) (int, error) {
 // poststart runs the hooks that follow the start. When one fails the caller has
 // to remove the container.
 func (c *Container) poststart(list []specs.Hook) error {
-	return hooks.Run("hooks.poststart", list, c.state.Bundle, c.stateFor(Running, c.state.Pid))
+	return hooks.Run("hooks.poststart", list, c.state.Bundle, c.stateFor(Running, c.state.Pid), c.state.Annotations)
 }

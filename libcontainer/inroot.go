@@ -23,11 +23,16 @@ func (b *creation) makePath(m *launch.Message) error {
 	}
 	defer m.File.Close()
 	p := b.plan.Paths[m.Words[1]]
-	err := b.asContainerRoot(func() error { return makeInRoot(m.File, p.Name, p.Kind) })
+	fd := -1
+	err := b.asContainerRoot(func() (err error) {
+		fd, err = makeInRoot(m.File, p.Name, p.Kind)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: create %s: %w", p.Source, p.Name, err)
 	}
-	return nil
+	defer unix.Close(fd)
+	return b.proc.Send([]byte{1}, fd)
 }
 
 // openat2 walks a path below a directory. A rename elsewhere on the system may
@@ -79,9 +84,9 @@ func raiseCapabilities() {
 const maxSymlinks = 40
 
 // makeInRoot creates name below root as if root were the root directory, also
-// where symlinks on the way point to what does not exist. Every step is taken
-// from an open directory, so that nothing leads outside.
-func makeInRoot(root *os.File, name string, kind compile.PathKind) error {
+// where symlinks on the way point to what does not exist, and returns it opened with
+// O_PATH. Every step is taken from an open directory, so that nothing leads outside.
+func makeInRoot(root *os.File, name string, kind compile.PathKind) (int, error) {
 	w := walk{dirs: []int{int(root.Fd())}}
 	defer w.up(1)
 	rest := components(name)
@@ -95,20 +100,21 @@ func makeInRoot(root *os.File, name string, kind compile.PathKind) error {
 		last := len(rest) == 0
 		target, err := w.step(comp, last && kind == compile.EmptyFile)
 		if err != nil {
-			return &os.PathError{Op: "create", Path: name, Err: err}
+			return -1, &os.PathError{Op: "create", Path: name, Err: err}
 		}
 		if target == "" {
 			continue
 		}
 		if links++; links > maxSymlinks {
-			return &os.PathError{Op: "create", Path: name, Err: unix.ELOOP}
+			return -1, &os.PathError{Op: "create", Path: name, Err: unix.ELOOP}
 		}
 		if path.IsAbs(target) {
 			w.up(1)
 		}
 		rest = append(components(target), rest...)
 	}
-	return nil
+	fd, err := unix.FcntlInt(uintptr(w.dirs[len(w.dirs)-1]), unix.F_DUPFD_CLOEXEC, 3)
+	return fd, os.NewSyscallError("dup", err)
 }
 
 // components splits a path. ".." stays: what it means depends on symlinks.

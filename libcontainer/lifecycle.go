@@ -261,7 +261,7 @@ func (c *Container) remove(warn func(string)) error {
 
 func (c *Container) poststop(warn func(string)) {
 	if h := c.state.Hooks; h != nil {
-		hooks.RunAll("hooks.poststop", state.SpecHooks(h.Poststop), c.state.Bundle, c.stateFor(Stopped, 0), warn)
+		hooks.RunAll("hooks.poststop", state.SpecHooks(h.Poststop), c.state.Bundle, c.stateFor(Stopped, 0), c.state.Annotations, warn)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -124,8 +125,9 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 	}
 	after := cgroup.Resources(s)
 	cgroup.Complete(before, after)
-	if err := cg.Update(after); err != nil {
-		return errors.Join(err, cg.Update(before))
+	devices := !reflect.DeepEqual(before.Devices, after.Devices)
+	if err := cg.Update(after, devices); err != nil {
+		return undone(err, cg.Update(before, devices))
 	}
 	if hadRdt && !slices.Equal(schemata, resctrl.Schemata(s.Linux.IntelRdt)) {
 		root, err := resctrl.Mountpoint()
@@ -133,10 +135,18 @@ func (c *Container) Update(change func(*specs.Linux) error) error {
 			err = resctrl.Update(root, c.ID(), s.Linux.IntelRdt, schemata)
 		}
 		if err != nil {
-			return errors.Join(err, cg.Update(before))
+			return undone(err, cg.Update(before, devices))
 		}
 	}
 	return c.dir.ReplaceConfig(data)
+}
+
+// undone is the error of a change, with that of going back, if it says anything else.
+func undone(err, back error) error {
+	if back != nil && back.Error() == err.Error() {
+		return err
+	}
+	return errors.Join(err, back)
 }
 
 // adapt changes what an update leaves as it was, and what contradicts what it

@@ -8,22 +8,18 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// blockIO: a weight is 10 to 1000, 0 for none.
+// blockIO: which weights there are depends on the I/O scheduler, and the kernel says so.
 func (v *validator) blockIO(b *specs.LinuxBlockIO) {
 	if b == nil {
 		return
 	}
 	const field = resourcesField + "blockIO"
-	v.weight(field+".weight", b.Weight)
-	v.weight(field+".leafWeight", b.LeafWeight)
 	for i, d := range b.WeightDevice {
 		at := entry(field+".weightDevice", i)
 		v.deviceNumber(at, d.Major, d.Minor)
 		if d.Weight == nil && d.LeafWeight == nil {
 			v.add(at+".weight", "missing; at least one of weight and leafWeight must be given")
 		}
-		v.weight(at+".weight", d.Weight)
-		v.weight(at+".leafWeight", d.LeafWeight)
 	}
 	for _, t := range []struct {
 		name string
@@ -35,12 +31,6 @@ func (v *validator) blockIO(b *specs.LinuxBlockIO) {
 		for i, d := range t.list {
 			v.deviceNumber(entry(field+"."+t.name, i), d.Major, d.Minor)
 		}
-	}
-}
-
-func (v *validator) weight(field string, w *uint16) {
-	if w != nil && *w != 0 {
-		v.within(field, int64(*w), 10, 1000)
 	}
 }
 

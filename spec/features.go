@@ -12,12 +12,13 @@ import (
 // It is made of the tables that the code itself works from.
 func Features(annotations map[string]string) *features.Features {
 	return &features.Features{
-		OCIVersionMin: VersionMin,
-		OCIVersionMax: specs.Version,
-		Hooks:         Hooks.Names(),
-		MountOptions:  MountOptionNames(),
-		Annotations:   annotations,
-		Linux:         linuxFeatures(),
+		OCIVersionMin:                      VersionMin,
+		OCIVersionMax:                      specs.Version,
+		Hooks:                              Hooks.Names(),
+		MountOptions:                       MountOptionNames(),
+		Annotations:                        annotations,
+		PotentiallyUnsafeConfigAnnotations: UnsafeAnnotations,
+		Linux:                              linuxFeatures(),
 	}
 }
 

@@ -22,7 +22,7 @@ func (v *validator) hooks() {
 			field := entry("hooks."+kind.Name, i)
 			v.absolute(field+".path", h.Path)
 			v.texts(field+".args", h.Args)
-			v.environment(field+".env", h.Env)
+			v.texts(field+".env", h.Env)
 			if h.Timeout != nil && *h.Timeout <= 0 {
 				v.add(field+".timeout", "%d is not a number of seconds above 0; leave it out to wait without end", *h.Timeout)
 			}

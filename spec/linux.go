@@ -52,9 +52,27 @@ func (v *validator) linux() {
 // of three words for systemd, has no slash.
 func (v *validator) cgroupsPath(p string) {
 	v.line("linux.cgroupsPath", p)
-	if slices.Contains(strings.Split(p, "/"), "..") {
-		v.add("linux.cgroupsPath", "%q contains \"..\"", p)
+	if leadsOut(p) {
+		v.add("linux.cgroupsPath", "%q leads out of the place where rt puts cgroups", p)
 	}
+}
+
+// leadsOut tells whether a path leaves the directory where it begins, by "..".
+func leadsOut(p string) bool {
+	depth := 0
+	for part := range strings.SplitSeq(p, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			depth--
+		default:
+			depth++
+		}
+		if depth < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (v *validator) rootfsPropagation(p string) {

@@ -40,8 +40,13 @@ type Remarks struct {
 
 // Load reads and checks the configuration of the bundle. Errors name the file
 // and the field, or the line and column.
-func Load(bundle string) (*Config, error) {
-	name := filepath.Join(bundle, ConfigName)
+func Load(bundle string) (*Config, error) { return LoadFile(bundle, "") }
+
+// LoadFile is Load for a configuration in another file, if name is not "".
+func LoadFile(bundle, name string) (*Config, error) {
+	if name == "" {
+		name = filepath.Join(bundle, ConfigName)
+	}
 	data, err := sysfile.Read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("bundle %s has no %s: give the bundle's directory with --bundle, or make a configuration with `rt spec`: %w", bundle, ConfigName, err)
@@ -72,6 +77,10 @@ func parse(data []byte) (*specs.Spec, Remarks, error) {
 	decodeSpec(d, s)
 	err := d.End()
 	plainOptions(s)
+	plainAnnotations(s)
+	if s.Linux != nil {
+		plainResources(s.Linux.Resources)
+	}
 	return s, Remarks(d.Remarks()), err
 }
 
@@ -97,6 +106,7 @@ func ParseResources(data []byte, over *specs.LinuxResources) (Remarks, error) {
 	dropLists(reflect.ValueOf(over).Elem(), reflect.ValueOf(fresh).Elem())
 	d = jsontext.NewDecoder(text)
 	decodeLinuxResources(d, over)
+	plainResources(over)
 	return remarks, d.End()
 }
 

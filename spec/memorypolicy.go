@@ -70,6 +70,7 @@ func (v *validator) memoryPolicyFlag(field string, flag specs.MemoryPolicyFlagTy
 		if p.Mode != specs.MpolBind && p.Mode != specs.MpolPreferredMany {
 			v.add(field, "%s needs the mode MPOL_BIND or MPOL_PREFERRED_MANY, this is %s", flag, p.Mode)
 		}
+	case p.Mode == specs.MpolDefault: // the kernel takes it, without effect
 	case p.Nodes == "":
 		v.add(field, "%s needs nodes", flag)
 	case flag == specs.MpolFStaticNodes && slices.Contains(p.Flags, specs.MpolFRelativeNodes):

@@ -37,7 +37,7 @@ func (v *validator) userMappings(field string, list []specs.LinuxIDMapping) {
 	n := FindNamespace(v.s, specs.UserNamespace)
 	switch {
 	case len(list) > 0 && n == nil:
-		v.need(field, specs.UserNamespace)
+		v.warn(field, "has no effect without a user namespace: add {\"type\": \"user\"} to linux.namespaces")
 	case len(list) == 0 && n != nil && n.Path == "":
 		v.add(field, "missing; a new user namespace needs a mapping")
 	}

@@ -28,7 +28,6 @@ var resourceProblems = []problemCase{
 	{"linux.resources.memory.swappiness", limited("memory", `{"swappiness": 101}`), limited("memory", `{"swappiness": 100}`)},
 
 	{"linux.resources.cpu.quota", limited("cpu", `{"quota": 999}`), limited("cpu", `{"quota": -1, "shares": 0}`)},
-	{"linux.resources.cpu.burst", limited("cpu", `{"burst": 1, "quota": -1}`), limited("cpu", `{"burst": 0, "quota": -1}`)},
 	{"linux.resources.cpu.burst", limited("cpu", `{"burst": 50001, "quota": 50000}`), limited("cpu", `{"burst": 50000, "quota": 50000}`)},
 	{"linux.resources.cpu.period", limited("cpu", `{"period": 999}`), limited("cpu", `{"period": 0}`)},
 	{"linux.resources.cpu.period", limited("cpu", `{"period": 1000001}`), limited("cpu", `{"period": 1000000}`)},
@@ -38,12 +37,7 @@ var resourceProblems = []problemCase{
 	{"linux.resources.cpu.mems", limited("cpu", `{"mems": "x"}`), limited("cpu", `{"mems": "0-7"}`)},
 	{"linux.resources.cpu.idle", limited("cpu", `{"idle": 2}`), limited("cpu", `{"idle": 1}`)},
 
-	{"linux.resources.pids.limit", limited("pids", `{"limit": -2}`), limited("pids", `{"limit": 0}`)},
-
-	{"linux.resources.blockIO.weight", limited("blockIO", `{"weight": 9}`), limited("blockIO", `{"weight": 0}`)},
-	{"linux.resources.blockIO.leafWeight", limited("blockIO", `{"leafWeight": 1001}`), limited("blockIO", `{"leafWeight": 1000}`)},
 	{"linux.resources.blockIO.weightDevice[0].weight", limited("blockIO", `{"weightDevice": [{"major": 8}]}`), limited("blockIO", `{"weightDevice": [{"major": 8, "weight": 10}]}`)},
-	{"linux.resources.blockIO.weightDevice[0].leafWeight", limited("blockIO", `{"weightDevice": [{"major": 8, "leafWeight": 5}]}`), limited("blockIO", `{"weightDevice": [{"major": 8, "leafWeight": 300}]}`)},
 
 	{"linux.resources.hugepageLimits[0].pageSize", limited("hugepageLimits", `[{"pageSize": "2mb"}]`), limited("hugepageLimits", `[{"pageSize": "2MB"}, {"pageSize": "1GB"}]`)},
 	{"linux.resources.hugepageLimits[0].pageSize", limited("hugepageLimits", `[{"pageSize": "MB"}]`), limited("hugepageLimits", `[{"pageSize": "64KB", "limit": 1}]`)},

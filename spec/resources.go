@@ -18,9 +18,6 @@ func (v *validator) resources(r *specs.LinuxResources) {
 	v.deviceRules(r.Devices)
 	v.memory(r.Memory)
 	v.cpu(r.CPU)
-	if r.Pids != nil && r.Pids.Limit != nil {
-		v.limit("pids.limit", *r.Pids.Limit, "a number of tasks")
-	}
 	v.blockIO(r.BlockIO)
 	v.hugepages(r.HugepageLimits)
 	v.network(r.Network)
@@ -112,13 +109,9 @@ func (v *validator) bandwidth(c *specs.LinuxCPU) {
 	if limited && *c.Quota < minBandwidth {
 		v.add(resourcesField+"cpu.quota", "%d is below the kernel's least, %d microseconds", *c.Quota, minBandwidth)
 	}
-	if c.Burst != nil && *c.Burst > 0 {
-		switch {
-		case !limited:
-			v.add(resourcesField+"cpu.burst", "needs cpu.quota")
-		case *c.Burst > uint64(*c.Quota):
-			v.add(resourcesField+"cpu.burst", "%d is above cpu.quota, %d", *c.Burst, *c.Quota)
-		}
+	// A burst without a quota is for the quota that may come later.
+	if limited && c.Burst != nil && *c.Burst > uint64(*c.Quota) {
+		v.add(resourcesField+"cpu.burst", "%d is above cpu.quota, %d", *c.Burst, *c.Quota)
 	}
 	if p := c.Period; p != nil && *p != 0 && (*p < minBandwidth || *p > maxPeriod) {
 		v.add(resourcesField+"cpu.period", "%d is outside %d to %d microseconds", *p, minBandwidth, maxPeriod)
@@ -133,5 +126,30 @@ func (v *validator) realtime(c *specs.LinuxCPU) {
 	v.limit("cpu.realtimeRuntime", runtime, "a number of microseconds")
 	if p := c.RealtimePeriod; p != nil && *p > 0 && runtime > 0 && uint64(runtime) > *p {
 		v.add(resourcesField+"cpu.realtimeRuntime", "%d is above cpu.realtimePeriod, %d", runtime, *p)
+	}
+}
+
+// plainResources rewrites what older engines mean by numbers: -1 in a field that has no
+// sign is a field that is not set, and any negative limit of processes is none.
+func plainResources(r *specs.LinuxResources) {
+	if r == nil {
+		return
+	}
+	unset := func(fields ...**uint64) {
+		for _, f := range fields {
+			if *f != nil && **f == math.MaxUint64 {
+				*f = nil
+			}
+		}
+	}
+	if c := r.CPU; c != nil {
+		unset(&c.Shares, &c.Period, &c.Burst, &c.RealtimePeriod)
+	}
+	if m := r.Memory; m != nil {
+		unset(&m.Swappiness)
+	}
+	if p := r.Pids; p != nil && p.Limit != nil && *p.Limit < 0 {
+		none := int64(-1)
+		p.Limit = &none
 	}
 }

@@ -49,7 +49,6 @@ func TestValidateNamesTheField(t *testing.T) {
 		"linux.namespaces[0].type":        func(s *specs.Spec) { s.Linux.Namespaces[0].Type = "x" },
 		"linux.namespaces[1].path":        func(s *specs.Spec) { s.Linux.Namespaces[1].Path = "x" },
 		"hostname":                        func(s *specs.Spec) { s.Linux.Namespaces = nil },
-		"linux.uidMappings":               func(s *specs.Spec) { s.Linux.UIDMappings = []specs.LinuxIDMapping{{}} },
 		"linux.timeOffsets":               func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {}} },
 		"linux.maskedPaths[0]":            func(s *specs.Spec) { s.Linux.MaskedPaths[0] = "x" },
 		"linux.readonlyPaths[0]":          func(s *specs.Spec) { s.Linux.ReadonlyPaths[0] = "x" },
@@ -57,7 +56,6 @@ func TestValidateNamesTheField(t *testing.T) {
 		"linux.devices[0].path":           func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "x", Type: "c"}} },
 		"linux.devices[0].type":           func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/x", Type: "x"}} },
 		"linux.resources.memory.limit":    func(s *specs.Spec) { s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: pointer(int64(-2))} },
-		"linux.resources.cpu.burst":       func(s *specs.Spec) { s.Linux.Resources.CPU = &specs.LinuxCPU{Burst: pointer(uint64(1))} },
 		"linux.resources.devices[0].type": func(s *specs.Spec) { s.Linux.Resources.Devices[0].Type = "x" },
 	} {
 		s := Default()

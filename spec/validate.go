@@ -112,10 +112,3 @@ func (v *validator) names() {
 		v.need(n.field, specs.UTSNamespace)
 	}
 }
-
-// annotations checks the keys: config.md, "Annotations".
-func (v *validator) annotations() {
-	if _, ok := v.s.Annotations[""]; ok {
-		v.add("annotations", "a key is empty; use names such as com.example.key")
-	}
-}

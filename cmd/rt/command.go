@@ -96,12 +96,20 @@ func parse(argv []string) (*command, *input, error) {
 	}
 	c := findCommand(rest[0])
 	if c == nil {
-		return nil, in, usageError("", "%q is not a command", rest[0])
+		return nil, in, unknownCommand{usageError("", "%q is not a command", rest[0])}
 	}
 	in.command = c.name
 	in.args, err = in.take(c.flags, rest[1:], c.rest)
+	if c.rest && len(in.args) > 1 && in.args[1] == "--" { // behind the id it ends rt's part, as with runc
+		in.args = slices.Delete(in.args, 1, 2)
+	}
 	return c, in, err
 }
+
+// unknownCommand has the exit status that runc gives it.
+type unknownCommand struct{ error }
+
+func (unknownCommand) exitStatus() int { return 3 }
 
 func findCommand(name string) *command {
 	list := commands()

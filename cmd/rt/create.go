@@ -43,6 +43,7 @@ func createCommand() command {
 func creationFlags() []flag {
 	return []flag{
 		{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
+		{name: "config", kind: stringFlag, usage: "read the configuration from `FILE`, not from config.json in the bundle"},
 		{name: "console-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
 		{name: "pid-file", kind: stringFlag, usage: "write the pid of the container's process to `FILE`"},
 		{name: "pidfd-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives a pidfd of the container's process"},
@@ -58,14 +59,14 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 		return nil, err
 	}
 	o := &libcontainer.Options{
-		Root: in.String("root"), ID: id, Bundle: in.String("bundle"), PidFile: in.String("pid-file"),
+		Root: in.String("root"), ID: id, Bundle: in.String("bundle"), Config: in.String("config"), PidFile: in.String("pid-file"),
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		NoPivot: in.Bool("no-pivot"), NoNewKeyring: in.Bool("no-new-keyring"),
-		SystemdCgroup: in.Bool("systemd-cgroup"), Rootless: rootless(in),
+		SystemdCgroup: in.Bool("systemd-cgroup"), NoCgroup: in.String("cgroup-manager") == "disabled", Rootless: rootless(in),
 		Warn: func(m string) { logrus.Warn(m) },
 	}
 	if in.Bool("debug") {
-		o.Debug = func(step string) { logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step) }
+		o.Debug = logStep
 	}
 	if o.Preserve, o.Env, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err
@@ -77,6 +78,11 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 		o.Bundle, o.ID = findBundle(id)
 	}
 	return o, nil
+}
+
+// logStep logs a step with the time since rt began.
+func logStep(step string) {
+	logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step)
 }
 
 // findBundle makes `rt run mybundle` do what it looks like: when there is no

@@ -104,6 +104,9 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, PidFile: in.String("pid-file"),
 		IgnorePaused: in.Bool("ignore-paused"), Warn: func(m string) { logrus.Warn(m) },
 	}
+	if in.Bool("debug") {
+		o.Debug = logStep
+	}
 	var env []string
 	if o.Preserve, env, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -58,6 +59,7 @@ func killCommand() command {
 		args:  "<container-id> [signal]",
 		flags: []flag{
 			{name: "all", alias: "a", usage: "send it to all processes of the container"},
+			{name: "regex", alias: "r", usage: "send it to all containers whose ids match the regular expression"},
 		},
 		run: func(in *input) error {
 			args := in.args
@@ -72,14 +74,47 @@ func killCommand() command {
 			if err != nil {
 				return err
 			}
-			return withContainer(in, args[0], func(c *libcontainer.Container) error {
-				if in.Bool("all") {
-					return c.SignalAll(sig)
-				}
-				return c.Signal(sig)
-			})
+			ids, err := in.ids(args[:1])
+			if err != nil {
+				return err
+			}
+			var errs []error
+			for _, id := range ids {
+				errs = append(errs, withContainer(in, id, func(c *libcontainer.Container) error {
+					if in.Bool("all") {
+						return c.SignalAll(sig)
+					}
+					return c.Signal(sig)
+				}))
+			}
+			return errors.Join(errs...)
 		},
 	}
+}
+
+// ids are the ids that the arguments name, or, with --regex, those that match one.
+func (in *input) ids(args []string) ([]string, error) {
+	if !in.Bool("regex") {
+		return args, nil
+	}
+	var ids []string
+	for _, text := range args {
+		pattern, err := regexp.Compile(text)
+		if err != nil {
+			return nil, fmt.Errorf("--regex: %w", err)
+		}
+		containers, err := libcontainer.List(in.String("root"))
+		if err != nil {
+			logrus.Warn(err)
+		}
+		for _, c := range containers {
+			if pattern.MatchString(c.ID()) {
+				ids = append(ids, c.ID())
+			}
+			c.Close()
+		}
+	}
+	return ids, nil
 }
 
 // parseSignal reads a signal's number, or its name with or without SIG.
@@ -133,14 +168,19 @@ func deleteCommand() command {
 		args:  "<container-id>...",
 		flags: []flag{
 			{name: "force", alias: "f", usage: "kill a container that still runs; no container is no error"},
+			{name: "regex", alias: "r", usage: "delete all containers whose ids match the regular expression"},
 		},
 		run: func(in *input) error {
 			if len(in.args) == 0 {
 				return errors.New("delete: needs a container id")
 			}
 			force := in.Bool("force")
+			ids, err := in.ids(in.args)
+			if err != nil {
+				return err
+			}
 			var errs []error
-			for _, id := range in.args {
+			for _, id := range ids {
 				err := libcontainer.Delete(in.String("root"), id, force, func(m string) { logrus.Warn(m) })
 				if err != nil && !(force && errors.Is(err, libcontainer.ErrNotExist)) {
 					errs = append(errs, err)

@@ -26,13 +26,15 @@ type containerState struct {
 	Created     time.Time            `json:"created"`
 	Annotations map[string]string    `json:"annotations,omitempty"`
 	Owner       string               `json:"owner"`
+	// Scope is the container's unit of systemd, as crun has it.
+	Scope string `json:"systemd-scope,omitempty"`
 }
 
 func describe(c *libcontainer.Container) containerState {
 	s := c.State()
 	return containerState{
 		Version: s.Version, ID: s.ID, Pid: s.Pid, Status: s.Status, Bundle: s.Bundle, Rootfs: c.Rootfs(),
-		Created: c.Created(), Annotations: s.Annotations, Owner: userName(c.OwnerUID()),
+		Created: c.Created(), Annotations: s.Annotations, Owner: userName(c.OwnerUID()), Scope: c.SystemdScope(),
 	}
 }
 

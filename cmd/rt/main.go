@@ -20,7 +20,6 @@ import (
 
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/sirupsen/logrus"
 )
@@ -81,7 +80,7 @@ func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)
 
 // fail ends rt with a message where people look for it, and where engines do.
 func fail(err error) {
-	if logFile != nil || logsJSON {
+	if logFile != nil || logsJSON || logsElsewhere {
 		logrus.Error(err)
 	}
 	if logFile != nil || !logsJSON {
@@ -105,10 +104,12 @@ func commands() []command {
 func globalFlags() []flag {
 	return []flag{
 		{name: "debug", usage: "log what rt does, step by step"},
-		{name: "log", kind: stringFlag, usage: "write the log to `FILE` (default: /dev/stderr)"},
+		{name: "log", kind: stringFlag, usage: "write the log to `FILE` (default: /dev/stderr), or to syslog:IDENTIFIER or journald:IDENTIFIER"},
+		{name: "log-level", kind: stringFlag, usage: "log from this `LEVEL` on: error, warning (default), info or debug"},
 		{name: "log-format", kind: stringFlag, value: "text", usage: "`FORMAT` of the log: text or json"},
 		{name: "root", kind: stringFlag, value: defaultRoot(), usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
 		{name: "criu", kind: stringFlag, usage: "`PATH` of criu: accepted for callers that name it, and not used"},
+		{name: "cgroup-manager", kind: stringFlag, usage: "`MANAGER` of cgroups: cgroupfs (default), systemd, or disabled: the container stays in rt's own"},
 		{name: "systemd-cgroup", usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
 		{name: "rootless", kind: stringFlag, value: "auto", usage: "ignore missing permissions over cgroups: true, false or auto"},
 	}
@@ -156,12 +157,21 @@ func isOrdinaryUser() bool {
 var (
 	// logFile is the file of --log, nil when there is none.
 	logFile *os.File
+	// logsElsewhere is true when a service takes the log.
+	logsElsewhere bool
 	// logsJSON is true with --log-format json.
 	logsJSON bool
 )
 
 // setUp puts the global flags in force.
 func setUp(in *input) error {
+	if name := in.String("log-level"); name != "" {
+		level, err := logrus.ParseLevel(name)
+		if err != nil {
+			return fmt.Errorf("--log-level: %q is not one of error, warning, info, debug", name)
+		}
+		logrus.SetLevel(level)
+	}
 	if in.Bool("debug") {
 		logrus.SetLevel(logrus.DebugLevel)
 	}
@@ -173,17 +183,10 @@ func setUp(in *input) error {
 	default:
 		return fmt.Errorf("--log-format: %q is not one of text, json", format)
 	}
-	if name := in.String("log"); name != "" {
-		mode := os.FileMode(0o644)
-		if defence.Off(defence.CallerFiles) {
-			mode = 0o666
+	if where := in.String("log"); where != "" {
+		if err := logTo(where); err != nil {
+			return err
 		}
-		f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, mode)
-		if err != nil {
-			return fmt.Errorf("--log: %w", err)
-		}
-		logFile = f
-		logrus.SetOutput(f)
 	}
 	root, err := filepath.Abs(in.String("root"))
 	if err != nil {
@@ -194,6 +197,13 @@ func setUp(in *input) error {
 	case "true", "false", "auto":
 	default:
 		return fmt.Errorf("--rootless: %q is not one of true, false, auto", in.String("rootless"))
+	}
+	switch manager := in.String("cgroup-manager"); manager {
+	case "", "cgroupfs", "disabled":
+	case "systemd":
+		in.values["systemd-cgroup"] = "true"
+	default:
+		return fmt.Errorf("--cgroup-manager: %q is not one of cgroupfs, systemd, disabled", manager)
 	}
 	return nil
 }

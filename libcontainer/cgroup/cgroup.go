@@ -52,6 +52,8 @@ type Cgroup struct {
 	// mountedEarly is true when the container's cgroup mounts are prepared before
 	// its first process is there.
 	mountedEarly bool
+	// none is true for a container that stays in its creator's cgroup.
+	none bool
 	// onlyDevices is true when nothing else is limited.
 	onlyDevices bool
 	// existed is true when a directory was there before the container.
@@ -88,7 +90,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	case path == "":
 		cfg.Name = id
 	default:
-		cfg.Path = path
+		cfg.Path = filepath.Clean(path)
 	}
 	var own []membership
 	if !cgroups.IsCgroup2UnifiedMode() {
@@ -150,6 +152,9 @@ func (cfg Config) open(c *cgroups.Cgroup) (*Cgroup, error) {
 
 // Unified is the container's directory when the machine has only cgroup v2.
 func (c *Cgroup) Unified() string {
+	if c.none {
+		return ""
+	}
 	if len(c.Paths) == 1 && cgroups.IsCgroup2UnifiedMode() {
 		return c.Paths[""]
 	}
@@ -161,6 +166,9 @@ func (c *Cgroup) Unified() string {
 // It comes before anything that has to be undone, since that ends all processes
 // of the cgroup.
 func (c *Cgroup) CheckUnused() error {
+	if c.none {
+		return nil
+	}
 	if pids, err := c.manager.GetAllPids(); err == nil && len(pids) > 0 {
 		return fmt.Errorf("linux.cgroupsPath: cgroup %s already has processes in it", c.anyPath())
 	}
@@ -193,6 +201,8 @@ func (c *Cgroup) frozenAncestor() string {
 // where they need not be there before the first process, with Limit.
 func (c *Cgroup) Create() error {
 	switch {
+	case c.none:
+		return nil
 	case c.Systemd:
 		return c.createForScope()
 	case c.Unified() != "":
@@ -293,6 +303,9 @@ type Placement struct {
 
 // Placement opens what a launch needs. The caller closes Dir.
 func (c *Cgroup) Placement() (*Placement, error) {
+	if c.none {
+		return new(Placement), nil
+	}
 	if c.Systemd {
 		return &Placement{Move: c.move, Paths: c.Paths}, nil
 	}
@@ -374,6 +387,9 @@ func enter(files []string, pid int) error {
 
 // Limit applies linux.resources. It may run while the container is being made.
 func (c *Cgroup) Limit() error {
+	if c.none {
+		return nil
+	}
 	r := *c.resources
 	r.SkipDevices = c.devicesFirst()
 	switch {
@@ -397,7 +413,7 @@ func (c *Cgroup) Limit() error {
 // the first process is in the cgroup: in v1 the rules pass through states in
 // which nothing is allowed. In v2 the filter is attached as a whole, and
 // systemd makes the cgroup only with the process.
-func (c *Cgroup) devicesFirst() bool { return !c.Systemd && c.Unified() == "" }
+func (c *Cgroup) devicesFirst() bool { return !c.none && !c.Systemd && c.Unified() == "" }
 
 func (c *Cgroup) set(r *cgroups.Resources) error {
 	err := c.manager.Set(r)

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/opencontainers/cgroups"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,9 @@ import (
 func (c *Cgroup) Facts() (compile.Cgroup, error) {
 	if dir := c.Unified(); dir != "" {
 		return compile.Cgroup{Unified: dir}, nil
+	}
+	if c.none && cgroups.IsCgroup2UnifiedMode() {
+		return compile.Cgroup{Unified: unifiedRoot}, nil
 	}
 	var facts compile.Cgroup
 	paths, err := c.shownPaths()
@@ -33,6 +37,9 @@ func (c *Cgroup) Facts() (compile.Cgroup, error) {
 // shownPaths are the directories that the container sees, by controller: rt's own
 // where a user may not make one.
 func (c *Cgroup) shownPaths() (map[string]string, error) {
+	if c.none {
+		return v1Paths("", c.own)
+	}
 	if !c.Rootless {
 		return c.Paths, nil
 	}

@@ -18,6 +18,9 @@ import (
 // OutOfMemory tells in words that the kernel killed a process of the cgroup for
 // lack of memory; else it is empty.
 func (c *Cgroup) OutOfMemory() string {
+	if c.none {
+		return ""
+	}
 	if n, err := c.manager.OOMKillCount(); err != nil || n == 0 {
 		return ""
 	}
@@ -42,9 +45,16 @@ func (c *Cgroup) MemoryLimit() int64 { return c.resources.Memory }
 // Stats reads what the cgroup uses.
 func (c *Cgroup) Stats() (*cgroups.Stats, error) { return c.manager.GetStats() }
 
-// Update sets new limits; device rules stay as they are.
-func (c *Cgroup) Update(r *cgroups.Resources) error {
-	r.SkipDevices = true
+// Update sets new limits, and device rules if they are others.
+func (c *Cgroup) Update(r *cgroups.Resources, devices bool) error {
+	r.SkipDevices = !devices
+	if r.CPUIdle != nil && *r.CPUIdle == 0 {
+		// The kernel takes no shares as long as the cgroup is idle, and the library
+		// sets them first.
+		if err := c.set(&cgroups.Resources{CPUIdle: r.CPUIdle, SkipDevices: true}); err != nil {
+			return err
+		}
+	}
 	return c.set(r)
 }
 

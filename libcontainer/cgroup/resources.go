@@ -48,8 +48,8 @@ func Resources(s *specs.Spec) *cgroups.Resources {
 }
 
 // allowed are the devices that every container may use, beside those of
-// linux.resources.devices: config-linux.md, "Default Devices"; any device node
-// may be made, but not opened.
+// linux.resources.devices: config-linux.md, "Default Devices", and /dev/net/tun, as
+// with runc and crun; any device node may be made, but not opened.
 var allowed = []devices.Rule{
 	{Type: devices.CharDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true},
 	{Type: devices.BlockDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true},
@@ -60,6 +60,7 @@ var allowed = []devices.Rule{
 	{Type: devices.CharDevice, Major: 1, Minor: 9, Permissions: "rwm", Allow: true},
 	{Type: devices.CharDevice, Major: 5, Minor: 0, Permissions: "rwm", Allow: true},
 	{Type: devices.CharDevice, Major: 5, Minor: 2, Permissions: "rwm", Allow: true},
+	{Type: devices.CharDevice, Major: 10, Minor: 200, Permissions: "rwm", Allow: true}, // tun
 	{Type: devices.CharDevice, Major: 136, Minor: devices.Wildcard, Permissions: "rwm", Allow: true},
 }
 

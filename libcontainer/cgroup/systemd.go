@@ -43,6 +43,14 @@ func (cfg *Config) systemdPath(path, id string) error {
 	return nil
 }
 
+// Scope is the unit of systemd that the cgroup is, or "".
+func (cfg *Config) Scope() string {
+	if !cfg.Systemd {
+		return ""
+	}
+	return cfg.Prefix + "-" + cfg.Name + ".scope"
+}
+
 // checkUnit wants names that systemd takes: what it thinks of others reaches
 // the person without the name of the field.
 func (cfg *Config) checkUnit() error {

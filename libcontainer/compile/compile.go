@@ -100,8 +100,9 @@ const (
 	ContainerRoot
 	// HookState is a file with the container's state for hooks in the container.
 	HookState
-	// HookOutput is a file for what those hooks print.
+	// HookOutput and HookErrors are files for what those hooks print.
 	HookOutput
+	HookErrors
 	// Release is the end to read of a pipe. A byte in it lets the program execute
 	// the user's: the parent writes it as soon as nothing is left for it to do.
 	Release
@@ -435,7 +436,7 @@ func (c *compiler) standingFiles() {
 		c.waitsAt = c.file(File{Kind: Release})
 	}
 	if h := c.hooks(); len(h.CreateContainer)+len(h.StartContainer) > 0 && !c.further {
-		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput})}
+		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput}), c.file(File{Kind: HookErrors})}
 	}
 	if p := c.spec.Process; p != nil {
 		for _, label := range []string{p.ApparmorProfile, p.SelinuxLabel} {
@@ -481,6 +482,17 @@ func (c *compiler) request(code uint64, what string) program.Reg {
 func (c *compiler) fetch(dst program.Reg, code, arg uint64, what string) {
 	c.plan.Asks = true
 	c.tell(program.At(c.Struct(what, program.U64(code), program.U64(arg))), what)
+	c.takeFile(dst)
+}
+
+// exchangeFile sends a request with a descriptor and gets another one for it.
+func (c *compiler) exchangeFile(dst, fd program.Reg, code, arg uint64, purpose string) {
+	c.sendOnly(fd, code, arg, purpose)
+	c.takeFile(dst)
+}
+
+// takeFile waits for an answer that brings a descriptor.
+func (c *compiler) takeFile(dst program.Reg) {
 	n := c.Reg()
 	message := c.message(c.reply, 8, 1)
 	c.Do(program.Recvmsg, program.R(c.conv), program.At(message.header), program.Imm(unix.MSG_CMSG_CLOEXEC)).To(n).For("take the descriptor")
@@ -532,13 +544,17 @@ func (c *compiler) tell(msg program.Arg, what string) {
 // sendFile sends a request together with a descriptor, by SCM_RIGHTS (unix(7)),
 // and waits until the parent has served it.
 func (c *compiler) sendFile(fd program.Reg, code, arg uint64, purpose string) {
+	c.sendOnly(fd, code, arg, purpose)
+	r := c.Reg()
+	c.await(r)
+	c.Free(r)
+}
+
+func (c *compiler) sendOnly(fd program.Reg, code, arg uint64, purpose string) {
 	m := c.message(c.Struct("request", program.U64(code), program.U64(arg)), RequestSize, 1)
 	c.Store(fd, 4, m.files)
 	c.Do(program.Sendmsg, program.R(c.conv), program.At(m.header), program.Imm(0)).For(purpose)
 	c.plan.Asks = c.plan.Asks || code != RequestPath
-	r := c.Reg()
-	c.await(r)
-	c.Free(r)
 }
 
 // await reads the parent's one byte.

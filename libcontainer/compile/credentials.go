@@ -176,18 +176,8 @@ func (c *compiler) user() {
 	zero := program.Imm(0)
 	c.Source("process.user", "keep capabilities across the change of user")
 	c.Do(program.Prctl, program.Imm(unix.PR_SET_KEEPCAPS), program.Imm(1), zero, zero, zero)
-	c.Source("process.user.additionalGids", "set the additional groups")
-	groups := zero
-	if len(u.AdditionalGids) > 0 {
-		fields := make([]program.Field, len(u.AdditionalGids))
-		for i, g := range u.AdditionalGids {
-			fields[i] = program.U32(g)
-		}
-		groups = program.At(c.Struct("groups", fields...))
-	}
-	step := c.Do(program.Setgroups, program.Imm(len(u.AdditionalGids)), groups)
-	if len(u.AdditionalGids) == 0 {
-		step.Ignore(unix.EPERM) // user_namespaces(7): "deny" in /proc/PID/setgroups
+	if !c.keepsGroups() {
+		c.groups(u.AdditionalGids)
 	}
 	c.Source("process.user.gid", fmt.Sprintf("become group %d", u.GID))
 	c.Do(program.Setresgid, program.Imm(u.GID), program.Imm(u.GID), program.Imm(u.GID))
@@ -195,6 +185,29 @@ func (c *compiler) user() {
 	c.Do(program.Setresuid, program.Imm(u.UID), program.Imm(u.UID), program.Imm(u.UID))
 	c.undumpable()
 	c.Do(program.Prctl, program.Imm(unix.PR_SET_KEEPCAPS), zero, zero, zero, zero)
+}
+
+// keepsGroups tells whether the groups of who calls rt are left to the process, also
+// those that its user namespace does not map.
+func (c *compiler) keepsGroups() bool {
+	_, ok := c.spec.Annotations[spec.AnnotationKeepGroups]
+	return ok
+}
+
+func (c *compiler) groups(gids []uint32) {
+	c.Source("process.user.additionalGids", "set the additional groups")
+	groups := program.Imm(0)
+	if len(gids) > 0 {
+		fields := make([]program.Field, len(gids))
+		for i, g := range gids {
+			fields[i] = program.U32(g)
+		}
+		groups = program.At(c.Struct("groups", fields...))
+	}
+	step := c.Do(program.Setgroups, program.Imm(len(gids)), groups)
+	if len(gids) == 0 {
+		step.Ignore(unix.EPERM) // user_namespaces(7): "deny" in /proc/PID/setgroups
+	}
 }
 
 // capabilities sets the four sets of the process, capset(2) and prctl(2).

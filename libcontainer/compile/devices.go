@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -206,7 +207,11 @@ func (c *compiler) sysctl() {
 		c.Source("linux.sysctl", fmt.Sprintf("set %s to %q", name, value))
 		file, _ := spec.SysctlPath(name)
 		file = "sys/" + file
-		c.openat2(fd, program.R(proc), file, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
+		if defence.Off(defence.OwnProcfs) {
+			c.openat2(fd, program.R(c.root), "/proc/"+file, unix.O_WRONLY, inRoot)
+		} else {
+			c.openat2(fd, program.R(proc), file, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
+		}
 		c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value)))
 		c.Do(program.Close, program.R(fd))
 	}

@@ -26,7 +26,7 @@ func Hook(argument uint64) (Phase, int) { return Phase(argument >> 32), int(uint
 
 // hookFiles are the descriptors of hooks that the program itself starts: the
 // state document that they read, and what they print.
-type hookFiles struct{ state, output program.Arg }
+type hookFiles struct{ state, output, errors program.Arg }
 
 func (c *compiler) hooks() *specs.Hooks {
 	if c.spec.Hooks == nil {
@@ -85,7 +85,7 @@ func (c *compiler) containerHook(h *specs.Hook, phase Phase, i int) {
 		c.Bind(child)
 		c.Do(program.Dup3, c.hookFiles.state, program.Imm(0), program.Imm(0))
 		c.Do(program.Dup3, c.hookFiles.output, program.Imm(1), program.Imm(0))
-		c.Do(program.Dup3, c.hookFiles.output, program.Imm(2), program.Imm(0))
+		c.Do(program.Dup3, c.hookFiles.errors, program.Imm(2), program.Imm(0))
 		if phase == CreateContainer {
 			c.Do(program.Fchdir, program.R(c.root)).For("run the hook in the container's root directory")
 		}

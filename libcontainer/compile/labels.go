@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -80,8 +81,16 @@ var unlabelled = []string{"proc", "sysfs", "cgroup", "cgroup2", "mqueue", "bpf",
 // mountLabel gives a new file system linux.mountLabel: mount(8), "context".
 func (c *compiler) mountLabel(fstype string) {
 	if label := c.labelOf(fstype); label != "" {
-		c.labelling(label, func() { c.setString("context", label) })
+		c.labelling(label, func() { c.setString(c.contextOption(), label) })
 	}
+}
+
+// contextOption is the option by which a file system gets its label.
+func (c *compiler) contextOption() string {
+	if name := c.spec.Annotations[spec.AnnotationMountContext]; name != "" {
+		return name
+	}
+	return spec.MountContexts[0]
 }
 
 // labelQueues gives linux.mountLabel to the root of a message queue file system,

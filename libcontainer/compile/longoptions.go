@@ -41,7 +41,7 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	}
 	options := slices.Concat(o.super, o.data)
 	if label := c.labelOf(m.Type); label != "" {
-		options = append(options, `context="`+label+`"`) // a level has commas
+		options = append(options, c.contextOption()+`="`+label+`"`) // a level has commas
 	}
 	data := strings.Join(options, ",")
 	target := c.Reg()

@@ -135,7 +135,7 @@ func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
 	c.targetWith(target, m.Destination, o.targetFlags(), inRoot, field, func() {
 		mode, file, directory, made := c.Reg(), c.NewLabel("file"), c.NewLabel("directory"), c.NewLabel("made")
 		// Not by opening it: that may be forbidden in a user namespace.
-		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("is it a directory?")
+		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("find out whether the source is a directory")
 		c.Load(mode, 4, c.stat.Plus(offMode))
 		c.Branch(mode, program.Lt, unix.S_IFDIR, file)
 		c.Branch(mode, program.Lt, unix.S_IFDIR+0o10000, directory)
@@ -587,6 +587,9 @@ func (c *compiler) close(regs ...program.Reg) {
 // of the container's own. In v1 it is a tmpfs with a directory for every hierarchy.
 func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	o.set, o.clear, o.rset, o.rclear = o.set|o.rset, o.clear|o.rclear, 0, 0
+	if defence.Off(defence.CgroupMount) {
+		o.set &^= unix.MOUNT_ATTR_RDONLY
+	}
 	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
 	if c.host.Cgroup.Unified != "" {
 		mount := c.cgroup2(field, namespaced, o)
@@ -627,7 +630,11 @@ func (c *compiler) hierarchy(field string, top program.Reg, h Hierarchy, namespa
 	if namespaced {
 		mount = c.newMount("cgroup", "cgroup", mountOptions{set: o.set, propagation: o.propagation, data: h.Options})
 	} else {
-		mount = c.tree(field, h.Path, false)
+		own := h.Path
+		if defence.Off(defence.CgroupMount) {
+			own = "/sys/fs/cgroup/" + h.Name
+		}
+		mount = c.tree(field, own, false)
 		c.attributes(mount, mountOptions{set: o.set, clear: o.clear, propagation: o.propagation})
 	}
 	dir := c.Reg()

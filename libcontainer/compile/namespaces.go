@@ -157,7 +157,9 @@ func (c *compiler) newUser(late bool) {
 func (c *compiler) becomeRoot() {
 	c.Source("linux.uidMappings", "become root of the user namespace")
 	zero := program.Imm(0)
-	c.Do(program.Setgroups, zero, zero).Ignore(unix.EPERM)
+	if !c.keepsGroups() {
+		c.Do(program.Setgroups, zero, zero).Ignore(unix.EPERM)
+	}
 	c.Do(program.Setresgid, zero, zero, zero).Ignore(unix.EINVAL)
 	c.Do(program.Setresuid, zero, zero, zero).Ignore(unix.EINVAL)
 	c.undumpable()
@@ -287,6 +289,9 @@ func (c *compiler) netDevices() {
 
 // session gives the process a session of its own.
 func (c *compiler) session() {
+	if defence.Off(defence.NewSession) {
+		return
+	}
 	c.Source("process", "start a new session")
 	c.Do(program.Setsid).Ignore(unix.EPERM)
 }

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"path"
+	"strings"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
@@ -31,6 +32,9 @@ func walk(how uint64) uint64 {
 
 // openat2 opens name below dir into dst.
 func (c *compiler) openat2(dst program.Reg, dir program.Arg, name string, flags, resolve uint64) program.Step {
+	if defence.Off(defence.InRoot) {
+		name = "./" + strings.TrimLeft(name, "/") // which begins in the root, too, and may leave it
+	}
 	how := c.Struct("open_how", program.U64(flags|unix.O_CLOEXEC), program.U64(0), program.U64(walk(resolve)))
 	return c.Do(program.Openat2, dir, c.Str(name), program.At(how), program.Imm(unix.SizeofOpenHow)).To(dst)
 }
@@ -56,7 +60,7 @@ func (c *compiler) targetWith(dst program.Reg, name string, flags, resolve uint6
 // case is that only the last component is missing; longer ways, and symlinks to
 // nowhere, need judgement: the parent makes them.
 func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind PathKind) {
-	byParent, made := c.NewLabel("let the parent create "+name), c.NewLabel("created "+name)
+	byParent, made, another := c.NewLabel("let the parent create "+name), c.NewLabel("created "+name), c.NewLabel("a symlink, or gone again")
 	p := c.place(name)
 	above, last := p, ""
 	above.name, last = path.Split(path.Clean("/" + p.name))
@@ -66,13 +70,16 @@ func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind P
 	parent := c.Reg()
 	c.openPlace(parent, above, unix.O_PATH|unix.O_DIRECTORY, resolve).OnError(byParent, unix.ENOENT)
 	c.makeLast(program.R(parent), last, kind)
+	// From where it was made: another container that shares the root may exchange the
+	// directories on the way at any moment.
+	c.openat2(dst, program.R(parent), last, unix.O_PATH, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS).OnError(another, unix.ENOENT, unix.ELOOP)
 	c.Do(program.Close, program.R(parent))
-	c.openPlace(dst, p, unix.O_PATH, resolve).OnError(byParent, unix.ENOENT)
 	c.Jump(made)
+	c.Bind(another)
+	c.Do(program.Close, program.R(parent))
 	c.Bind(byParent)
 	c.plan.Paths = append(c.plan.Paths, Path{Name: p.name, Kind: kind, Source: c.CurrentNote().Source})
-	c.sendFile(p.dir, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
-	c.openPlace(dst, p, unix.O_PATH, resolve)
+	c.exchangeFile(dst, p.dir, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
 	c.Bind(made)
 	c.Free(parent)
 }

@@ -181,7 +181,7 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 		return
 	}
 	kind, refuse := c.Reg(), c.NewLabel("on a file system of the kernel's")
-	c.Do(program.Fstatfs, program.R(target), program.At(c.stat)).For("what lies at " + m.Destination + "?")
+	c.Do(program.Fstatfs, program.R(target), program.At(c.stat)).For("find out what file system " + m.Destination + " lies on")
 	c.Load(kind, 8, c.stat)
 	if !proc {
 		c.Branch(kind, program.Eq, unix.PROC_SUPER_MAGIC, refuse)
@@ -215,7 +215,7 @@ func (c *compiler) checkProcSource(tree program.Reg, m *specs.Mount) {
 		return
 	}
 	kind, right := c.Reg(), c.NewLabel("a procfs")
-	c.Do(program.Fstatfs, program.R(tree), program.At(c.stat)).For("is the source a procfs?")
+	c.Do(program.Fstatfs, program.R(tree), program.At(c.stat)).For("find out whether the source is a procfs")
 	c.Load(kind, 8, c.stat)
 	c.Branch(kind, program.Eq, unix.PROC_SUPER_MAGIC, right)
 	_, purpose := c.note()

@@ -68,7 +68,7 @@ func (c *compiler) multiplexer(master program.Reg) {
 	dir, kind, right := c.Reg(), c.Reg(), c.NewLabel("a devpts")
 	c.openPlace(dir, c.place("/dev/pts"), unix.O_PATH|unix.O_DIRECTORY, inRootExact).For("open /dev/pts" + needs)
 	if !defence.Off(defence.CheckedDevices) {
-		c.Do(program.Fstatfs, program.R(dir), program.At(c.stat)).For("is /dev/pts a devpts?")
+		c.Do(program.Fstatfs, program.R(dir), program.At(c.stat)).For("find out whether /dev/pts is a devpts")
 		c.Load(kind, 8, c.stat)
 		c.Branch(kind, program.Eq, unix.DEVPTS_SUPER_MAGIC, right)
 		c.fail("/dev/pts is not a devpts" + needs)

@@ -24,18 +24,28 @@ type Result struct {
 	Late bool
 }
 
-// Execute runs a program of the host's with input on its standard input, and waits
-// for it. Package os/exec would let it have what the caller's program has left
-// open without O_CLOEXEC. A timeout of 0 is none. Processes that the command leaves
-// behind are not waited for.
-func Execute(cmd *compile.Command, input []byte, timeout time.Duration) (*Result, error) {
-	p, output, err := start(cmd, input)
+// Command is a program of the host's and what it needs.
+type Command struct {
+	compile.Command
+	// Input is what it reads on its standard input.
+	Input []byte
+	// Timeout is how long it may run; 0 is without end.
+	Timeout time.Duration
+	// Stdout and Stderr are files to append its output to; "" keeps it for Result.
+	Stdout, Stderr string
+}
+
+// Execute runs a program of the host's, and waits for it. Package os/exec would let it
+// have what the caller's program has left open without O_CLOEXEC. Processes that the
+// command leaves behind are not waited for.
+func Execute(cmd *Command) (*Result, error) {
+	p, output, err := start(cmd)
 	if err != nil {
 		return nil, err
 	}
 	defer output.Close()
 	defer p.Close()
-	end := limit(p.Pid, timeout)
+	end := limit(p.Pid, cmd.Timeout)
 	m, err := p.Receive()
 	status := launch.Reap(p.Pid)
 	late := end()
@@ -49,8 +59,8 @@ func Execute(cmd *compile.Command, input []byte, timeout time.Duration) (*Result
 	return &Result{status, text, late}, nil
 }
 
-func start(cmd *compile.Command, input []byte) (p *launch.Process, output *os.File, err error) {
-	prog, err := compile.CompileCommand(cmd)
+func start(cmd *Command) (p *launch.Process, output *os.File, err error) {
+	prog, err := compile.CompileCommand(&cmd.Command)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,19 +78,37 @@ func start(cmd *compile.Command, input []byte) (p *launch.Process, output *os.Fi
 		return nil, nil, err
 	}
 	defer stdin.Close()
-	if _, err := stdin.WriteAt(input, 0); err != nil {
+	if _, err := stdin.WriteAt(cmd.Input, 0); err != nil {
 		return nil, nil, err
 	}
 	if output, err = File("output"); err != nil {
 		return nil, nil, err
 	}
-	p, err = launch.Start(&launch.Config{
-		Image: exe, CgroupFD: -1, Files: []*os.File{stdin, output, output, nil}, Conversation: compile.CommandConversation,
-	})
+	files := []*os.File{stdin, output, output, nil}
+	for i, name := range []string{cmd.Stdout, cmd.Stderr} {
+		file, err := AppendTo(name)
+		if err != nil {
+			output.Close()
+			return nil, nil, err
+		}
+		if file != nil {
+			defer file.Close()
+			files[i+1] = file
+		}
+	}
+	p, err = launch.Start(&launch.Config{Image: exe, CgroupFD: -1, Files: files, Conversation: compile.CommandConversation})
 	if err != nil {
 		output.Close()
 	}
 	return p, output, err
+}
+
+// AppendTo opens a file to append to, which is made if it is not there; nil for "".
+func AppendTo(name string) (*os.File, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 }
 
 // File makes a file in memory.
@@ -119,7 +147,7 @@ func limit(pid int, timeout time.Duration) (end func() (late bool)) {
 }
 
 // failure says why a command could not be executed.
-func failure(cmd *compile.Command, m *launch.Message) error {
+func failure(cmd *Command, m *launch.Message) error {
 	err := unix.Errno(m.Words[2])
 	if _, missing := os.Stat(cmd.Path); missing == nil && err == unix.ENOENT {
 		return fmt.Errorf("%w: the interpreter of the script, or the loader of the program", err)

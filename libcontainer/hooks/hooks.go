@@ -10,15 +10,17 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
 // Run runs the hooks of a list in order, in the bundle's directory, with the state
 // document on their standard input, and ends with the first that fails. The field
-// names the list in errors, such as "hooks.createRuntime".
-func Run(field string, list []specs.Hook, bundle string, state []byte) error {
+// names the list in errors, such as "hooks.createRuntime". The container's annotations
+// may say where their output goes.
+func Run(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	for i := range list {
-		if err := run(&list[i], bundle, state); err != nil {
+		if err := run(&list[i], bundle, state, annotations); err != nil {
 			return fmt.Errorf("%s[%d] %q: %w", field, i, list[i].Path, err)
 		}
 	}
@@ -27,9 +29,9 @@ func Run(field string, list []specs.Hook, bundle string, state []byte) error {
 
 // RunAll runs all hooks of a list, whatever becomes of them, and tells warn
 // about those that fail.
-func RunAll(field string, list []specs.Hook, bundle string, state []byte, warn func(string)) {
+func RunAll(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string, warn func(string)) {
 	for i := range list {
-		if err := run(&list[i], bundle, state); err != nil && warn != nil {
+		if err := run(&list[i], bundle, state, annotations); err != nil && warn != nil {
 			warn(fmt.Sprintf("%s[%d] %q: %v", field, i, list[i].Path, err))
 		}
 	}
@@ -38,7 +40,7 @@ func RunAll(field string, list []specs.Hook, bundle string, state []byte, warn f
 // outputLimit is how much of what a hook printed goes into its error, in bytes.
 const outputLimit = 1024
 
-func run(h *specs.Hook, bundle string, state []byte) error {
+func run(h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	cmd := &compile.Command{Path: h.Path, Args: h.Args, Env: h.Env}
 	if len(cmd.Args) == 0 {
 		cmd.Args = []string{h.Path}
@@ -53,7 +55,10 @@ func run(h *specs.Hook, bundle string, state []byte) error {
 	if h.Timeout != nil {
 		timeout = Timeout(h)
 	}
-	result, err := Execute(cmd, state, timeout)
+	result, err := Execute(&Command{
+		Command: *cmd, Input: state, Timeout: timeout,
+		Stdout: annotations[spec.AnnotationHooksStdout], Stderr: annotations[spec.AnnotationHooksStderr],
+	})
 	switch {
 	case err != nil:
 		return err

@@ -49,40 +49,44 @@ func (m *mover) move(name, to string) error {
 	if err != nil {
 		return fmt.Errorf("list its addresses: %w", err)
 	}
-	before, err := m.container.links()
+	there, err := m.container.links()
 	if err != nil {
 		return fmt.Errorf("list the container's devices: %w", err)
 	}
-	_, err = m.host.do(unix.RTM_NEWLINK, 0, ifinfo(index, 0, 0), number(unix.IFLA_NET_NS_PID, uint32(m.pid)), text(unix.IFLA_IFNAME, to))
+	// Its new index is chosen for it: other devices may come at the same time, and the
+	// name is the kernel's choice if it has "%d".
+	inside := freeIndex(index, there)
+	_, err = m.host.do(unix.RTM_NEWLINK, 0, ifinfo(index, 0, 0), number(unix.IFLA_NET_NS_PID, uint32(m.pid)),
+		text(unix.IFLA_IFNAME, to), number(unix.IFLA_NEW_IFINDEX, uint32(inside)))
 	if err == unix.EEXIST {
 		return fmt.Errorf("the container has a device %q already: choose another name, such as %q", to, "eth%d")
 	}
 	if err != nil {
 		return fmt.Errorf("move it as %q: %w", to, err)
 	}
-	return m.configure(before, addresses)
+	return m.configure(inside, addresses)
 }
 
-// configure sets the device up that the namespace did not have before: its
-// index may have changed, and its name is the kernel's choice if it has "%d".
-func (m *mover) configure(before map[int32]bool, addresses []address) error {
-	now, err := m.container.links()
-	if err != nil {
-		return fmt.Errorf("list the container's devices: %w", err)
+// freeIndex is the device's own index, if the container has no other of that number.
+func freeIndex(index int32, taken map[int32]bool) int32 {
+	if !taken[index] {
+		return index
 	}
-	for index := range now {
-		if before[index] {
-			continue
-		}
-		for _, a := range addresses {
-			if err := m.container.add(index, a); err != nil {
-				return fmt.Errorf("give it its address again: %w", err)
-			}
-		}
-		if _, err := m.container.do(unix.RTM_NEWLINK, 0, ifinfo(index, unix.IFF_UP, unix.IFF_UP)); err != nil {
-			return fmt.Errorf("set it up: %w", err)
-		}
-		return nil
+	for other := range taken {
+		index = max(index, other)
 	}
-	return fmt.Errorf("it disappeared while it was moved")
+	return index + 1
+}
+
+// configure gives a device its addresses again and sets it up.
+func (m *mover) configure(index int32, addresses []address) error {
+	for _, a := range addresses {
+		if err := m.container.add(index, a); err != nil {
+			return fmt.Errorf("give it its address again: %w", err)
+		}
+	}
+	if _, err := m.container.do(unix.RTM_NEWLINK, 0, ifinfo(index, unix.IFF_UP, unix.IFF_UP)); err != nil {
+		return fmt.Errorf("set it up: %w", err)
+	}
+	return nil
 }

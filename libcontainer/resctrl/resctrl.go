@@ -70,6 +70,9 @@ func Apply(root, id string, r *specs.LinuxIntelRdt, pid int) error {
 	}
 	if made || r.ClosID == "" || r.ClosID == "/" {
 		if err := allow(dir, lines); err != nil {
+			if made {
+				os.Remove(dir)
+			}
 			return err
 		}
 	} else if err := compare(filepath.Join(dir, "schemata"), lines); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/jsontext"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
@@ -167,7 +168,11 @@ func Create(root, id string) (*Dir, error) {
 		return nil, err
 	}
 	defer r.close()
-	switch err := unix.Mkdirat(r.fd, id, 0o700); err {
+	mode := uint32(0o700)
+	if defence.Off(defence.PrivateState) {
+		mode = 0o755
+	}
+	switch err := unix.Mkdirat(r.fd, id, mode); err {
 	case nil:
 		return r.claim(id)
 	case unix.EEXIST:

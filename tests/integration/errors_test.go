@@ -77,11 +77,11 @@ func TestErrorsNameTheField(t *testing.T) {
 // refuses it or the kernel does, whatever is mounted.
 func TestNoMountOptionIsDropped(t *testing.T) {
 	for _, kind := range []string{"bind", "cgroup", "cgroup2", "tmpfs", "proc", "sysfs", "devpts", "mqueue", "ramfs", "overlay"} {
-		for _, option := range []string{"readonly", "ro,nosuid", "nosuch"} {
+		for _, option := range []string{"readonly", "ro,nosuch", "nosuch"} {
 			b := newBundle(t, "true")
 			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/x", Type: kind, Source: "/tmp", Options: []string{option}})
 			b.write()
-			b.fails([]string{"mounts[7]", option}, "run", b.id)
+			b.fails([]string{"mounts[7]", strings.TrimPrefix(option, "ro,")}, "run", b.id)
 		}
 	}
 }

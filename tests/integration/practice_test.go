@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -474,4 +475,122 @@ func TestIdmapRanges(t *testing.T) {
 	mapped(b)
 	b.spec.Linux.UIDMappings, b.spec.Linux.GIDMappings = users.spec.Linux.UIDMappings, users.spec.Linux.GIDMappings
 	want(t, "owner in a joined user namespace", b.run(), "0 0")
+}
+
+// The command lines of runc and of crun, as engines and people write them.
+func TestCommandLinesOfOthers(t *testing.T) {
+	b := running(t)
+	want(t, "exec --", b.ok("exec", b.id, "--", "echo", "--", "here"), "-- here")
+	if out := b.ok("ps", b.id, "--", "-o", "pid"); !strings.Contains(out, "PID") {
+		t.Error(out)
+	}
+	if r := b.rt("--debug", "exec", b.id, "true"); !strings.Contains(r.stderr, "joined the container") {
+		t.Errorf("no steps: %s", r.stderr)
+	}
+	if r := b.rt("--log-level", "error", "--log", "file:"+b.dir+"/log", "exec", b.id, "/nosuch"); r.code != 255 {
+		t.Error(r)
+	}
+	if log, err := os.ReadFile(b.dir + "/log"); err != nil || !strings.Contains(string(log), "/nosuch") {
+		t.Errorf("%s, %v", log, err)
+	}
+	if r := b.rt("nosuch"); r.code != 3 || !strings.Contains(r.stderr, "nosuch") {
+		t.Error(r)
+	}
+	want(t, "list of a root that is not there", strings.Fields(b.ok("--root", b.dir+"/nowhere", "list"))[0], "ID")
+
+	b.ok("kill", "--regex", "^"+b.id[:len(b.id)-2], "KILL")
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", "--regex", "^"+b.id+"$")
+	b.noTrace()
+	b.fails([]string{"--regex"}, "delete", "--regex", "(")
+
+	other := newBundle(t, "echo from here")
+	other.write()
+	config := filepath.Join(t.TempDir(), "other.json")
+	must(t, os.Rename(filepath.Join(other.dir, "config.json"), config))
+	want(t, "--config", other.ok("run", "--config", config, other.id), "from here")
+}
+
+// A container without a cgroup of its own is in rt's, and has no limits.
+func TestCgroupManagerDisabled(t *testing.T) {
+	b := newBundle(t, "cat /proc/self/cgroup; ls -d /sys/fs/cgroup")
+	b.write()
+	own, err := os.ReadFile("/proc/self/cgroup")
+	must(t, err)
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+	b.write()
+	want(t, "cgroups", b.ok("--cgroup-manager", "disabled", "run", b.id), strings.TrimSpace(string(own))+"\n/sys/fs/cgroup")
+	b.noTrace()
+	limit := int64(1 << 30)
+	b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit}
+	b.write()
+	b.fails([]string{"linux.resources", "disabled"}, "--cgroup-manager=disabled", "run", b.id)
+	b.fails([]string{"--cgroup-manager", "nosuch"}, "--cgroup-manager=nosuch", "run", b.id)
+}
+
+// Annotations by which Podman and CRI-O ask crun for something are carried out, or
+// refused by name.
+func TestAnnotationsOfCrun(t *testing.T) {
+	b := newBundle(t, "id -G; exit 0")
+	out := filepath.Join(b.dir, "hooks.out")
+	b.spec.Annotations = map[string]string{
+		"run.oci.keep_original_groups": "1", "run.oci.hooks.stdout": out, "run.oci.hooks.stderr": out, "run.oci.systemd.subgroup": "",
+		"run.oci.something_new": "1",
+	}
+	hook := func(text string) []specs.Hook {
+		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo " + text + "; echo to stderr >&2"}}}
+	}
+	b.spec.Hooks = &specs.Hooks{CreateRuntime: hook("createRuntime"), StartContainer: hook("startContainer"), Poststop: hook("poststop")}
+	b.write()
+	cmd := b.command("run", b.id)
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(unix.SysProcAttr)
+	}
+	cmd.SysProcAttr.Credential = &syscall.Credential{Groups: []uint32{4242}}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	got, err := cmd.Output()
+	if err != nil || strings.TrimSpace(string(got)) != "0 4242" {
+		t.Errorf("groups: %v: %s %s", err, got, &stderr)
+	}
+	if !strings.Contains(stderr.String(), "run.oci.something_new") {
+		t.Errorf("no word about an annotation that is not known: %s", &stderr)
+	}
+	text, err := os.ReadFile(out)
+	must(t, err)
+	want(t, "output of hooks", string(text), "createRuntime\nto stderr\nstartContainer\nto stderr\npoststop\nto stderr")
+	for _, name := range []string{"run.oci.handler", "run.oci.delegate-cgroup", "run.oci.systemd.subgroup", "run.oci.seccomp_bpf_data"} {
+		b.spec.Annotations = map[string]string{name: "x"}
+		b.write()
+		b.fails([]string{"annotations", name}, "run", b.id)
+	}
+	b.spec.Annotations = map[string]string{"run.oci.mount_context_type": "nosuch"}
+	b.write()
+	b.fails([]string{"annotations", "run.oci.mount_context_type", "rootcontext"}, "run", b.id)
+}
+
+// update takes rules for devices from a file, too.
+func TestUpdateOfDeviceRules(t *testing.T) {
+	b := newBundle(t, "mknod /dev/node c 10 229; exec sleep 1000")
+	for _, set := range []*[]string{&b.spec.Process.Capabilities.Bounding, &b.spec.Process.Capabilities.Effective, &b.spec.Process.Capabilities.Permitted} {
+		*set = append(*set, "CAP_MKNOD")
+	}
+	b.create()
+	b.ok("start", b.id)
+	eventually(t, "the node", func() bool { return b.rt("exec", b.id, "test", "-c", "/dev/node").code == 0 })
+	open := func() bool { return b.rt("exec", b.id, "dd", "if=/dev/node", "of=/dev/null", "count=0").code == 0 }
+	if open() {
+		t.Fatal("the device could be opened before")
+	}
+	file := filepath.Join(b.dir, "resources.json")
+	must(t, os.WriteFile(file, []byte(`{"devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 10, "minor": 229, "access": "rwm"}]}`), 0o644))
+	b.ok("update", "--resources", file, b.id)
+	if !open() {
+		t.Error("the device cannot be opened after the update")
+	}
+	must(t, os.WriteFile(file, []byte(`{"hugepageLimits": []}`), 0o644))
+	b.ok("update", "--resources", file, b.id) // which leaves them
+	if !open() {
+		t.Error("the next update took the rule back")
+	}
 }

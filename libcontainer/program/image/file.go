@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,6 +36,9 @@ func (im *Image) memfd() (*os.File, error) {
 	if err := im.fill(f); err != nil {
 		f.Close()
 		return nil, err
+	}
+	if defence.Off(defence.SealedImage) {
+		return f, nil
 	}
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, allSeals); err != nil {
 		f.Close()

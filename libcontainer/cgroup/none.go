@@ -1,0 +1,25 @@
+package cgroup
+
+import (
+	"errors"
+
+	"github.com/opencontainers/cgroups"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// NewNone is for a container without a cgroup of its own. Limits are an error then:
+// they would be dropped. Rules for devices are what every engine writes, and it is the
+// caller who asked for no cgroup.
+func NewNone(s *specs.Spec) (*Cgroup, error) {
+	if !onlyDevices(s) {
+		return nil, errors.New("linux.resources: limits need a cgroup, and --cgroup-manager=disabled asks for none: remove the limits, or use another manager")
+	}
+	own, err := memberships("self")
+	if err != nil {
+		return nil, err
+	}
+	if cgroups.IsCgroup2UnifiedMode() {
+		own = nil
+	}
+	return &Cgroup{none: true, own: own, resources: &cgroups.Resources{}}, nil
+}
