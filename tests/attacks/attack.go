@@ -134,7 +134,7 @@ func baseline(view string) attack {
 
 // find returns the attack or baseline of that name.
 func find(name string) *attack {
-	for _, list := range [][]attack{attacks, baselines} {
+	for _, list := range [][]attack{attacks, openAttacks, baselines} {
 		for i := range list {
 			if list[i].name == name {
 				return &list[i]

