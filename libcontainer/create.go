@@ -151,10 +151,16 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 }
 
 func warnAll(warn func(string), messages []string) {
-	for _, m := range messages {
-		if warn != nil {
-			warn(m)
+	const most = 100 // that a person reads
+	for i, m := range messages {
+		switch {
+		case warn == nil:
+			return
+		case i == most:
+			warn(fmt.Sprintf("and %d further warnings", len(messages)-i))
+			return
 		}
+		warn(m)
 	}
 }
 
