@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
 )
 
@@ -99,7 +100,11 @@ func CreateAt(dir int, name string, data []byte) error {
 }
 
 func write(dir int, name string, data []byte, flags int) error {
-	fd, err := open(dir, name, flags, 0o600)
+	mode := uint32(0o600)
+	if defence.Off(defence.PrivateState) {
+		mode = 0o644
+	}
+	fd, err := open(dir, name, flags, mode)
 	if err != nil {
 		return err
 	}
