@@ -115,8 +115,9 @@ type creation struct {
 	release *os.File
 	// settled is true when nothing is left to do before the user's program runs.
 	settled bool
-	// ready is true when the program goes on to execute the user's.
-	ready bool
+	// ready is true when the program goes on to execute the user's; endedEarly, when it
+	// ended before it might.
+	ready, endedEarly bool
 	// announced is true when the pid file is written.
 	announced bool
 	// moved is true when systemd has made the container's scope.
@@ -318,21 +319,16 @@ func (b *creation) meanwhile() error {
 			return err
 		}
 		b.done("saved the state")
-		if err := b.permit(); err != nil {
-			return err
-		}
+		b.permit()
 	}
 	return b.prepareKeeper()
 }
 
-// permit lets the program execute the user's. One that the new limits have killed
-// has not.
-func (b *creation) permit() error {
-	if b.proc.Ended() {
-		return died(b.proc, b.cgroup)
-	}
+// permit lets the program execute the user's. One that has ended, since the new limits
+// killed it, or has failed, cannot have done so: converse finds out why.
+func (b *creation) permit() {
+	b.endedEarly = b.proc.Ended()
 	permit(b.release)
-	return nil
 }
 
 // makeCgroup makes the cgroup, after the state knows of it. Its last steps are
