@@ -76,16 +76,16 @@ lint:
 # Current engines and the other guests seldom find what the rest does not, and take
 # longer than all of it: run them before a release, and after a change of the shim or
 # of cgroups.
-TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration faults docs-test conformance
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration attacks compare faults docs-test conformance
 test test-all: export COMPARE := false
 test: packages
-	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test bench-smoke
+	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages
-	@tests/parts $(TEST_PARTS) engines-test guest-test bench-smoke
+	@tests/parts $(TEST_PARTS) engines-test guest-test everywhere-all bench-smoke
 
 unit:
-	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/guest/...
+	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
 	cd $(SHIM) && $(GO) test ./...
@@ -103,8 +103,27 @@ integration: build
 	$(GO) test -c -o bin/integration.test ./tests/integration
 	for view in hybrid v1 v2; do \
 		echo "== integration, cgroups: $$view"; \
-		(cd tests/integration && RT=$(CURDIR)/bin/rt ../view $$view $(CURDIR)/bin/integration.test -test.timeout 15m) || exit 1; \
+		log=$(CURDIR)/bin/integration-$$view.log; \
+		(cd tests/integration && RT=$(CURDIR)/bin/rt ../view $$view $(CURDIR)/bin/integration.test -test.v -test.timeout 15m > $$log 2>&1) || \
+			{ grep -vE '^ *(=== |--- (PASS|SKIP))' $$log; exit 1; }; \
+		grep -c '^--- PASS' $$log; \
 	done
+
+# No test may be skipped in all worlds; those that only other guests run are in a table.
+.PHONY: everywhere everywhere-all
+EVERYWHERE := $(GO) run ./tests/everywhere
+WORLDS     := bin/integration-hybrid.log bin/integration-v1.log bin/integration-v2.log bin/guest.log
+everywhere:
+	$(EVERYWHERE) $(WORLDS)
+everywhere-all:
+	$(EVERYWHERE) -elsewhere /dev/null $(WORLDS)
+
+# Hundreds of small variations of a configuration, with rt, runc and crun. crun takes
+# no hybrid layout.
+.PHONY: compare
+compare: build packages
+	$(GO) build -o bin/compare ./tests/compare
+	tests/view v1 bin/compare -rt bin/rt
 
 # Bundles with one fault each. crun takes no hybrid layout.
 .PHONY: faults faults-table
@@ -167,7 +186,7 @@ guest: build
 	cd tests/conformance && $(CURDIR)/bin/conformance-runner -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance -run '^$$'
 	tests/guest/payload bin/guest
 guest-test: guest
-	$(GO) run ./tests/guest -dir bin/guest -run '$(GUEST_RUN)' $(GUEST_JOBS)
+	{ $(GO) run ./tests/guest -dir bin/guest -run '$(GUEST_RUN)' $(GUEST_JOBS); echo $$? > bin/guest.status; } | tee bin/guest.log; exit $$(cat bin/guest.status)
 
 # The lowest memory limit at which a container starts, beside crun and runc.
 bench-memory: guest

@@ -187,8 +187,8 @@ func (b *creation) created() error {
 			if err := b.proc.Reply(); err != nil {
 				return err
 			}
-		} else {
-			permit(b.release)
+		} else if err := b.permit(); err != nil {
+			return err
 		}
 	}
 	b.ready = true

@@ -151,10 +151,16 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 }
 
 func warnAll(warn func(string), messages []string) {
-	for _, m := range messages {
-		if warn != nil {
-			warn(m)
+	const most = 100 // that a person reads
+	for i, m := range messages {
+		switch {
+		case warn == nil:
+			return
+		case i == most:
+			warn(fmt.Sprintf("and %d further warnings", len(messages)-i))
+			return
 		}
+		warn(m)
 	}
 }
 
@@ -312,9 +318,21 @@ func (b *creation) meanwhile() error {
 			return err
 		}
 		b.done("saved the state")
-		permit(b.release)
+		if err := b.permit(); err != nil {
+			return err
+		}
 	}
 	return b.prepareKeeper()
+}
+
+// permit lets the program execute the user's. One that the new limits have killed
+// has not.
+func (b *creation) permit() error {
+	if b.proc.Ended() {
+		return died(b.proc, b.cgroup)
+	}
+	permit(b.release)
+	return nil
 }
 
 // makeCgroup makes the cgroup, after the state knows of it. Its last steps are

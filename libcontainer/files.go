@@ -203,13 +203,17 @@ func openSource(pid int, s *compile.Source) (int, error) {
 	if s.NoFollow {
 		flags |= unix.O_NOFOLLOW
 	}
-	fd, err := openat2(int(root.Fd()), s.Path, flags, unix.RESOLVE_IN_ROOT)
-	if err == unix.EXDEV || err == unix.ELOOP {
+	fd, err := sysfile.Openat2(int(root.Fd()), s.Path, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP) {
 		// A magic link, such as /proc/PID/ns/net, leads out of every mount namespace.
 		// What it leads to the kernel lets the program copy if it is a namespace.
-		fd, err = unix.Open(s.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		return unix.Open(s.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	}
-	return fd, os.NewSyscallError("openat2", err)
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the source is named already
+	}
+	return fd, err
 }
 
 // copySource copies a tree in rt's own mount namespace, as the program must not.

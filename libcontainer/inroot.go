@@ -11,7 +11,6 @@ import (
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/program"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,18 +32,6 @@ func (b *creation) makePath(m *launch.Message) error {
 	}
 	defer unix.Close(fd)
 	return b.proc.Send([]byte{1}, fd)
-}
-
-// openat2 walks a path below a directory. A rename elsewhere on the system may
-// disturb the walk, which is repeated then: as often as a program does.
-func openat2(dir int, name string, flags, resolve uint64) (fd int, err error) {
-	how := unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: resolve}
-	for range program.Retries {
-		if fd, err = unix.Openat2(dir, name, &how); err != unix.EAGAIN && err != unix.EINTR || defence.Off(defence.RetriedWalks) {
-			break
-		}
-	}
-	return fd, err
 }
 
 // asContainerRoot runs f on a thread whose new files belong to the root of the
@@ -110,6 +97,11 @@ func makeInRoot(root *os.File, name string, kind compile.PathKind) (int, error) 
 		}
 		if path.IsAbs(target) {
 			w.up(1)
+			if defence.Off(defence.InRoot) {
+				if fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0); err == nil {
+					w.dirs = append(w.dirs, fd)
+				}
+			}
 		}
 		rest = append(components(target), rest...)
 	}

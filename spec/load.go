@@ -9,7 +9,6 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
-	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
 //go:generate go run -tags generate ../internal/jsongen -roots spec -o decode_gen.go
@@ -47,7 +46,7 @@ func LoadFile(bundle, name string) (*Config, error) {
 	if name == "" {
 		name = filepath.Join(bundle, ConfigName)
 	}
-	data, err := sysfile.Read(name)
+	data, err := LoadDocument(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("bundle %s has no %s: give the bundle's directory with --bundle, or make a configuration with `rt spec`: %w", bundle, ConfigName, err)
 	}

@@ -55,7 +55,7 @@ func (v *validator) mountType(field string, m *specs.Mount) {
 // one, which has to judge it. Of options such as ro and rw the last one counts, as with
 // mount(8).
 func (v *validator) mountOptions(field string, m *specs.Mount) {
-	propagation := ""
+	propagation, bind := "", IsBind(m)
 	for i, o := range m.Options {
 		at := entry(field+".options", i)
 		v.text(at, o)
@@ -70,16 +70,16 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 				v.add(at, "%q contradicts %q before it; a mount has one propagation", o, propagation)
 			}
 			propagation = o
-		case !knownOption(o) && !judged(m, o):
-			v.unknownOption(at, m, o)
+		case !knownOption(o) && (bind || !judged(m, o)):
+			v.unknownOption(at, m, bind, o)
 		}
 	}
 }
 
-// judged tells whether somebody would refuse an option that rt does not know. A
-// bind mount has no file system of its own, and that of cgroups may be one.
+// judged tells whether a file system would refuse an option that rt does not know.
+// A mount of cgroups may be a bind mount, which has none of its own.
 func judged(m *specs.Mount, option string) bool {
-	if IsBind(m) || m.Type == "cgroup" || m.Type == "cgroup2" {
+	if m.Type == "cgroup" || m.Type == "cgroup2" {
 		return false
 	}
 	known, careless := CarelessFileSystems.Find(m.Type)
@@ -89,21 +89,21 @@ func judged(m *specs.Mount, option string) bool {
 
 // unknownOption refuses what nobody would act on. It may be meant for "ro", and
 // without it the container could do more than it should.
-func (v *validator) unknownOption(at string, m *specs.Mount, name string) {
-	if e, ok := EngineOptions.Find(name); ok && !e.Refused && IsBind(m) {
+func (v *validator) unknownOption(at string, m *specs.Mount, bind bool, name string) {
+	if e, ok := EngineOptions.Find(name); ok && !e.Refused && bind {
 		if e.Reason != "" {
 			v.warn(at, "%q %s", name, e.Reason)
 		}
 		return
 	}
 	if !defence.Off(defence.UnknownOptions) {
-		v.add(at, "%q %s", name, unknownReason(m, name))
+		v.add(at, "%q %s", name, unknownReason(m.Type, bind, name))
 	}
 }
 
 // unknownReason says why an option is refused, and what to write.
-func unknownReason(m *specs.Mount, name string) string {
-	if e, ok := EngineOptions.Find(name); ok && IsBind(m) {
+func unknownReason(fsType string, bind bool, name string) string {
+	if e, ok := EngineOptions.Find(name); ok && bind {
 		return e.Reason
 	}
 	if kind, _, ok := strings.Cut(name, "="); ok && (kind == OptionIdmap || kind == OptionRidmap) {
@@ -112,10 +112,10 @@ func unknownReason(m *specs.Mount, name string) string {
 	if meant, ok := misspelt(name); ok {
 		return fmt.Sprintf("is not known; write %q", meant)
 	}
-	if IsBind(m) {
+	if bind {
 		return "is not known, and a bind mount has no options of a file system; correct it, or remove it (rt features lists the known ones)"
 	}
-	return fmt.Sprintf("is not known, and %s would ignore it; correct it, or remove it (rt features lists the known ones)", m.Type)
+	return fmt.Sprintf("is not known, and %s would ignore it; correct it, or remove it (rt features lists the known ones)", fsType)
 }
 
 // misspelt finds the option that somebody certainly meant.

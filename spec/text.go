@@ -17,7 +17,7 @@ func entry(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]
 
 // member names the value of a key that the configuration has chosen:
 // linux.sysctl["net.ipv4.ip_forward"].
-func member(of, key string) string { return fmt.Sprintf("%s[%q]", of, key) }
+func member(of, key string) string { return fmt.Sprintf("%s[%s]", of, shorten(strconv.Quote(key))) }
 
 // text refuses a NUL byte. JSON can carry one, but a system call would take
 // the string only as far as that.

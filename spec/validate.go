@@ -24,11 +24,16 @@ func (e Invalid) Error() string {
 	if len(e) == 1 {
 		return e[0].String()
 	}
-	lines := make([]string, len(e))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d problems:", len(e))
 	for i, p := range e {
-		lines[i] = "\n  " + p.String()
+		if i == maxShown {
+			fmt.Fprintf(&b, "\n  and %d more", len(e)-i)
+			break
+		}
+		b.WriteString("\n  " + p.String())
 	}
-	return fmt.Sprintf("%d problems:%s", len(e), strings.Join(lines, ""))
+	return b.String()
 }
 
 // validator collects what there is to say about a configuration.
@@ -40,12 +45,29 @@ type validator struct {
 
 // add notes a problem: the configuration cannot be used.
 func (v *validator) add(field, format string, args ...any) {
-	v.problems = append(v.problems, Problem{field, fmt.Sprintf(format, args...)})
+	v.problems = append(v.problems, Problem{field, shorten(fmt.Sprintf(format, args...))})
 }
 
 // warn notes what is allowed, but ignored or deprecated.
 func (v *validator) warn(field, format string, args ...any) {
-	v.warnings = append(v.warnings, field+": "+fmt.Sprintf(format, args...))
+	switch n := len(v.warnings); {
+	case n < maxShown:
+		v.warnings = append(v.warnings, field+": "+shorten(fmt.Sprintf(format, args...)))
+	case n == maxShown:
+		v.warnings = append(v.warnings, field+": and further warnings, which are left out")
+	}
+}
+
+// maxShown is how many problems, and how many warnings, a person is shown.
+const maxShown = 100
+
+// shorten cuts a long value out of a message, which may say behind it what to do.
+func shorten(message string) string {
+	const side = 400
+	if len(message) <= 3*side {
+		return message
+	}
+	return strings.ToValidUTF8(message[:side], "") + " ... " + strings.ToValidUTF8(message[len(message)-side:], "")
 }
 
 // Validate checks a configuration without looking at the machine and reports
@@ -61,7 +83,9 @@ func Validate(s *specs.Spec) error {
 // in a container that exists.
 func ValidateProcess(s *specs.Spec) error {
 	v := &validator{s: s}
-	v.process()
+	if v.processSizes(s.Process); len(v.problems) == 0 {
+		v.process()
+	}
 	if len(v.problems) > 0 {
 		return v.problems
 	}
@@ -77,6 +101,9 @@ func Warnings(s *specs.Spec) []string { return check(s).warnings }
 // is the order of most documents.
 func check(s *specs.Spec) *validator {
 	v := &validator{s: s}
+	if v.sizes(); len(v.problems) > 0 {
+		return v
+	}
 	v.version()
 	v.process()
 	v.root()

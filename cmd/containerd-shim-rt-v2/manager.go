@@ -19,6 +19,7 @@ import (
 	"github.com/containerd/containerd/pkg/schedcore"
 	"github.com/containerd/containerd/runtime/v2/shim"
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -33,7 +34,7 @@ var groupAnnotations = []string{"io.containerd.runc.v2.group", "io.kubernetes.cr
 
 // group is the group of the container in the working directory, or its id.
 func group(id string) (string, error) {
-	data, err := os.ReadFile("config.json")
+	data, err := spec.LoadDocument(spec.ConfigName)
 	if err != nil {
 		return "", err
 	}

@@ -154,7 +154,7 @@ func execProcess(in *input, c *libcontainer.Container) (*specs.Process, error) {
 }
 
 func readProcess(name string) (*specs.Process, error) {
-	data, err := os.ReadFile(name)
+	data, err := spec.LoadDocument(name)
 	if err != nil {
 		return nil, fmt.Errorf("--process: %w", err)
 	}

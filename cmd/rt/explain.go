@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -44,12 +45,13 @@ func explainCommand() command {
 }
 
 func printPlan(plan *libcontainer.Plan) error {
-	fmt.Printf("rt clones a process with %s.\n", plan.Clone)
+	out := bufio.NewWriter(os.Stdout) // a table is written in pieces of a cell
+	fmt.Fprintf(out, "rt clones a process with %s.\n", plan.Clone)
 	for _, f := range plan.Files {
-		fmt.Printf("Descriptor %d: %s\n", f.Number, f.What)
+		fmt.Fprintf(out, "Descriptor %d: %s\n", f.Number, f.What)
 	}
-	fmt.Println("The process then does, step by step:")
-	w := tabwriter.NewWriter(os.Stdout, 0, 1, 2, ' ', 0)
+	fmt.Fprintln(out, "The process then does, step by step:")
+	w := tabwriter.NewWriter(out, 0, 1, 2, ' ', 0)
 	fmt.Fprint(w, "\nSTEP\tCALL\tFROM\tPURPOSE\n")
 	for _, s := range plan.Steps {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", s.Step, s.Call, s.Source, s.Purpose)
@@ -57,5 +59,5 @@ func printPlan(plan *libcontainer.Plan) error {
 	for _, m := range plan.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", m)
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), out.Flush())
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -164,9 +163,9 @@ func fromFile(name string) (func(*specs.Linux) error, error) {
 	var data []byte
 	var err error
 	if name == "-" {
-		data, err = io.ReadAll(os.Stdin)
+		data, err = spec.ReadDocument(int(os.Stdin.Fd()), "the standard input")
 	} else {
-		data, err = os.ReadFile(name)
+		data, err = spec.LoadDocument(name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--resources: %w", err)

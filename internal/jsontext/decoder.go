@@ -67,9 +67,19 @@ func (d *Decoder) End() error {
 func (d *Decoder) fail(at int, field, message string) {
 	if d.err == nil {
 		line, column := Position(d.text, at)
-		d.err = &Error{line, column, field, message}
+		d.err = &Error{line, column, shorten(field), shorten(message)}
 	}
 	d.pos = len(d.text)
+}
+
+// shorten cuts what is too long for a person out of a message, which begins and ends
+// with what it says of it.
+func shorten(s string) string {
+	const side = 400
+	if len(s) <= 3*side {
+		return s
+	}
+	return strings.ToValidUTF8(s[:side], "") + " ... " + strings.ToValidUTF8(s[len(s)-side:], "")
 }
 
 // Position converts an offset to a line and a column; both count from 1.

@@ -15,6 +15,9 @@ func Openat2(dir int, name string, how *unix.OpenHow) (int, error) {
 	// A walk takes microseconds. Most succeed at once, and half of them beside a
 	// process that does nothing but rename.
 	const tries = 500
+	if defence.Off(defence.InRoot) {
+		name, how = "./"+name, &unix.OpenHow{Flags: how.Flags, Mode: how.Mode}
+	}
 	for try := 1; ; try++ {
 		fd, err := unix.Openat2(dir, name, how)
 		switch {

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,7 +29,7 @@ func ReadAt(dir int, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	return readAll(fd, name, math.MaxInt64)
+	return ReadAll(fd, name, math.MaxInt64)
 }
 
 // ReadRegular returns the content of an open file, which must be a regular one and
@@ -37,7 +38,7 @@ func ReadRegular(fd int, name string, limit int64) ([]byte, error) {
 	if err := regular(fd, name); err != nil {
 		return nil, err
 	}
-	return readAll(fd, name, limit)
+	return ReadAll(fd, name, limit)
 }
 
 // The errors of files that are not what they should be.
@@ -46,9 +47,9 @@ var (
 	ErrTooLarge   = errors.New("too large")
 )
 
-// readAll reads a file to its end. It does not look at its size, which for files of
-// the kernel's means nothing.
-func readAll(fd int, name string, limit int64) ([]byte, error) {
+// ReadAll reads an open file to its end, or fails with ErrTooLarge after limit bytes.
+// It does not look at the file's size, which for files of the kernel's means nothing.
+func ReadAll(fd int, name string, limit int64) ([]byte, error) {
 	// Most files are far smaller, and the stack is there already.
 	var buf [4096]byte
 	var data []byte
@@ -99,7 +100,11 @@ func CreateAt(dir int, name string, data []byte) error {
 }
 
 func write(dir int, name string, data []byte, flags int) error {
-	fd, err := open(dir, name, flags, 0o600)
+	mode := uint32(0o600)
+	if defence.Off(defence.PrivateState) {
+		mode = 0o644
+	}
+	fd, err := open(dir, name, flags, mode)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -57,6 +58,9 @@ func accesses(p devices.Permissions) (bits int32) {
 }
 
 const allAccesses = unix.BPF_DEVCG_ACC_MKNOD | unix.BPF_DEVCG_ACC_READ | unix.BPF_DEVCG_ACC_WRITE
+
+// maxFilter keeps all jumps within a filter, whose ends are four instructions more.
+const maxFilter = math.MaxInt16 - 4
 
 // effective are the rules that can still matter, and what holds where none of
 // them says anything: a rule for all devices makes those before it void.
@@ -127,6 +131,10 @@ func deviceFilter(rules []*devices.Rule) ([]instruction, error) {
 	if otherwise {
 		result, other, jumps = 1, toRefuse, toAllow
 	}
+	// Jumps have 16 bits: a longer one would go elsewhere.
+	if len(p) > maxFilter {
+		return nil, fmt.Errorf("%d rules need a filter of more than %d instructions; merge rules, such as those of one major number", len(rules), maxFilter)
+	}
 	bind(p, jumps)
 	p = append(p, finish(result)...)
 	if len(other) > 0 {
@@ -185,6 +193,9 @@ func restrictV2(dir string, rules []*devices.Rule) error {
 		return err
 	}
 	filter, err := loadFilter(program)
+	if errors.Is(err, unix.E2BIG) {
+		return fmt.Errorf("the kernel finds a filter of %d rules too complex to check; merge rules, such as those of one major number", len(rules))
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	devices "github.com/opencontainers/cgroups/devices/config"
@@ -138,6 +139,31 @@ func TestDeviceFilterErrors(t *testing.T) {
 	}
 }
 
+// manyRules are rules with conditions, in turns for and against.
+func manyRules(n int) []*devices.Rule {
+	rules := make([]*devices.Rule, n)
+	for i := range rules {
+		rules[i] = &devices.Rule{Type: devices.CharDevice, Major: int64(i / 200), Minor: int64(i % 200), Permissions: "rwm", Allow: i%2 == 0}
+	}
+	return rules
+}
+
+// Jumps of a filter have 16 bits. Rules that need longer ones are refused.
+func TestDeviceFilterSize(t *testing.T) {
+	if _, err := deviceFilter(manyRules(10_000)); err == nil || !strings.Contains(err.Error(), "10000 rules need a filter of more than") {
+		t.Errorf("too many rules: %v", err)
+	}
+	program, err := deviceFilter(manyRules(7200))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ins := range program {
+		if to := i + 1 + int(ins.offset); ins.code&7 == unix.BPF_JMP32 && (to <= i || to >= len(program)) {
+			t.Fatalf("instruction %d jumps to %d of %d", i, to, len(program))
+		}
+	}
+}
+
 // The kernel takes every program that there can be, also those in which nothing
 // is allowed, or everything is.
 func TestKernelTakesDeviceFilters(t *testing.T) {
@@ -156,7 +182,7 @@ func TestKernelTakesDeviceFilters(t *testing.T) {
 	}
 	for _, rules := range [][]*devices.Rule{
 		nil, {all(true)}, {all(false)}, {&null}, {&notNull}, {all(true), &null}, {all(true), &notNull}, {all(false), &null, &notNull},
-		slices.Concat([]*devices.Rule{all(false)}, defaults),
+		slices.Concat([]*devices.Rule{all(false)}, defaults), manyRules(1000),
 	} {
 		program, err := deviceFilter(rules)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -47,6 +48,10 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 	c.terminal(false)
 	// The container's processes can see the program, and may trace it, as soon as it
 	// is in their pid namespace: it gives its rights up before.
+	if forks && defence.Off(defence.WaitingCapabilities) {
+		c.secondClone()
+		forks = false
+	}
 	c.credentials()
 	if forks {
 		c.secondClone()

@@ -45,6 +45,11 @@ func (c *compiler) namespaces() {
 		joined |= j.flag
 	}
 	byProgram := made & unix.CLONE_NEWTIME
+	if made&unix.CLONE_NEWUSER != 0 {
+		// Its message queues belong to who makes it: the root of the user namespace,
+		// which is nobody before its ids are mapped.
+		byProgram |= made & unix.CLONE_NEWIPC
+	}
 	if c.opt.MoveCgroup {
 		c.Source("linux.cgroupsPath", "enter the cgroup")
 		c.Free(c.request(RequestCgroup, "move me to the container's cgroup"))

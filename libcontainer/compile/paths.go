@@ -154,6 +154,7 @@ func (c *compiler) mask(m mask, name string) {
 	c.Branch(m.target, program.Ne, -int64(unix.ENOTDIR), done)
 	c.openPlace(m.target, p, unix.O_PATH, inRoot).OnError(done, unix.ENOENT, unix.ENOTDIR)
 	c.Do(program.OpenTree, program.R(m.null), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(m.tree)
+	c.setAttributes(m.tree, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, 0, false)
 	c.moveMount(m.tree, m.target)
 	c.Do(program.Close, program.R(m.tree))
 	c.Do(program.Close, program.R(m.target))

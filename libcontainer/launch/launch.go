@@ -238,6 +238,13 @@ func (p *Process) checkChild(pid, pidfd int) error {
 	return nil
 }
 
+// Ended tells whether the process has ended.
+func (p *Process) Ended() bool {
+	fds := []unix.PollFd{{Fd: int32(p.PidFD), Events: unix.POLLIN}}
+	n, _ := unix.Poll(fds, 0)
+	return n > 0
+}
+
 // Kill ends the process and waits for it.
 func (p *Process) Kill() unix.WaitStatus {
 	_ = unix.PidfdSendSignal(p.PidFD, unix.SIGKILL, nil, 0)

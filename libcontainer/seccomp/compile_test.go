@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/seccomp/simulate"
@@ -221,6 +223,37 @@ func TestLongJumps(t *testing.T) {
 	}
 	if f := check(t, p, decisions); len(f.Instructions) < 1000 {
 		t.Errorf("only %d instructions: the test is pointless", len(f.Instructions))
+	}
+}
+
+// What the kernel would not take is found out soon, and so are rules of which many
+// say the same.
+func TestManyRules(t *testing.T) {
+	const n = 100_000
+	began := time.Now()
+	p := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno}
+	for i := range uint64(n) {
+		p.Syscalls = append(p.Syscalls, rule1(specs.ActAllow, "ioctl", arg(0, specs.OpEqualTo, i%1000), arg(1, specs.OpEqualTo, i)))
+	}
+	if _, err := testX86.compile(p); err == nil || !strings.Contains(err.Error(), "the kernel allows 4096") {
+		t.Errorf("error %v", err)
+	}
+	for i := range p.Syscalls {
+		p.Syscalls[i].Args = []specs.LinuxSeccompArg{arg(0, specs.OpEqualTo, uint64(i%100))}
+	}
+	p.Syscalls[0].Names = slices.Repeat(p.Syscalls[0].Names, n)
+	if _, err := testX86.compile(p); err != nil {
+		t.Error(err)
+	}
+	p.Syscalls = []specs.LinuxSyscall{rule1(specs.ActAllow, "ioctl")}
+	for i := range uint64(n) {
+		p.Syscalls[0].Args = append(p.Syscalls[0].Args, arg(0, specs.OpEqualTo, i%100))
+	}
+	if _, err := testX86.compile(p); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it takes %v", took)
 	}
 }
 

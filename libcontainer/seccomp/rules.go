@@ -65,7 +65,7 @@ func (c *compiler) readRules(profile *specs.LinuxSeccomp) {
 	c.fallback = result(profile.DefaultAction, profile.DefaultErrnoRet)
 	total := 0
 	for i := range profile.Syscalls {
-		total += len(profile.Syscalls[i].Names)
+		total += min(len(profile.Syscalls[i].Names), manyNames)
 	}
 	for i := range c.machine.archs {
 		c.arch[i].uses = make([]use, 0, total)
@@ -82,13 +82,29 @@ func (c *compiler) readRules(profile *specs.LinuxSeccomp) {
 			r.narrow = append(r.narrow, list.adapt(false))
 			r.wide = append(r.wide, list.adapt(true))
 		}
-		for _, name := range s.Names {
+		for _, name := range distinct(s.Names) {
 			direct, through := c.direct(&r, name), c.through(&r, name)
 			if !direct && !through {
 				c.filter.Unknown = append(c.filter.Unknown, name)
 			}
 		}
 	}
+}
+
+// manyNames is more than there are system calls.
+const manyNames = 1000
+
+// distinct leaves out repeated names of a long list.
+func distinct(names []string) []string {
+	if len(names) < manyNames {
+		return names
+	}
+	seen := make(map[string]bool)
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		again := seen[name]
+		seen[name] = true
+		return again
+	})
 }
 
 // profileRule is an entry of the profile's list.
@@ -160,17 +176,54 @@ func (c *compiler) use(arch int, number uint32, r *profileRule, when []conjuncti
 // verdict is what the rules for one number, in the profile's order, amount to.
 func (c *compiler) verdict(uses []*use, wide bool) int {
 	v := verdict{otherwise: c.fallback, wide: wide}
+	var seen conjunctions
 	for _, u := range uses {
 		for _, when := range u.when {
 			if len(when) == 0 {
 				return c.constant(u.then)
 			}
-			if !slices.ContainsFunc(v.rules, func(r rule) bool { return slices.Equal(r.when, when) }) {
+			if seen.add(when) {
 				v.rules = append(v.rules, rule{when, u.then})
 			}
 		}
 	}
 	return c.intern(v)
+}
+
+// conjunctions is a set of them.
+type conjunctions struct {
+	few  []conjunction
+	many map[[maxArgs]condition]bool
+}
+
+// add tells whether the conjunction is new. A few are compared faster than found.
+func (s *conjunctions) add(when conjunction) bool {
+	const enough = 16
+	if s.many == nil {
+		if slices.ContainsFunc(s.few, func(other conjunction) bool { return slices.Equal(other, when) }) {
+			return false
+		}
+		if s.few = append(s.few, when); len(s.few) == enough {
+			s.many = make(map[[maxArgs]condition]bool)
+			for _, w := range s.few {
+				s.many[w.key()] = true
+			}
+		}
+		return true
+	}
+	key := when.key()
+	if s.many[key] {
+		return false
+	}
+	s.many[key] = true
+	return true
+}
+
+// key is the conjunction in a form that can be compared. It has at most one condition
+// for each argument, and none that compares no bit.
+func (list conjunction) key() (key [maxArgs]condition) {
+	copy(key[:], list)
+	return key
 }
 
 // constant is a verdict without conditions.

@@ -83,7 +83,7 @@ func TestLimits(t *testing.T) {
 // Limits of cgroup v1, where this kernel has most of its controllers.
 func TestLimitsOfV1(t *testing.T) {
 	if cgroups.IsCgroup2UnifiedMode() {
-		return // TestLimits and TestUnified
+		t.Skip("this world has cgroup v2: TestLimits and TestUnified")
 	}
 	b := newBundle(t, "sleep 1000")
 	b.placeCgroup("")
@@ -121,7 +121,7 @@ func TestLimitsOfV1(t *testing.T) {
 // An idle group: no shares then.
 func TestCPUIdle(t *testing.T) {
 	if !has("cpu") {
-		return
+		t.Skip("this world has no cpu controller")
 	}
 	b := newBundle(t, "sleep 1000")
 	b.placeCgroup("")
@@ -132,7 +132,7 @@ func TestCPUIdle(t *testing.T) {
 
 func TestUnified(t *testing.T) {
 	if !cgroups.IsCgroup2UnifiedMode() {
-		return
+		t.Skip("this world has cgroup v1")
 	}
 	b := newBundle(t, "sleep 1000")
 	b.placeCgroup("")
@@ -336,7 +336,7 @@ func TestDeviceRules(t *testing.T) {
 // "Thread mode".
 func TestThreadedCgroup(t *testing.T) {
 	if !cgroups.IsCgroup2UnifiedMode() || systemd {
-		return // v1 has no such thing, and systemd makes no such scope
+		t.Skip("v1 has no such thing, and systemd makes no such scope")
 	}
 	b := newBundle(t, "cat /proc/self/cgroup; sleep 1000 & exec sleep 1000")
 	b.placeCgroup("box")

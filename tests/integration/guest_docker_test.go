@@ -32,7 +32,7 @@ func docker(t *testing.T, args ...string) string {
 // where there is only v2, and gives its containers an AppArmor profile.
 func TestDockerUnderSystemd(t *testing.T) {
 	if systemd {
-		return // Docker chooses between cgroupfs and systemd itself
+		t.Skip("Docker chooses between cgroupfs and systemd itself")
 	}
 	b := newBundle(t, "")
 	must(t, os.MkdirAll(filepath.Dir(dockerSettings), 0o755))

@@ -14,7 +14,7 @@ import (
 // annotations, and is gone with the container, however that ended.
 func TestScope(t *testing.T) {
 	if !systemd {
-		return // the jobs of the systemd driver run it
+		t.Skip("systemd does not manage cgroups here")
 	}
 	b := newBundle(t, "sleep 1000")
 	b.spec.Linux.CgroupsPath = "rttest-inner.slice:pod:" + b.id
@@ -51,7 +51,7 @@ func TestScope(t *testing.T) {
 
 func TestScopesThatCannotBe(t *testing.T) {
 	if !systemd {
-		return // the jobs of the systemd driver run it
+		t.Skip("systemd does not manage cgroups here")
 	}
 	for path, words := range map[string][]string{
 		"/absolute/path":           {"linux.cgroupsPath", "slice:prefix:name"},

@@ -544,7 +544,7 @@ func TestKillAProcessWithoutALeader(t *testing.T) {
 // Processes of others in the same cgroup are not the container's to kill.
 func TestDeleteSparesOthers(t *testing.T) {
 	if systemd {
-		return // a scope has one container
+		t.Skip("a scope has one container")
 	}
 	a, other := newBundle(t, "true"), newBundle(t, "sleep 1000")
 	other.placeCgroup("")
