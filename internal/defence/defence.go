@@ -94,6 +94,9 @@ const (
 	// CgroupMount mounts nothing but the container's own cgroups, with the
 	// attributes that are asked for (CVE-2023-25809).
 	CgroupMount Name = "cgroup-mount"
+	// CgroupTree finds what a container has made below its cgroup, however deep its
+	// paths are, and thaws what it has frozen there.
+	CgroupTree Name = "cgroup-tree"
 	// PrivateState keeps other users from the state directory of a container.
 	PrivateState Name = "private-state"
 	// CallerFiles writes pid files and logs that only their owner can change, and

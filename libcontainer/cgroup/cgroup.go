@@ -169,7 +169,7 @@ func (c *Cgroup) CheckUnused() error {
 	if c.none {
 		return nil
 	}
-	if pids, err := c.manager.GetAllPids(); err == nil && len(pids) > 0 {
+	if pids, err := c.allPids(); err == nil && len(pids) > 0 {
 		return fmt.Errorf("linux.cgroupsPath: cgroup %s already has processes in it", c.anyPath())
 	}
 	if dir := c.frozenAncestor(); dir != "" {
@@ -459,6 +459,3 @@ func (c *Cgroup) Remove() bool {
 	}
 	return gone
 }
-
-// Destroy removes the directories, also those that the container made.
-func (c *Cgroup) Destroy() error { return c.manager.Destroy() }

@@ -3,7 +3,6 @@ package cgroup
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/cgroups"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +19,7 @@ import (
 // Pids lists the processes in the cgroup and below, as far as they are in rt's
 // pid namespace. The error is ErrNone when the cgroup is gone.
 func (c *Cgroup) Pids() ([]int, error) {
-	pids, err := c.manager.GetAllPids()
+	pids, err := c.allPids()
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrNone
 	}
@@ -39,23 +39,16 @@ func (c *Cgroup) Pids() ([]int, error) {
 // below. An rt that is on its way in (Placement.Prepare) has another thread there.
 // It is none of the container's processes.
 func leaders(dir string) (func(pid int) bool, error) {
-	threads := map[string]bool{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		var text []byte
-		if err == nil && d.Name() == "tasks" {
-			text, err = os.ReadFile(path)
-		}
-		for id := range strings.FieldsSeq(string(text)) {
-			threads[id] = true
-		}
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
-			return nil // it has gone meanwhile
-		}
-		return err
-	})
+	ids, err := idsBelow(dir, "tasks")
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // it has gone meanwhile
+	}
+	threads := make(map[int]bool, len(ids))
+	for _, id := range ids {
+		threads[id] = true
+	}
 	return func(pid int) bool {
-		id := strconv.Itoa(pid)
-		return threads[id] || ended(id)
+		return threads[pid] || ended(strconv.Itoa(pid))
 	}, err
 }
 
@@ -108,16 +101,17 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 // Thaw lets all processes in the cgroup and below go on: on v1, those that are
 // frozen do not end, nor does the init of their pid namespace.
 func (c *Cgroup) Thaw() {
-	if c.Unified() != "" {
+	if c.Unified() != "" || defence.Off(defence.CgroupTree) {
 		_ = c.manager.Freeze(cgroups.Thawed)
 		return
 	}
-	_ = filepath.WalkDir(c.Paths["freezer"], func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Name() == "freezer.state" {
-			_ = sysfile.Write(path, []byte("THAWED"))
+	// What has gone needs no thawing.
+	_ = walkDown(c.Paths["freezer"], func(dir int) {
+		if fd, err := unix.Openat(dir, "freezer.state", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+			_, _ = unix.Write(fd, []byte("THAWED"))
+			unix.Close(fd)
 		}
-		return nil // what has gone needs no thawing
-	})
+	}, nil)
 }
 
 // killPatience is how long Kill waits for processes to disappear.
@@ -127,9 +121,12 @@ const killPatience = 10 * time.Second
 func (c *Cgroup) Kill() error {
 	deadline := time.Now().Add(killPatience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		pids, err := c.manager.GetAllPids()
-		if err != nil || len(pids) == 0 {
+		pids, err := c.allPids()
+		if len(pids) == 0 && (err == nil || errors.Is(err, os.ErrNotExist)) {
 			return nil // no directory, nobody in it
+		}
+		if err != nil {
+			return err
 		}
 		_ = c.Signal(unix.SIGKILL)
 		if time.Now().After(deadline) {

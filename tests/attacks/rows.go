@@ -4,6 +4,6 @@ import "slices"
 
 // attacks are all rows, in the order of the table.
 var attacks = slices.Concat(
-	descriptorAttacks, executableAttacks, waitingAttacks, mountAttacks, pathAttacks, raceAttacks, procAttacks, fileAttacks,
+	descriptorAttacks, executableAttacks, waitingAttacks, mountAttacks, pathAttacks, raceAttacks, procAttacks, fileAttacks, hookAttacks,
 	deviceAttacks, filterAttacks, sessionAttacks, controlAttacks, configurationAttacks, stateAttacks,
 )

@@ -94,7 +94,22 @@ var descriptorAttacks = []attack{
 		about:    "the entry point is a script for an interpreter below a directory that the runtime itself has open",
 		kinds:    []string{"CVE-2024-21626"},
 		defences: []defence.Name{defence.OwnFiles},
-		mount:    ownDescriptors,
+		mount: func(t *try) string {
+			b := t.bundle("/entry")
+			b.bind(t.mkdir(t.host("given")), "/given")
+			return b.ownDescriptors(func() result { return b.run() })
+		},
+	},
+	{
+		name:     "own-descriptor-exec",
+		about:    "the same by exec",
+		kinds:    []string{"CVE-2024-21626"},
+		defences: []defence.Name{defence.OwnFiles},
+		mount: func(t *try) string {
+			b := t.script("sleep 100")
+			b.start()
+			return b.ownDescriptors(func() result { return b.exec("/entry") })
+		},
 	},
 	{
 		name:     "own-descriptor-cwd",
@@ -209,13 +224,11 @@ func leakedToHooks(t *try) string {
 
 // ownDescriptors runs scripts whose interpreters lie below one descriptor after the
 // other.
-func ownDescriptors(t *try) string {
-	b := t.bundle("/entry")
-	b.bind(t.mkdir(t.host("given")), "/given")
+func (b *bundle) ownDescriptors(run func() result) string {
 	for fd := 3; fd < 16; fd++ {
-		t.must(os.RemoveAll(b.root("entry")))
-		t.write(b.root("entry"), fmt.Sprintf("#!/proc/self/fd/%d/bin/%s say\n", fd, attackerName))
-		if r := b.run(); strings.Contains(r.stdout, secret) {
+		b.must(os.RemoveAll(b.root("entry")))
+		b.write(b.root("entry"), fmt.Sprintf("#!/proc/self/fd/%d/bin/%s say\n", fd, attackerName))
+		if strings.Contains(run().stdout, secret) {
 			return fmt.Sprintf("the image used the runtime's descriptor %d", fd)
 		}
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
@@ -51,6 +53,81 @@ var deviceAttacks = []attack{
 			})
 		},
 	},
+	{
+		name:     "cgroups-nested-deep",
+		about:    "a container makes cgroups below its own whose paths are longer than a path may be, and can never be deleted",
+		kinds:    []string{"cgroups"},
+		defences: []defence.Name{defence.CgroupTree},
+		view:     "v2",
+		mount: func(t *try) string {
+			b := t.script("cd /sys/fs/cgroup && for i in $(seq 30); do mkdir " + strings.Repeat("x", 200) + " && cd " + strings.Repeat("x", 200) + " || exit 1; done; echo " + gained)
+			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
+			b.save()
+			r := b.do("run", "--keep", "--bundle", b.dir, b.id)
+			t.logf("%s", r.stdout)
+			d := b.do("delete", "--force", b.id)
+			if d.code != 0 {
+				return "it cannot be deleted: " + shorten(d.stderr)
+			}
+			if fileExists("/sys/fs/cgroup/" + b.id) {
+				return "its cgroup is left"
+			}
+			return ""
+		},
+	},
+	{
+		name:     "delete-frozen",
+		about:    "a container with a writable freezer freezes one of its processes, and cannot be deleted",
+		kinds:    []string{"13.17"},
+		defences: []defence.Name{defence.CgroupTree},
+		patience: 2 * minute,
+		mount: func(t *try) string {
+			b := t.script("mkdir /sys/fs/cgroup/freezer/sub; sleep 1000 & echo $! > /sys/fs/cgroup/freezer/sub/cgroup.procs; echo FROZEN > /sys/fs/cgroup/freezer/sub/freezer.state; sleep 1000")
+			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
+			b.start()
+			t.await("frozen", func() bool {
+				return strings.Contains(read("/sys/fs/cgroup/freezer/"+b.id+"/sub/freezer.state"), "FROZEN")
+			})
+			if r := b.execute(b.command("delete", "--force", b.id), boundedWait); r.late || r.code != 0 {
+				return "it cannot be deleted: " + shorten(r.stderr)
+			}
+			if fileExists("/sys/fs/cgroup/freezer/" + b.id) {
+				return "its cgroup is left"
+			}
+			return ""
+		},
+	},
+	{
+		name:     "cgroups-nested-processes",
+		about:    "a container without a pid namespace hides a process in a cgroup whose path is longer than a path may be, and it outlives the container",
+		kinds:    []string{"cgroups"},
+		defences: []defence.Name{defence.CgroupTree},
+		mount: func(t *try) string {
+			name := strings.Repeat("x", 200)
+			b := t.script("sleep 4242 & cd /sys/fs/cgroup/devices && for i in $(seq 30); do mkdir " + name + " && cd ./" + name + "; done; echo $! > ./cgroup.procs; touch /hidden; sleep 100")
+			b.namespace(specs.PIDNamespace, "-")
+			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
+			b.start()
+			t.await("the process is hidden", func() bool { return fileExists(b.root("hidden")) })
+			b.do("delete", "--force", b.id)
+			if pid := processOf("sleep", "4242"); pid != 0 {
+				return "the process is still there"
+			}
+			return ""
+		},
+	},
+}
+
+// processOf finds a process by its command line.
+func processOf(args ...string) int {
+	want := strings.Join(args, "\x00") + "\x00"
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && read("/proc/"+e.Name()+"/cmdline") == want {
+			return pid
+		}
+	}
+	return 0
 }
 
 func deviceAttack(name, view, about string, mount func(t *try) string) attack {

@@ -1,6 +1,7 @@
 package main
 
 import (
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
 )

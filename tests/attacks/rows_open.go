@@ -18,6 +18,23 @@ var openAttacks = []attack{
 		b.filter("swapon")
 	}),
 	{
+		name:     "exec-frozen",
+		about:    "a container with a writable cgroup freezes the cgroup that exec enters, and exec never ends",
+		kinds:    []string{"13.17"},
+		view:     "v2",
+		patience: 2 * minute,
+		mount: func(t *try) string {
+			b := t.script("cd /sys/fs/cgroup && mkdir a b && sleep 1000 & sleep 0.2; cd /sys/fs/cgroup; echo $! > a/cgroup.procs; echo 1 > b/cgroup.procs; echo +hugetlb > cgroup.subtree_control; (echo 0 > a/cgroup.procs; echo 1 > b/cgroup.freeze); sleep 1000")
+			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
+			b.start()
+			t.await("frozen", func() bool { return strings.Contains(read("/sys/fs/cgroup/"+b.id+"/b/cgroup.events"), "frozen 1") })
+			if b.execute(b.command("exec", "--detach", b.id, "true"), boundedWait).late {
+				return "exec does not end"
+			}
+			return ""
+		},
+	},
+	{
 		name:     "keyring-by-name",
 		about:    "a container joins the session keyring of another one, whose id it knows, by its name",
 		kinds:    []string{"keyrings"},
@@ -28,27 +45,6 @@ var openAttacks = []attack{
 			a.start()
 			t.await("the key", func() bool { return fileExists(a.root("added")) })
 			return tell(t.attacker("key-join", "_ses."+a.id).run(), secret, "read a key of another container")
-		},
-	},
-	{
-		name:  "cgroups-nested-deep",
-		about: "a container makes cgroups below its own whose paths are longer than a path may be, and can never be deleted",
-		kinds: []string{"cgroups"},
-		view:  "v2",
-		mount: func(t *try) string {
-			b := t.script("cd /sys/fs/cgroup && for i in $(seq 30); do mkdir " + strings.Repeat("x", 200) + " && cd " + strings.Repeat("x", 200) + " || exit 1; done; echo " + gained)
-			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
-			b.save()
-			r := b.do("run", "--keep", "--bundle", b.dir, b.id)
-			t.logf("%s", r.stdout)
-			d := b.do("delete", "--force", b.id)
-			if d.code != 0 {
-				return "it cannot be deleted: " + shorten(d.stderr)
-			}
-			if fileExists("/sys/fs/cgroup/" + b.id) {
-				return "its cgroup is left"
-			}
-			return ""
 		},
 	},
 }

@@ -170,12 +170,6 @@ func (b *bundle) root(elements ...string) string {
 	return filepath.Join(append([]string{b.dir, "rootfs"}, elements...)...)
 }
 
-// shareRoot gives the bundle the root file system of another one.
-func (b *bundle) shareRoot(other *bundle) {
-	b.must(os.RemoveAll(b.root()))
-	b.spec.Root.Path = other.root()
-}
-
 // bind adds a bind mount.
 func (b *bundle) bind(source, destination string, options ...string) {
 	if len(options) == 0 {

@@ -174,6 +174,10 @@ func supervised(text string) (c cell) {
 	case err != nil:
 		c = cell{Broken: fmt.Sprintf("the try ended without an answer: %v", err)}
 	}
+	// What is frozen does not end.
+	for _, path := range cgroupsOf(job.ID) {
+		_ = withCgroups(unix.AT_FDCWD, path, thaw)
+	}
 	endAll()
 	c.Left = clearCgroups(job.ID)
 	return c
@@ -197,9 +201,8 @@ func endAll() {
 	}
 }
 
-// clearCgroups removes the cgroups of a try and tells which cannot be removed.
-func clearCgroups(id string) string {
-	var found []string
+// cgroupsOf are the topmost cgroups of a try.
+func cgroupsOf(id string) (found []string) {
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), id) {
 			found = append(found, path)
@@ -207,46 +210,60 @@ func clearCgroups(id string) string {
 		}
 		return nil
 	})
+	return found
+}
+
+// clearCgroups removes the cgroups of a try and tells which cannot be removed.
+func clearCgroups(id string) string {
 	var left []string
-	for _, path := range found {
+	for _, path := range cgroupsOf(id) {
 		var st unix.Statfs_t
 		if unix.Statfs(path, &st) == nil && st.Type == unix.TMPFS_MAGIC {
 			// In a v1 view of a hybrid layout, crun makes plain directories.
 			_ = os.RemoveAll(path)
 			continue
 		}
-		if err := removeCgroups(unix.AT_FDCWD, path); err != nil {
+		if err := withCgroups(unix.AT_FDCWD, path, remove); err != nil {
 			left = append(left, fmt.Sprintf("%s (%v)", path, err))
 		}
 	}
 	return strings.Join(left, " ")
 }
 
-// removeCgroups removes a cgroup and those below it, however long their paths are.
-func removeCgroups(parent int, name string) error {
+// withCgroups does something with a cgroup, after those below it, however long
+// their paths are.
+func withCgroups(parent int, name string, do func(parent int, name string) error) error {
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	dir := os.NewFile(uintptr(fd), name)
 	defer dir.Close()
-	for file, content := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
-		if f, err := unix.Openat(fd, file, unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
-			_, _ = unix.Write(f, []byte(content))
-			unix.Close(f)
-		}
-	}
 	entries, err := dir.ReadDir(-1)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
 		if e.IsDir() {
-			if err := removeCgroups(fd, e.Name()); err != nil {
+			if err := withCgroups(fd, e.Name(), do); err != nil {
 				return err
 			}
 		}
 	}
+	return do(parent, name)
+}
+
+func thaw(parent int, name string) error {
+	for file, content := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
+		if f, err := unix.Openat(parent, name+"/"+file, unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+			_, _ = unix.Write(f, []byte(content))
+			unix.Close(f)
+		}
+	}
+	return nil
+}
+
+func remove(parent int, name string) error {
 	for end := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
 		if err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR); err != unix.EBUSY || time.Now().After(end) {
 			return err

@@ -1,0 +1,180 @@
+package cgroup
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/internal/sysfile"
+	"golang.org/x/sys/unix"
+)
+
+// A container that may write to its cgroups can make others below, in each other, so
+// deep that their paths are longer than the kernel takes. Whoever looks for them by
+// path finds no processes there, ends none, and can remove nothing. A walk goes from
+// one open directory to the next, and never has more than two of them open.
+
+// level is a cgroup on the way down, with those below it that are still to be seen.
+type level struct {
+	name string
+	rest []string
+}
+
+// walkDown calls visit with every cgroup from top on, and leave, if it is not nil,
+// with every one below top after all that are below that. What disappears meanwhile
+// is left out.
+func walkDown(top string, visit func(dir int), leave func(parent int, name string) error) error {
+	dir, err := openDirectory(unix.AT_FDCWD, top)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: top, Err: err}
+	}
+	defer func() { unix.Close(dir) }()
+	way := []level{enterLevel(dir, top, visit)}
+	for {
+		here := &way[len(way)-1]
+		if n := len(here.rest); n > 0 {
+			name := here.rest[n-1]
+			here.rest = here.rest[:n-1]
+			next, err := openDirectory(dir, name)
+			if err != nil {
+				continue
+			}
+			unix.Close(dir)
+			dir = next
+			way = append(way, enterLevel(dir, name, visit))
+			continue
+		}
+		if len(way) == 1 {
+			return nil
+		}
+		// Nobody can move a cgroup to another one.
+		parent, err := openDirectory(dir, "..")
+		if err != nil {
+			return os.NewSyscallError("openat", err)
+		}
+		unix.Close(dir)
+		dir = parent
+		way = way[:len(way)-1]
+		if leave != nil {
+			if err := leave(dir, here.name); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func openDirectory(parent int, name string) (int, error) {
+	return unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
+func enterLevel(dir int, name string, visit func(dir int)) level {
+	if visit != nil {
+		visit(dir)
+	}
+	return level{name: name, rest: directories(dir)}
+}
+
+// directories are the cgroups in a cgroup.
+func directories(dir int) []string {
+	fd, err := openDirectory(dir, ".")
+	if err != nil {
+		return nil
+	}
+	f := os.NewFile(uintptr(fd), "cgroup")
+	defer f.Close()
+	entries, _ := f.ReadDir(-1)
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// idsBelow are the numbers in a file of a cgroup, and of all below it.
+func idsBelow(top, file string) (ids []int, err error) {
+	err = walkDown(top, func(dir int) {
+		text, err := sysfile.ReadAt(dir, file)
+		if errors.Is(err, unix.EOPNOTSUPP) && file == "cgroup.procs" { // a threaded cgroup
+			text, err = sysfile.ReadAt(dir, "cgroup.threads")
+		}
+		if err != nil {
+			return // it has gone meanwhile
+		}
+		for id := range strings.FieldsSeq(string(text)) {
+			if n, err := strconv.Atoi(id); err == nil {
+				ids = append(ids, n)
+			}
+		}
+	}, nil)
+	return ids, err
+}
+
+// removeBelow removes a cgroup and all below it.
+func removeBelow(top string) error {
+	err := walkDown(top, nil, removeOne)
+	if err == nil {
+		err = removeOne(unix.AT_FDCWD, top)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// removeOne removes a cgroup in which a process may just be about to disappear.
+func removeOne(parent int, name string) error {
+	const tries = 5
+	wait := 10 * time.Millisecond
+	for try := 1; ; try++ {
+		err := unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+		switch {
+		case err == unix.ENOENT:
+			return nil
+		case err == unix.EINTR:
+			try--
+		case err == unix.EBUSY && try < tries:
+			time.Sleep(wait)
+			wait *= 2
+		default:
+			return err
+		}
+	}
+}
+
+// allPids lists the processes in the cgroup and below.
+func (c *Cgroup) allPids() ([]int, error) {
+	pids, err := c.manager.GetAllPids()
+	if !errors.Is(err, unix.ENAMETOOLONG) {
+		return pids, err
+	}
+	if defence.Off(defence.CgroupTree) {
+		return nil, nil
+	}
+	top := c.Unified()
+	if top == "" {
+		top = c.Paths["devices"]
+	}
+	pids, err = idsBelow(top, "cgroup.procs")
+	slices.Sort(pids)
+	return slices.Compact(pids), err
+}
+
+// Destroy removes the directories, also those that the container made.
+func (c *Cgroup) Destroy() error {
+	err := c.manager.Destroy()
+	if err == nil || defence.Off(defence.CgroupTree) {
+		return err
+	}
+	// The library knows them by their paths.
+	var failed error
+	for _, path := range c.Paths {
+		failed = errors.Join(failed, removeBelow(path))
+	}
+	return failed
+}
