@@ -155,7 +155,10 @@ func attachOthers([]string) error {
 				continue
 			}
 			if what := takeOver(pid, own); what != "" {
-				return os.WriteFile("/result/attached", []byte(what), 0o644)
+				if err := os.WriteFile("/result/attached", []byte(what), 0o644); err != nil {
+					return err
+				}
+				time.Sleep(time.Hour) // its end would be that of the pid namespace
 			}
 		}
 	}
