@@ -48,7 +48,8 @@ const (
 	RetriedWalks Name = "retried-walks"
 	// ChargedCopies copies for tmpcopyup inside the container's cgroup.
 	ChargedCopies Name = "charged-copies"
-	// NotifySocket gives the socket of sd_notify(3) its mode by descriptor.
+	// NotifySocket gives the socket of sd_notify(3) its mode by descriptor, in a
+	// directory that the container cannot write to.
 	NotifySocket Name = "notify-socket"
 	// OwnProcfs writes to /proc only through a procfs that rt made or checked
 	// (CVE-2025-52881).
