@@ -197,6 +197,9 @@ func (b *creation) load() error {
 	for _, m := range config.Unknown {
 		b.done(spec.ConfigName + ": " + m)
 	}
+	if err := checkRights(b.spec); err != nil {
+		return err
+	}
 	if ahead := namespacesAhead(b.spec); ahead != 0 && b.thread != nil {
 		b.thread.Unshare(ahead)
 	}
@@ -220,6 +223,15 @@ func (b *creation) load() error {
 	}
 	b.cgroup, err = cgroup.New(b.spec, b.o.ID, b.o.SystemdCgroup, b.o.Rootless)
 	return err
+}
+
+// checkRights says what to do about what the kernel would only answer with EPERM:
+// clone(2), user_namespaces(7).
+func checkRights(s *specs.Spec) error {
+	if os.Geteuid() == 0 || spec.FindNamespace(s, specs.UserNamespace) != nil || ownCapabilities()&(1<<unix.CAP_SYS_ADMIN) != 0 {
+		return nil
+	}
+	return errors.New("linux.namespaces: this user is not root and can make containers only in a user namespace: add {\"type\": \"user\"} with linux.uidMappings and linux.gidMappings, as rt spec --rootless does")
 }
 
 func rootfs(bundle string, s *specs.Spec) (string, error) {
