@@ -45,7 +45,7 @@ func (b *creation) converse() error {
 	watch := &hookWatch{hooks: b.spec.Hooks, output: b.hookOutput}
 	for {
 		m, err := b.proc.Receive()
-		if err != nil && b.ready {
+		if err != nil && b.ready && !b.endedEarly {
 			// The socket closes when the user's program is executed.
 			if err := watch.gone(); err != nil {
 				return err
@@ -187,8 +187,8 @@ func (b *creation) created() error {
 			if err := b.proc.Reply(); err != nil {
 				return err
 			}
-		} else if err := b.permit(); err != nil {
-			return err
+		} else {
+			b.permit()
 		}
 	}
 	b.ready = true

@@ -115,8 +115,9 @@ type creation struct {
 	release *os.File
 	// settled is true when nothing is left to do before the user's program runs.
 	settled bool
-	// ready is true when the program goes on to execute the user's.
-	ready bool
+	// ready is true when the program goes on to execute the user's; endedEarly, when it
+	// ended before it might.
+	ready, endedEarly bool
 	// announced is true when the pid file is written.
 	announced bool
 	// moved is true when systemd has made the container's scope.
@@ -196,6 +197,9 @@ func (b *creation) load() error {
 	for _, m := range config.Unknown {
 		b.done(spec.ConfigName + ": " + m)
 	}
+	if err := checkRights(b.spec); err != nil {
+		return err
+	}
 	if ahead := namespacesAhead(b.spec); ahead != 0 && b.thread != nil {
 		b.thread.Unshare(ahead)
 	}
@@ -219,6 +223,15 @@ func (b *creation) load() error {
 	}
 	b.cgroup, err = cgroup.New(b.spec, b.o.ID, b.o.SystemdCgroup, b.o.Rootless)
 	return err
+}
+
+// checkRights says what to do about what the kernel would only answer with EPERM:
+// clone(2), user_namespaces(7).
+func checkRights(s *specs.Spec) error {
+	if os.Geteuid() == 0 || spec.FindNamespace(s, specs.UserNamespace) != nil || ownCapabilities()&(1<<unix.CAP_SYS_ADMIN) != 0 {
+		return nil
+	}
+	return errors.New("linux.namespaces: this user is not root and can make containers only in a user namespace: add {\"type\": \"user\"} with linux.uidMappings and linux.gidMappings, as rt spec --rootless does")
 }
 
 func rootfs(bundle string, s *specs.Spec) (string, error) {
@@ -318,21 +331,16 @@ func (b *creation) meanwhile() error {
 			return err
 		}
 		b.done("saved the state")
-		if err := b.permit(); err != nil {
-			return err
-		}
+		b.permit()
 	}
 	return b.prepareKeeper()
 }
 
-// permit lets the program execute the user's. One that the new limits have killed
-// has not.
-func (b *creation) permit() error {
-	if b.proc.Ended() {
-		return died(b.proc, b.cgroup)
-	}
+// permit lets the program execute the user's. One that has ended, since the new limits
+// killed it, or has failed, cannot have done so: converse finds out why.
+func (b *creation) permit() {
+	b.endedEarly = b.proc.Ended()
 	permit(b.release)
-	return nil
 }
 
 // makeCgroup makes the cgroup, after the state knows of it. Its last steps are

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 )
 
 // The socket of sd_notify(3) is in a directory of the container's state, which
@@ -25,11 +26,12 @@ func (b *creation) addNotify() error {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
 	}
-	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{
-		Destination: notifyMount, Type: "bind", Source: path,
+	options := []string{"bind", "nosuid", "noexec", "nodev"}
+	if !defence.Off(defence.NotifySocket) {
 		// A container has nothing to do there but to connect, which needs no writable mount.
-		Options: []string{"bind", "ro", "nosuid", "noexec", "nodev"},
-	})
+		options = append(options, "ro")
+	}
+	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: notifyMount, Type: "bind", Source: path, Options: options})
 	if p := b.spec.Process; p != nil {
 		p.Env = append(p.Env, "NOTIFY_SOCKET="+filepath.Join(notifyMount, notifySocket))
 	}

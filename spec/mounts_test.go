@@ -11,7 +11,6 @@ import (
 func TestUnknownMountOptions(t *testing.T) {
 	for option, want := range map[string]string{
 		"nosuchoption": "is not known, and a bind mount has no options of a file system; correct it, or remove it",
-		"size=64k":     "is not known, and a bind mount has no options of a file system",
 		"readonly":     `is not known; write "ro"`,
 		"RO":           `is not known; write "ro"`,
 		" nosuid":      `is not known; write "nosuid"`,

@@ -205,6 +205,9 @@ var EngineOptions = Table[EngineOption]{
 	{"no-dereference", EngineOption{true, `is Podman's own, which it hands on as "copy-symlink": write that`}},
 }
 
+// tmpfsOptions are those that the OCI's own suite gives to bind mounts.
+var tmpfsOptions = []string{"mode", "size"}
+
 // CarelessFileSystems take options that they do not know without a word; these are
 // the ones that they know.
 var CarelessFileSystems = Table[[]string]{

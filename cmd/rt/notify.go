@@ -43,6 +43,7 @@ func (n *notifier) bind(path string) (err error) {
 	const everybody = 0o777
 	if defence.Off(defence.NotifySocket) {
 		if n.container, err = listen(path, nil); err == nil {
+			time.Sleep(5 * time.Millisecond) // so that the attack need not be repeated for long
 			err = os.Chmod(path, everybody)
 		}
 	} else {

@@ -15,7 +15,8 @@ const (
 	// OwnFiles closes rt's own descriptors in the program before the image chooses
 	// what is executed (CVE-2024-21626).
 	OwnFiles Name = "own-files"
-	// WorkingDirectory checks that process.cwd lies inside the root (CVE-2024-21626).
+	// WorkingDirectory walks process.cwd inside the root and checks, once entered, that
+	// it lies there (CVE-2024-21626).
 	WorkingDirectory Name = "working-directory"
 	// LockedMounts clones mounts inside the container's user namespace, so that the
 	// kernel locks their flags.
@@ -47,7 +48,8 @@ const (
 	RetriedWalks Name = "retried-walks"
 	// ChargedCopies copies for tmpcopyup inside the container's cgroup.
 	ChargedCopies Name = "charged-copies"
-	// NotifySocket gives the socket of sd_notify(3) its mode by descriptor.
+	// NotifySocket gives the socket of sd_notify(3) its mode by descriptor, in a
+	// directory that the container cannot write to.
 	NotifySocket Name = "notify-socket"
 	// OwnProcfs writes to /proc only through a procfs that rt made or checked
 	// (CVE-2025-52881).

@@ -19,7 +19,8 @@ var fields = []struct{ file, field string }{
 	{"cpu.cfs_burst_us", "cpu.burst"}, {"cpu.max.burst", "cpu.burst"}, {"cpu.max", "cpu.quota"}, {"cpu.idle", "cpu.idle"},
 	{"cpu.rt_runtime_us", "cpu.realtimeRuntime"}, {"cpu.rt_period_us", "cpu.realtimePeriod"},
 	{"cpuset.cpus", "cpu.cpus"}, {"cpuset.mems", "cpu.mems"},
-	{"pids.max", "pids.limit"}, {"blkio", "blockIO"}, {"io", "blockIO"}, {"hugetlb", "hugepageLimits"},
+	{"pids.max", "pids.limit"}, {"blkio", "blockIO"}, {"io", "blockIO"},
+	{"blkio.weight", "blockIO.weight"}, {"blkio.bfq.weight", "blockIO.weight"}, {"io.weight", "blockIO.weight"}, {"io.bfq.weight", "blockIO.weight"}, {"hugetlb", "hugepageLimits"},
 	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
 }
 

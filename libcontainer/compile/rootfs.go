@@ -237,7 +237,7 @@ func (c *compiler) hideHostMounts() {
 // workingDirectory creates process.cwd while the root is still writable.
 func (c *compiler) workingDirectory() {
 	p := c.spec.Process
-	if p == nil || p.Cwd == "/" {
+	if p == nil || p.Cwd == "/" || defence.Off(defence.WorkingDirectory) {
 		return
 	}
 	c.Source("process.cwd", "find the working directory "+p.Cwd)

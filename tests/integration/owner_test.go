@@ -12,6 +12,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/spec"
 )
 
 // stranger is an ordinary user of the host.
@@ -174,4 +175,36 @@ func TestPidFileInAPublicDirectory(t *testing.T) {
 	data, err := os.ReadFile(target)
 	must(t, err)
 	want(t, "the target of the symlinks", string(data), "before")
+}
+
+// The kernel's answer to an ordinary user without a user namespace is EPERM; rt's is
+// what to write.
+func TestOrdinaryUserWithoutUserNamespace(t *testing.T) {
+	b := newBundle(t, "true")
+	dir := publicDir(t)
+	must(t, os.Mkdir(filepath.Join(dir, "rootfs"), 0o755))
+	b.spec.Root.Path = "rootfs"
+	data, err := json.Marshal(b.spec)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, spec.ConfigName), data, 0o644))
+	program, err := os.ReadFile(rtPath) // which may be where others cannot go
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "rt"), program, 0o755))
+	must(t, os.Chown(dir, stranger, stranger))
+	cmd := exec.Command(filepath.Join(dir, "rt"), "--root", filepath.Join(dir, "state"), "run", b.id)
+	cmd.Dir = dir
+	cmd.Stdin = strings.NewReader("") // what a user is given they could own afterwards
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
+	out, err := cmd.CombinedOutput()
+	if err == nil || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("%v, %s", err, out)
+	}
+	for _, word := range []string{"linux.namespaces", "user namespace", "rt spec --rootless"} {
+		if !strings.Contains(string(out), word) {
+			t.Errorf("no %q in %s", word, out)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "state")); err == nil && len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
 }
