@@ -229,11 +229,16 @@ FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:Fuzz
 	libcontainer/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/program/image:FuzzEncode
 
 # Attacks on containers' borders: refused by rt, and each successful against a build
-# that lacks the defence against it. The views of cgroups are the program's to choose.
-.PHONY: attacks weakened
+# that lacks the defence against it. Each is in a view of cgroups of its own choice.
+# attacks-full tries races 1,000 times each, attacks-table writes the table of
+# docs/security.md.
+.PHONY: attacks attacks-full attacks-table weakened
 weakened:
 	$(GO) build -trimpath -tags weakened -o bin/rt-weakened ./cmd/rt
-attacks: build weakened
-	@tests/packages busybox-static crun runc
+attacks attacks-full attacks-table: build weakened
+	@tests/packages busybox-static crun iproute2 runc
+	$(GO) test ./tests/attacks
 	$(GO) build -o bin/attacks ./tests/attacks
-	bin/attacks -rt bin/rt -weakened bin/rt-weakened
+	bin/attacks -rt bin/rt -weakened bin/rt-weakened $(ATTACKS_$@)
+ATTACKS_attacks-full  := -full -peers=false
+ATTACKS_attacks-table := -markdown docs/security.md

@@ -35,6 +35,21 @@ var openAttacks = []attack{
 		},
 	},
 	{
+		name:  "userns-remount-own",
+		about: "the root of a user namespace with CAP_SYS_ADMIN makes a mount writable that is read-only by the configuration only",
+		kinds: []string{"13.2"},
+		mount: func(t *try) string {
+			b := t.attacker("remount-writable", "/volume", "file")
+			b.userNamespace(hostID)
+			b.capabilities("CAP_SYS_ADMIN")
+			file := t.write(t.host("volume", "file"), "original")
+			t.must(os.Chown(file, hostID, hostID))
+			b.bind(t.host("volume"), "/volume", "rbind", "rprivate", "ro", "nosuid", "nodev")
+			b.run()
+			return t.changed(file)
+		},
+	},
+	{
 		name:     "keyring-by-name",
 		about:    "a container joins the session keyring of another one, whose id it knows, by its name",
 		kinds:    []string{"keyrings"},

@@ -130,7 +130,7 @@ var stateAttacks = []attack{
 		kinds:    []string{"13.8"},
 		defences: []defence.Name{defence.NotifySocket},
 		race:     true,
-		patience: 3 * minute,
+		patience: 15 * minute,
 		ours:     true,
 		mount:    notifySocket,
 	},
