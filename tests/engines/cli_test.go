@@ -479,7 +479,7 @@ var cliScenarios = []scenario{
 		equal(t, own, strings.TrimSpace(string(data)))
 	}},
 	{name: "terminal in joined namespaces", run: func(t *testing.T, e *engine) {
-		id := e.detached(t, nil, "sleep", "1000")
+		id := e.detached(t, []string{"--ipc", "shareable"}, "sleep", "1000")
 		for _, more := range [][]string{{"--pid", "container:" + id}, {"--ipc", "container:" + id}, {"--pid", "host"}} {
 			_, line := e.box(t, "run", append([]string{"--rm", "-i", "-t"}, more...), sh("tty; sleep 1; exec sh")...)
 			out, code := e.onTerminal(t, "echo typed-$((6*7))\nexit 7\n", line...)
