@@ -613,3 +613,88 @@ func TestUpdateOfDeviceRules(t *testing.T) {
 		t.Error("the next update took the rule back")
 	}
 }
+
+// What is mounted below the source of a bind mount is seen by the container, and what the
+// container mounts there by the host, as the mount's option says or, without one,
+// linux.rootfsPropagation: for sources on the host's root mount and mounts of their own.
+func TestPropagationAtWork(t *testing.T) {
+	options := []string{"", "rprivate", "rslave", "rshared"}
+	for root, want := range map[string][2][4]string{ // by source and option
+		"":         {{"in", "none", "in", "in"}, {"in", "none", "in", "in"}},
+		"rslave":   {{"in", "none", "in", "in"}, {"in", "none", "in", "in"}},
+		"slave":    {{"in", "none", "in", "both"}, {"in", "none", "in", "both"}},
+		"private":  {{"none", "none", "none", "both"}, {"in", "none", "in", "both"}},
+		"rprivate": {{"none", "none", "none", "none"}, {"none", "none", "none", "none"}},
+		"shared":   {{"both", "none", "in", "both"}, {"both", "none", "in", "both"}},
+		"rshared":  {{"both", "none", "in", "both"}, {"both", "none", "in", "both"}},
+	} {
+		b := newBundle(t, `cd /volumes; for v in *; do mkdir -p $v/inner && mount -t tmpfs tmpfs $v/inner && touch $v/inner/made; done
+			touch /ready; until [ -e /go ]; do sleep 0.02; done
+			for v in *; do [ -e $v/outer/made ] && echo $v; done; for v in *; do umount $v/inner; done`)
+		for _, set := range []*[]string{&b.spec.Process.Capabilities.Bounding, &b.spec.Process.Capabilities.Effective, &b.spec.Process.Capabilities.Permitted} {
+			*set = append(*set, "CAP_SYS_ADMIN")
+		}
+		b.spec.Root.Readonly = false
+		b.spec.Linux.RootfsPropagation = root
+		if !sameDevice(t, b.dir, "/") {
+			want[0] = want[1]
+		}
+		for _, source := range []string{"part", "mount"} {
+			for _, option := range options {
+				name := source + "-" + option
+				must(t, os.MkdirAll(filepath.Join(b.dir, "host", name), 0o755))
+				m := specs.Mount{Destination: "/volumes/" + name, Type: "bind", Source: filepath.Join(b.dir, "host", name), Options: []string{"rbind"}}
+				if option != "" {
+					m.Options = append(m.Options, option)
+				}
+				b.spec.Mounts = append(b.spec.Mounts, m)
+			}
+		}
+		b.write()
+		run := b.command("run", b.id)
+		cmd := exec.Command("unshare", "-m", "--propagation", "private", "sh", "-ec", `
+			mount --make-rshared /
+			root=$1; shift; cd host
+			for v in mount-*; do mount -t tmpfs tmpfs $v; mount --make-shared $v; done
+			for v in *; do mkdir $v/outer; done
+			(cd .. && exec "$@" > inside) &
+			until [ -e $root/ready ]; do kill -0 $! || exit 1; sleep 0.02; done
+			for v in *; do mount -t tmpfs tmpfs $v/outer; touch $v/outer/made; [ ! -e $v/inner/made ] || echo $v; done
+			touch $root/go; wait $!`, "sh", b.path(""))
+		cmd.Args, cmd.Dir = append(cmd.Args, run.Args...), b.dir
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		outside, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("rootfsPropagation %q: %v: %s", root, err, &stderr)
+		}
+		inside, err := os.ReadFile(filepath.Join(b.dir, "inside"))
+		must(t, err)
+		for i, source := range []string{"part", "mount"} {
+			for j, option := range options {
+				name, got := source+"-"+option, "none"
+				in, out := slices.Contains(lines(string(inside)), name), slices.Contains(lines(string(outside)), name)
+				switch {
+				case in && out:
+					got = "both"
+				case in:
+					got = "in"
+				case out:
+					got = "out"
+				}
+				if got != want[i][j] {
+					t.Errorf("rootfsPropagation %q, %s with option %q: %s, not %s", root, source, option, got, want[i][j])
+				}
+			}
+		}
+		b.noTrace()
+	}
+}
+
+func sameDevice(t *testing.T, one, other string) bool {
+	t.Helper()
+	var a, b unix.Stat_t
+	must(t, unix.Stat(one, &a))
+	must(t, unix.Stat(other, &b))
+	return a.Dev == b.Dev
+}
