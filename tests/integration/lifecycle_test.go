@@ -541,6 +541,29 @@ func TestKillAProcessWithoutALeader(t *testing.T) {
 	b.noTrace()
 }
 
+// A container runs as long as any thread of its first process does.
+func TestFirstProcessWithoutALeader(t *testing.T) {
+	b := newBundle(t, "exec "+leaderless)
+	b.addSelf(leaderless)
+	b.write()
+	for _, end := range [][]string{{"kill", b.id, "KILL"}, {"delete", "--force", b.id}} {
+		b.ok("run", "--detach", b.id)
+		pid := b.state().Pid
+		eventually(t, "it has lost its leader", func() bool {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			return err == nil && strings.Contains(string(stat), "("+leaderless+") Z")
+		})
+		want(t, "status", string(b.state().Status), "running")
+		b.fails([]string{"running"}, "delete", b.id)
+		b.ok(end...)
+		if end[0] == "kill" {
+			b.waitFor(specs.StateStopped)
+			b.ok("delete", b.id)
+		}
+		b.noTrace()
+	}
+}
+
 // Processes of others in the same cgroup are not the container's to kill.
 func TestDeleteSparesOthers(t *testing.T) {
 	if systemd {
