@@ -58,7 +58,7 @@ var waitingAttacks = []attack{
 	},
 	tracedExec("exec-traced", "a container with CAP_SYS_PTRACE attaches to the process of exec and has it use the rights of the runtime", func(*bundle) {}),
 	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
-		for range 100 {
+		for range 400 {
 			b.exec("true")
 			if fileExists(b.root("result", "attached")) {
 				break
