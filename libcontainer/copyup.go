@@ -92,7 +92,6 @@ func (w *writer) command(c *compile.CopyCommand, name string, data []byte, fds .
 }
 
 func (w *writer) send(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
-	const header = 4 * 8
 	if len(name) >= compile.CopyName || len(data) >= compile.CopyData {
 		return unix.ENAMETOOLONG
 	}

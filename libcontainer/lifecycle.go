@@ -120,6 +120,9 @@ func (c *Container) checkMemory() error {
 		return nil
 	}
 	cg, err := c.cgroup()
+	if errors.Is(err, cgroup.ErrNone) {
+		return nil // nor a limit
+	}
 	if err != nil {
 		return err
 	}

@@ -90,6 +90,10 @@ func judged(m *specs.Mount, option string) bool {
 // unknownOption refuses what nobody would act on. It may be meant for "ro", and
 // without it the container could do more than it should.
 func (v *validator) unknownOption(at string, m *specs.Mount, bind bool, name string) {
+	if kind, _, valued := strings.Cut(name, "="); valued && bind && slices.Contains(tmpfsOptions, kind) {
+		v.warn(at, "%q is ignored: it is an option of tmpfs, and a bind mount has no file system of its own", name)
+		return
+	}
 	if e, ok := EngineOptions.Find(name); ok && !e.Refused && bind {
 		if e.Reason != "" {
 			v.warn(at, "%q %s", name, e.Reason)

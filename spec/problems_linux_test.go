@@ -41,7 +41,7 @@ var mountProblems = []problemCase{
 	{"mounts[0].options[1]", bound(`, "tmpcopyup"`, ""), bound(`, "", "nofail"`, "")},
 	{"mounts[0].options[1]", bound(`, "nosuidd"`, ""), bound(`, "nosuid"`, "")},
 	{"mounts[0].options[1]", bound(`, "ro,nosuid"`, ""), bound(`, "ro", "nosuid"`, "")},
-	{"mounts[0].options[1]", bound(`, "size=1k"`, ""), bound(`, "x-systemd.automount", "X-mount.mkdir", "comment=a, b"`, "")},
+	{"mounts[0].options[1]", bound(`, "noswap"`, ""), bound(`, "x-systemd.automount", "X-mount.mkdir", "comment=a, b"`, "")},
 	{"mounts[0].options[1]", bound(`, "O"`, ""), bound(`, "cached", "nocopy", "users", "_netdev"`, "")},
 	{"mounts[0].options[0]", `{"mounts": [{"destination": "/d", "type": "cgroup", "options": ["readonly"]}]}`, `{"mounts": [{"destination": "/d", "type": "cgroup", "options": ["ro"]}]}`},
 	{"mounts[0].options[0]", `{"mounts": [{"destination": "/d", "type": "ramfs", "options": ["readonly"]}]}`, `{"mounts": [{"destination": "/d", "type": "ramfs", "options": ["ro", "mode=700"]}]}`},

@@ -125,7 +125,7 @@ func (w *world) try(p peer, v *variation, worker int) outcome {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(""), &stdout, &stderr
 	cmd.WaitDelay = 2 * time.Second
 	late := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
-	err = cmd.Run()
+	_ = cmd.Run() // the exit status is compared
 	late.Stop()
 	o := outcome{code: cmd.ProcessState.ExitCode(), said: strings.TrimSpace(stderr.String()), seen: map[string]string{}}
 	for line := range strings.Lines(stdout.String()) {

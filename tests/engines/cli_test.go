@@ -457,6 +457,38 @@ var cliScenarios = []scenario{
 		out := e.okIn(t, []string{"--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"}, "cat", "/proc/self/uid_map")
 		contains(t, strings.Join(strings.Fields(out), " "), "0 100000 65536")
 	}},
+	{name: "groups of the caller", root: true, only: []string{"podman"}, run: func(t *testing.T, e *engine) {
+		caller := *e
+		caller.client = append([]string{"setpriv", "--groups", "4242"}, e.client...)
+		equal(t, caller.okIn(t, []string{"--group-add", "keep-groups"}, "id", "-G"), "0 4242")
+	}},
+	{name: "volume with mapped ids", root: true, only: []string{"podman"}, run: func(t *testing.T, e *engine) {
+		dir := openDir(t)
+		must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
+		mapped := []string{"--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536", "-v"}
+		equal(t, e.okIn(t, append(mapped, dir+":/volume"), "stat", "-c", "%u %g", "/volume/file"), "65534 65534")
+		equal(t, e.okIn(t, append(mapped, dir+":/volume:idmap"), "stat", "-c", "%u %g", "/volume/file"), "0 0")
+		equal(t, e.okIn(t, append(mapped, dir+":/volume:idmap=uids=0-100005-1;gids=0-100006-1"), "stat", "-c", "%u %g", "/volume/file"), "5 6")
+	}},
+	{name: "no cgroup", only: []string{"podman"}, run: func(t *testing.T, e *engine) {
+		id := name()
+		t.Cleanup(func() { _, _ = e.try(t, "", e.remove(id)...) })
+		own := e.ok(t, "run", "--rm", "--name", id, "--network", "none", "--cgroups", "disabled", "--cgroupns", "host", image, "cat", "/proc/self/cgroup")
+		data, err := os.ReadFile("/proc/self/cgroup")
+		must(t, err)
+		equal(t, own, strings.TrimSpace(string(data)))
+	}},
+	{name: "terminal in joined namespaces", run: func(t *testing.T, e *engine) {
+		id := e.detached(t, []string{"--ipc", "shareable"}, "sleep", "1000")
+		for _, more := range [][]string{{"--pid", "container:" + id}, {"--ipc", "container:" + id}, {"--pid", "host"}} {
+			_, line := e.box(t, "run", append([]string{"--rm", "-i", "-t"}, more...), sh("tty; sleep 1; exec sh")...)
+			out, code := e.onTerminal(t, "echo typed-$((6*7))\nexit 7\n", line...)
+			contains(t, out, "/dev/pts/0", "typed-42")
+			if code != 7 {
+				t.Errorf("%v: exit status %d, not 7: %s", more, code, out)
+			}
+		}
+	}},
 	{name: "pod", only: []string{"podman"}, run: func(t *testing.T, e *engine) {
 		pod := name()
 		infra := "localhost/infra:latest"

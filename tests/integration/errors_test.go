@@ -124,7 +124,9 @@ func TestBadFlags(t *testing.T) {
 	b.fails([]string{"--log-format", "xml"}, "--log-format", "xml", "list")
 	b.fails([]string{"--rootless", "maybe"}, "--rootless", "maybe", "list")
 	b.fails([]string{"no-such-flag"}, "create", "--no-such-flag", b.id)
-	b.fails([]string{"no-such-command"}, "no-such-command")
+	if r := b.rt("no-such-command"); r.code != 3 || !strings.Contains(r.stderr, "no-such-command") {
+		t.Errorf("%v, want exit status 3, as runc's", r)
+	}
 	b.fails([]string{"--console-socket"}, "create", "--console-socket", "/no/socket", b.id)
 	b.noTrace()
 }

@@ -204,6 +204,8 @@ func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	}
 	b.ok("kill", b.id, "KILL")
 	eventually(t, "the end of the others", func() bool { return len(b.processes()) == 0 })
+	// The kernel takes a process's arguments away before it takes it out of its cgroup.
+	eventually(t, "an empty cgroup", func() bool { return b.rt("kill", b.id, "KILL").code != 0 })
 	b.fails([]string{"container not running"}, "kill", b.id, "KILL")
 	b.ok("delete", b.id)
 	b.noTrace()
@@ -520,6 +522,23 @@ func TestCgroupManagerDisabled(t *testing.T) {
 	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
 	b.write()
 	want(t, "cgroups", b.ok("--cgroup-manager", "disabled", "run", b.id), strings.TrimSpace(string(own))+"\n/sys/fs/cgroup")
+	b.noTrace()
+	for range often(10) { // the process has ended, or not, when it is looked at
+		b.ok("--cgroup-manager", "disabled", "create", b.id)
+		b.ok("start", b.id)
+		b.waitFor(specs.StateStopped)
+		b.ok("delete", b.id)
+	}
+	b.noTrace()
+	b.spec.Process.Args = []string{"sleep", "1000"}
+	b.write()
+	b.ok("--cgroup-manager", "disabled", "run", "--detach", b.id)
+	want(t, "exec", b.ok("exec", b.id, "cat", "/proc/self/cgroup"), strings.TrimSpace(string(own)))
+	b.fails([]string{"has no cgroup"}, "pause", b.id)
+	b.ok("ps", b.id)
+	b.ok("kill", b.id, "KILL")
+	b.waitFor(specs.StateStopped)
+	b.ok("delete", b.id)
 	b.noTrace()
 	limit := int64(1 << 30)
 	b.spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &limit}
