@@ -240,5 +240,11 @@ attacks attacks-full attacks-table: build weakened
 	$(GO) test ./tests/attacks
 	$(GO) build -o bin/attacks ./tests/attacks
 	bin/attacks -rt bin/rt -weakened bin/rt-weakened $(ATTACKS_$@)
+# In a whole system, with AppArmor and all controllers of cgroup v2.
+.PHONY: attacks-guest
+attacks-guest: weakened
+	$(GO) build -o bin/attacks ./tests/attacks
+	$(MAKE) guest
+	$(GO) run ./tests/guest -dir bin/guest -run '$(GUEST_RUN)' v2-attacks
 ATTACKS_attacks-full  := -full -peers=false
 ATTACKS_attacks-table := -markdown docs/security.md

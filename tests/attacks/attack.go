@@ -18,7 +18,8 @@ type attack struct {
 	kinds []string
 	// defences are those that stop it. With all of them off it succeeds.
 	defences []defence.Name
-	// view is the layout of cgroups that the attack needs, v1 if empty.
+	// view is the layout of cgroups that the attack needs, v1 or v2. If it is empty,
+	// both will do.
 	view string
 	// needs is a file without which the host is not one for the attack.
 	needs string

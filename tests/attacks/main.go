@@ -19,6 +19,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -107,6 +109,8 @@ func run() error {
 		case !o.pattern.MatchString(a.name):
 		case a.needs != "" && !fileExists(a.needs):
 			fmt.Fprintf(os.Stderr, "%s: left out, this host has no %s\n", a.name, a.needs)
+		case a.view == "v1" && !hasV1():
+			fmt.Fprintf(os.Stderr, "%s: left out, this host has no cgroup v1\n", a.name)
 		default:
 			rows = append(rows, &row{attack: a})
 		}
@@ -132,6 +136,12 @@ func run() error {
 	}
 	fmt.Printf("%d attacks, all refused by rt\n", len(rows))
 	return nil
+}
+
+// hasV1 tells whether the host has hierarchies of cgroup v1.
+func hasV1() bool {
+	var st unix.Statfs_t
+	return unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type != unix.CGROUP2_SUPER_MAGIC
 }
 
 // tryBaselines lets every runtime run a container that nobody attacks. A peer that

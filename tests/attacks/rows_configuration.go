@@ -73,6 +73,7 @@ var configurationAttacks = []attack{
 	},
 	{
 		name:     "many-device-rules",
+		view:     "v1",
 		about:    "a configuration has 100,000 device rules",
 		kinds:    []string{"13.19"},
 		defences: []defence.Name{defence.Limits},

@@ -20,6 +20,7 @@ var deviceAttacks = []attack{
 	deviceAttack("device-node-v2", "v2", "the same in cgroup v2", readNode),
 	{
 		name:     "release-agent",
+		view:     "v1",
 		about:    "a container without a cgroup namespace looks for the release_agent of a v1 hierarchy in its writable cgroup mount",
 		kinds:    []string{"CVE-2022-0492"},
 		defences: []defence.Name{defence.CgroupMount},
@@ -32,6 +33,7 @@ var deviceAttacks = []attack{
 	},
 	{
 		name:     "devices-allow",
+		view:     "v1",
 		about:    "a container widens its device rules in a cgroup mount that is to be read-only",
 		kinds:    []string{"CVE-2022-0492"},
 		defences: []defence.Name{defence.CgroupMount},
@@ -77,6 +79,7 @@ var deviceAttacks = []attack{
 	},
 	{
 		name:     "delete-frozen",
+		view:     "v1",
 		about:    "a container with a writable freezer freezes one of its processes, and cannot be deleted",
 		kinds:    []string{"13.17"},
 		defences: []defence.Name{defence.CgroupTree},
@@ -99,6 +102,7 @@ var deviceAttacks = []attack{
 	},
 	{
 		name:     "cgroups-nested-processes",
+		view:     "v1",
 		about:    "a container without a pid namespace hides a process in a cgroup whose path is longer than a path may be, and it outlives the container",
 		kinds:    []string{"cgroups"},
 		defences: []defence.Name{defence.CgroupTree},

@@ -20,13 +20,14 @@ var executableAttacks = []attack{
 		about:    "the program of exec is a script for /proc/self/exe; the container's root takes hold of what runs there and writes to it",
 		kinds:    []string{"CVE-2019-5736"},
 		defences: []defence.Name{defence.Dumpable, defence.SealedImage},
+		race:     true,
 		mount: func(t *try) string {
 			t.copyRuntime()
 			b := t.attacker("overwrite-others")
 			t.write(b.root("entry"), "#!/proc/self/exe\n")
 			b.mkdir(b.root("result"))
 			b.start()
-			for range 40 {
+			for range t.times(40) {
 				b.exec("/entry")
 				b.exec("true")
 				if t.overwritten(b) {
@@ -45,6 +46,7 @@ var executableAttacks = []attack{
 		about:    "the entry point is a script for /proc/self/exe; a neighbour in the pid namespace takes hold of what runs there and writes to it",
 		kinds:    []string{"CVE-2019-5736"},
 		defences: []defence.Name{defence.Dumpable, defence.SealedImage},
+		race:     true,
 		mount: func(t *try) string {
 			t.copyRuntime()
 			b := t.attacker("overwrite-others")
@@ -53,7 +55,7 @@ var executableAttacks = []attack{
 			v := t.bundle("/entry")
 			t.write(v.root("entry"), "#!/proc/self/exe\n")
 			v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
-			for range 20 {
+			for range t.times(20) {
 				v.run()
 				v.remove()
 				if t.overwritten(b) {

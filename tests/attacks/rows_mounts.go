@@ -119,7 +119,8 @@ func (t *try) mountTmpfs(dir string, flags uintptr) {
 // readOnly makes a read-only mount on the host, with a file that is its
 // owner's.
 func (t *try) readOnly(name string, owner int) {
-	t.mountTmpfs(t.host(name), 0)
+	// Not a tmpfs, which before Linux 6.3 could not map ids.
+	t.must(unix.Mount(t.mkdir(t.host(name)), t.host(name), "", unix.MS_BIND, ""))
 	file := t.write(t.host(name, "file"), "original")
 	t.must(os.Chown(file, owner, owner))
 	t.must(unix.Mount("", t.host(name), "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""))

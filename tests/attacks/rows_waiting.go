@@ -58,7 +58,7 @@ var waitingAttacks = []attack{
 	},
 	tracedExec("exec-traced", "a container with CAP_SYS_PTRACE attaches to the process of exec and has it use the rights of the runtime", func(*bundle) {}),
 	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
-		for range 100 {
+		for range t.times(100) {
 			b.exec("true")
 			if fileExists(b.root("result", "attached")) {
 				break
@@ -77,7 +77,7 @@ var waitingAttacks = []attack{
 // namespace with its user, and with no more rights than the container has.
 func attachAttack(name, about string, bring func(t *try, b *bundle)) attack {
 	return attack{
-		name: name, about: about, kinds: []string{"CVE-2016-9962"}, defences: []defence.Name{defence.Dumpable},
+		name: name, about: about, kinds: []string{"CVE-2016-9962"}, defences: []defence.Name{defence.Dumpable}, race: true,
 		mount: func(t *try) string {
 			b := t.attacker("attach-others")
 			// With all capabilities but the one that allows it anyway.
