@@ -132,29 +132,40 @@ func (w *walk) up(n int) {
 }
 
 // step enters comp, which is made if it is missing, or returns what it points
-// to if it is a symlink.
+// to if it is a symlink. What it is, is asked of what was opened: a neighbour may
+// exchange it at any moment.
 func (w *walk) step(comp string, file bool) (target string, err error) {
-	dir := w.dirs[len(w.dirs)-1]
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dir, comp, buf)
-	if err == nil {
-		return string(buf[:n]), nil
-	}
-	if err == unix.ENOENT {
+	const makings = 100 // of what somebody removes again
+	dir, fd := w.dirs[len(w.dirs)-1], -1
+	for n := 0; ; n++ {
+		fd, err = unix.Openat(dir, comp, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != unix.ENOENT || n == makings {
+			break
+		}
 		if err := makeEntry(dir, comp, file); err != nil && err != unix.EEXIST {
 			return "", err
 		}
 	}
-	flags := unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	if !file {
-		flags |= unix.O_DIRECTORY
-	}
-	fd, err := unix.Openat(dir, comp, flags, 0)
 	if err != nil {
 		return "", err
 	}
-	w.dirs = append(w.dirs, fd)
-	return "", nil
+	var stat unix.Stat_t
+	err = unix.Fstat(fd, &stat)
+	switch kind := stat.Mode & unix.S_IFMT; {
+	case err != nil:
+	case kind == unix.S_IFLNK:
+		defer unix.Close(fd)
+		buf := make([]byte, unix.PathMax)
+		n, err := unix.Readlinkat(fd, "", buf)
+		return string(buf[:max(n, 0)]), err
+	case kind != unix.S_IFDIR && !file:
+		err = unix.ENOTDIR
+	default:
+		w.dirs = append(w.dirs, fd)
+		return "", nil
+	}
+	unix.Close(fd)
+	return "", err
 }
 
 func makeEntry(dir int, comp string, file bool) error {
