@@ -174,7 +174,7 @@ conformance: build
 # cgroup v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap to
 # make is made again; DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
-ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-conformance
+ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-conformance rootless
 GUEST_JOBS     ?= v2
 GUEST_RUN      ?=
 .PHONY: guest guest-test bench-memory

@@ -296,8 +296,8 @@ func (b *creation) build() error {
 		return err
 	}
 	exe, err := b.compileImage(stdio)
-	if b.cgroup.Missing && b.o.Warn != nil {
-		b.o.Warn("the container has no cgroup of its own, which this user may not make here: it cannot be limited, paused or measured")
+	if b.cgroup.Missing {
+		b.done("made no cgroup, which this user may not: the container cannot be limited, paused or measured")
 	}
 	if err != nil {
 		return err

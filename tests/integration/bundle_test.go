@@ -56,6 +56,9 @@ func newBundle(t *testing.T, script string) *bundle {
 	for _, name := range applets {
 		must(t, os.Symlink("busybox", filepath.Join(bin, name)))
 	}
+	if unprivileged {
+		b.forUser()
+	}
 	t.Cleanup(b.cleanUp)
 	return b
 }
@@ -80,7 +83,7 @@ func (b *bundle) path(name string) string { return filepath.Join(b.dir, "rootfs"
 // placeCgroup chooses the container's cgroup, for tests that look at it: one at
 // the top, or with inner one below.
 func (b *bundle) placeCgroup(inner string) {
-	b.cgroup = filepath.Join("/"+b.id, inner)
+	b.cgroup = filepath.Join(topCgroup(), b.id, inner)
 	b.spec.Linux.CgroupsPath = b.cgroup
 	if systemd {
 		b.spec.Linux.CgroupsPath = "system.slice:test:" + b.id + inner

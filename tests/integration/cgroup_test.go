@@ -31,7 +31,7 @@ func cgroupFile(t *testing.T, path, controller, v1, v2 string) string {
 // has tells whether the view of this run has the controller.
 func has(controller string) bool {
 	if cgroups.IsCgroup2UnifiedMode() {
-		data, _ := os.ReadFile("/sys/fs/cgroup/cgroup.controllers")
+		data, _ := os.ReadFile(filepath.Join("/sys/fs/cgroup", topCgroup(), "cgroup.controllers"))
 		return strings.Contains(" "+strings.TrimSpace(string(data))+" ", " "+controller+" ")
 	}
 	_, err := os.Stat(filepath.Join("/sys/fs/cgroup", controller))

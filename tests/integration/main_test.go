@@ -1,10 +1,11 @@
 // Package integration runs the rt binary as root on the machine at hand: real
 // namespaces, mounts, cgroups and signals. RT names the binary. RT_SYSTEMD_CGROUP
 // lets systemd manage the cgroups, and RT_TEST_PATIENCE multiplies the deadlines,
-// for an emulated machine.
+// for an emulated machine. An ordinary user runs a part: user_test.go.
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,6 +44,7 @@ func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == leaderless { // in a container, see TestKillAProcessWithoutALeader
 		loseLeader()
 	}
+	flag.Parse()
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		os.Exit(1)
@@ -53,8 +55,8 @@ func TestMain(m *testing.M) {
 // prepare refuses to run where the tests could not mean anything: a test that
 // is skipped in silence does not exist.
 func prepare() (err error) {
-	if os.Geteuid() != 0 {
-		return fmt.Errorf("these tests need root")
+	if err := chooseTests(); err != nil {
+		return err
 	}
 	name := os.Getenv("RT")
 	if name == "" {
