@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
@@ -31,7 +32,10 @@ var fileAttacks = []attack{
 		mount: func(t *try) string {
 			b := t.script("true")
 			t.must(unix.Mkfifo(b.root("etc/passwd"), 0o666))
-			return t.opened(b.root("etc/passwd"), func() { b.run() })
+			b.save()
+			return t.opened(b.root("etc/passwd"), func() {
+				b.execute(b.command("run", "--bundle", b.dir, b.id), 5*time.Second)
+			})
 		},
 	},
 	{
