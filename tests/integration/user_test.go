@@ -37,6 +37,8 @@ const (
 // needs are those of the tests that not every user can run. All others run for all.
 var needs = map[string]need{
 	"TestADeviceThatIsThereAlready":         needsRoot, // makes a device
+	"TestOrdinaryUserWithoutUserNamespace":  needsRoot, // becomes a user
+	"TestPropagationAtWork":                 needsRoot, // mounts on the machine
 	"TestAllNamespacesAreNew":               needsRoot, // has a user namespace of other ids
 	"TestBindMounts":                        needsRoot, // mounts on the machine
 	"TestBindOfAClosedDirectory":            needsRoot, // has a directory of root's
