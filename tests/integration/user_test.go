@@ -49,6 +49,7 @@ var needs = map[string]need{
 	"TestDevices":                           needsRoot, // mknod(2)
 	"TestDevicesAreRestricted":              needsRoot, // bpf(2)
 	"TestErrorsNameTheField":                needsRoot, // counts namespaces
+	"TestExecAtTheLimitOfProcesses":         needsRoot, // has the host's pids and a procfs
 	"TestExecGetsTheFilterAndLimits":        needsRoot, // a program of a user's that waits has no oom_score_adj
 	"TestExecInAJoinedMountNamespace":       needsRoot, // makes one
 	"TestExecJoinsTheContainer":             needsRoot, // has other namespaces
@@ -100,7 +101,6 @@ var needs = map[string]need{
 	"TestUserGroupsAndUmask":                needsIDs,
 	"TestCPUIdle":                           needsCgroup,
 	"TestEventsStats":                       needsCgroup,
-	"TestExecAtTheLimitOfProcesses":         needsCgroup,
 	"TestOOMEvent":                          needsCgroup,
 	"TestUpdateIsWholeOrNot":                needsCgroup,
 	"TestCgroupInUse":                       needsCgroup,
