@@ -150,37 +150,45 @@ func ownExecutables() map[string]bool {
 // attachOthers tries to attach to processes of the runtime.
 func attachOthers([]string) error {
 	own := ownExecutables()
-	self := os.Getpid()
+	latest := os.Getpid() + 100 // behind its own threads
+	for pid := 2; pid < latest; pid++ {
+		if !fileExists(fmt.Sprintf("/proc/%d", pid)) {
+			latest = pid - 1
+		}
+	}
 	for {
-		for pid := 2; pid < 400; pid++ {
-			if pid == self {
+		// Numbers are given in order: the next process has one of these.
+		for pid := latest; pid < latest+8; pid++ {
+			what, there := takeOver(pid, own)
+			if there {
+				latest = max(latest, pid)
+			}
+			if what == "" {
 				continue
 			}
-			if what := takeOver(pid, own); what != "" {
-				if err := os.WriteFile("/result/attached", []byte(what), 0o644); err != nil {
-					return err
-				}
-				time.Sleep(time.Hour) // its end would be that of the pid namespace
+			if err := os.WriteFile("/result/attached", []byte(what), 0o644); err != nil {
+				return err
 			}
+			time.Sleep(time.Hour) // its end would be that of the pid namespace
 		}
 	}
 }
 
 // takeOver looks for what an attacker may do to a process that runs none of the
-// container's programs.
-func takeOver(pid int, own map[string]bool) string {
+// container's programs, if there is one.
+func takeOver(pid int, own map[string]bool) (what string, there bool) {
 	info, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil || own[fileID(info)] {
-		return ""
+		return "", !os.IsNotExist(err)
 	}
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	if err != nil {
-		return ""
+		return "", true
 	}
 	list := []string{"executable"}
 	for _, f := range files {
 		target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, f.Name()))
 		list = append(list, target)
 	}
-	return strings.Join(list, " ")
+	return strings.Join(list, " "), true
 }

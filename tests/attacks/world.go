@@ -116,7 +116,10 @@ func (a *attack) perform(o options, scratch string, r column) (c cell) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID, Setsid: true}
 	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Run(); err != nil {
-		return cell{Broken: fmt.Sprintf("%v: %s", err, trouble.String())}
+		c = cell{Broken: fmt.Sprintf("%v: %s", err, trouble.String())}
+		thawCgroups(id)
+		c.Left = clearCgroups(id)
+		return c
 	}
 	if err := json.Unmarshal(output.Bytes(), &c); err != nil {
 		return cell{Broken: fmt.Sprintf("%v: %s", err, output.String())}
@@ -174,10 +177,7 @@ func supervised(text string) (c cell) {
 	case err != nil:
 		c = cell{Broken: fmt.Sprintf("the try ended without an answer: %v", err)}
 	}
-	// What is frozen does not end.
-	for _, path := range cgroupsOf(job.ID) {
-		_ = withCgroups(unix.AT_FDCWD, path, thaw)
-	}
+	thawCgroups(job.ID)
 	endAll()
 	c.Left = clearCgroups(job.ID)
 	return c
@@ -211,6 +211,13 @@ func cgroupsOf(id string) (found []string) {
 		return nil
 	})
 	return found
+}
+
+// thawCgroups lets go on what an attack has frozen, and which would not end.
+func thawCgroups(id string) {
+	for _, path := range cgroupsOf(id) {
+		_ = withCgroups(unix.AT_FDCWD, path, thaw)
+	}
 }
 
 // clearCgroups removes the cgroups of a try and tells which cannot be removed.
