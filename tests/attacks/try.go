@@ -266,6 +266,9 @@ func (t *try) execute(cmd *exec.Cmd, limit time.Duration) result {
 	errOut, err := os.CreateTemp(t.Dir, "output-")
 	t.must(err)
 	defer errOut.Close()
+	if cmd.Stdin == nil {
+		cmd.Stdin = strings.NewReader("") // not /dev/null, which crun would give to the container's user
+	}
 	if cmd.Stdout == nil {
 		cmd.Stdout = out
 	}
