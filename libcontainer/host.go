@@ -30,6 +30,11 @@ func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.Fil
 			return h, err
 		}
 		h.Cgroup = facts
+		if n := spec.FindNamespace(s, specs.CgroupNamespace); n != nil && n.Path != "" {
+			own, err := os.Stat("/proc/self/ns/cgroup")
+			theirs, otherErr := os.Stat(n.Path)
+			h.Cgroup.Joined = err == nil && otherErr == nil && os.SameFile(own, theirs)
+		}
 	}
 	if p := s.Process; p != nil {
 		if !hasVariable(p.Env, "HOME") {

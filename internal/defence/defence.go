@@ -96,6 +96,9 @@ const (
 	// CgroupMount mounts nothing but the container's own cgroups, with the
 	// attributes that are asked for (CVE-2023-25809).
 	CgroupMount Name = "cgroup-mount"
+	// HostCgroups leaves the options of the host's cgroup v2 as they are where a
+	// container has no cgroup namespace.
+	HostCgroups Name = "host-cgroups"
 	// CgroupTree finds what a container has made below its cgroup, however deep its
 	// paths are, and thaws what it has frozen there.
 	CgroupTree Name = "cgroup-tree"

@@ -13,12 +13,16 @@ import (
 // New was called for.
 func (c *Cgroup) Facts() (compile.Cgroup, error) {
 	if dir := c.Unified(); dir != "" {
-		return compile.Cgroup{Unified: dir}, nil
+		return compile.Cgroup{Unified: dir, V2: unifiedRoot}, nil
 	}
 	if c.none && cgroups.IsCgroup2UnifiedMode() {
-		return compile.Cgroup{Unified: unifiedRoot}, nil
+		return compile.Cgroup{Unified: unifiedRoot, V2: unifiedRoot}, nil
 	}
 	var facts compile.Cgroup
+	var st unix.Statfs_t
+	if unix.Statfs(hybridMountpoint, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		facts.V2 = hybridMountpoint
+	}
 	paths, err := c.shownPaths()
 	if err != nil {
 		return facts, err

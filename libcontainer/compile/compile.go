@@ -39,8 +39,12 @@ type Cgroup struct {
 	// Unified is the path of the container's directory in cgroup v2; empty
 	// when the machine mounts v1 hierarchies.
 	Unified string
+	// V2 is where the host has mounted cgroup v2: alone, or beside v1. Empty where it has not.
+	V2 string
 	// V1 are the mounted v1 hierarchies.
 	V1 []Hierarchy
+	// Joined tells that the cgroup namespace to join is rt's own.
+	Joined bool
 }
 
 // Hierarchy is one cgroup v1 hierarchy.

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // v1 and v2 are hosts with either kind of cgroups.
 var (
-	v2 = Host{LastCap: 40, Capabilities: 1<<41 - 1, Privileged: true, Home: "/root", Cgroup: Cgroup{Unified: "/sys/fs/cgroup/box"}}
+	v2 = Host{LastCap: 40, Capabilities: 1<<41 - 1, Privileged: true, Home: "/root", Cgroup: Cgroup{Unified: "/sys/fs/cgroup/box", V2: "/sys/fs/cgroup"}}
 	v1 = Host{LastCap: 40, Capabilities: 1<<41 - 1, Privileged: true, Home: "/root", Cgroup: Cgroup{V1: []Hierarchy{
 		{Name: "cpu,cpuacct", Options: []string{"cpu", "cpuacct"}, Path: "/sys/fs/cgroup/cpu,cpuacct/box", Aliases: []string{"cpu", "cpuacct"}},
 		{Name: "systemd", Options: []string{"name=systemd"}, Path: "/sys/fs/cgroup/systemd/box"},

@@ -3,6 +3,7 @@ package compile
 import (
 	"slices"
 
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -45,6 +46,10 @@ const ownAttribute = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RE
 
 // attribute opens a file of proc_pid_attr(5), or another one where it is missing.
 func (c *compiler) attribute(fd program.Reg, name, other string) {
+	if defence.Off(defence.OwnProcfs) {
+		c.openat2(fd, program.R(c.root), "/proc/"+name, unix.O_WRONLY, inRoot)
+		return
+	}
 	step := c.openat2(fd, program.R(c.procfs()), name, unix.O_WRONLY, ownAttribute)
 	if other == "" {
 		return

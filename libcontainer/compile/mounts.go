@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"path/filepath"
@@ -88,7 +89,7 @@ func (c *compiler) mounts() {
 			c.remount(m, o)
 		case spec.IsBind(m):
 			c.bind(i, m, o)
-		case m.Type == "cgroup", m.Type == "cgroup2" && c.host.Cgroup.Unified != "":
+		case m.Type == "cgroup", m.Type == "cgroup2":
 			c.cgroupMount(field, m, o)
 		default:
 			c.fileSystem(field, m, o)
@@ -497,13 +498,14 @@ func (c *compiler) moveMount(mount, target program.Reg) {
 		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
 }
 
+const exactAttributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
+
 // exactly is what the options of a bind mount mean: without any that sets or clears an
 // attribute those of the source stay; with one they become what the options say, as
 // with mount(8) and runc. How times of access are noted stays if no option is about it.
 func (o mountOptions) exactly() mountOptions {
-	const exact = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
 	if o.set|o.clear != 0 {
-		o.clear |= exact &^ o.set
+		o.clear |= exactAttributes &^ o.set
 	}
 	return o
 }
@@ -590,9 +592,8 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	if defence.Off(defence.CgroupMount) {
 		o.set &^= unix.MOUNT_ATTR_RDONLY
 	}
-	namespaced := spec.FindNamespace(c.spec, specs.CgroupNamespace) != nil
-	if c.host.Cgroup.Unified != "" {
-		mount := c.cgroup2(field, namespaced, o)
+	if c.host.Cgroup.Unified != "" || m.Type == "cgroup2" {
+		mount := c.cgroup2(field, o)
 		c.attach(m, inRoot, mount)
 		c.covered(path.Clean("/" + m.Destination))
 		c.close(mount)
@@ -605,7 +606,7 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	c.covered(path.Clean("/" + m.Destination))
 	for _, h := range c.host.Cgroup.V1 {
 		c.Source(field, fmt.Sprintf("mount the cgroup hierarchy %s on %q", h.Name, path.Join(m.Destination, h.Name)))
-		c.hierarchy(field, top, h, namespaced, o)
+		c.hierarchy(field, top, h, o)
 	}
 	if o.set&unix.MOUNT_ATTR_RDONLY != 0 {
 		c.setAttributes(top, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
@@ -613,21 +614,34 @@ func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	c.close(top)
 }
 
+// hostCgroups tells whether the container sees the cgroups as the host does.
+func (c *compiler) hostCgroups() bool {
+	return spec.FindNamespace(c.spec, specs.CgroupNamespace) == nil || c.host.Cgroup.Joined
+}
+
 // cgroup2 shows all of the hierarchy where there is no cgroup namespace: the paths in
-// /proc/self/cgroup begin at its root. A user namespace may not mount that, and gets a
-// copy of the host's mount.
-func (c *compiler) cgroup2(field string, namespaced bool, o mountOptions) program.Reg {
-	if namespaced || spec.FindNamespace(c.spec, specs.UserNamespace) == nil {
+// /proc/self/cgroup begin at its root. It is a copy of the host's mount. In the first
+// cgroup namespace a new one would set the options of the whole hierarchy anew, such as
+// nsdelegate, and wait for a grace period of RCU (apply_cgroup_root_flags in
+// kernel/cgroup/cgroup.c); a user namespace may not do that at all.
+func (c *compiler) cgroup2(field string, o mountOptions) program.Reg {
+	host := c.host.Cgroup.V2
+	if !c.hostCgroups() || host == "" || len(o.data)+len(o.super) > 0 || defence.Off(defence.HostCgroups) {
 		return c.newMount("cgroup2", "cgroup", o)
 	}
-	tree := c.tree(field, "/sys/fs/cgroup", true)
+	inUser := spec.FindNamespace(c.spec, specs.UserNamespace) != nil
+	tree := c.tree(field, host, inUser) // what hides there must stay hidden from a user namespace
+	if !inUser {
+		c.setAttributes(tree, o.set, o.clear|exactAttributes&^o.set, cmp.Or(o.propagation, unix.MS_PRIVATE), false)
+		return tree
+	}
 	c.attributesOf(tree, o.set, o.clear, true)
 	return tree
 }
 
-func (c *compiler) hierarchy(field string, top program.Reg, h Hierarchy, namespaced bool, o mountOptions) {
+func (c *compiler) hierarchy(field string, top program.Reg, h Hierarchy, o mountOptions) {
 	var mount program.Reg
-	if namespaced {
+	if !c.hostCgroups() {
 		mount = c.newMount("cgroup", "cgroup", mountOptions{set: o.set, propagation: o.propagation, data: h.Options})
 	} else {
 		own := h.Path

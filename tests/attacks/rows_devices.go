@@ -56,6 +56,27 @@ var deviceAttacks = []attack{
 		},
 	},
 	{
+		name: "cgroup-options", view: "v2",
+		about:    "a container without a cgroup namespace clears the options that the host's cgroups are mounted with, such as nsdelegate, by being there",
+		defences: []defence.Name{defence.HostCgroups},
+		needs:    "/run/systemd/system",
+		mount: func(t *try) string {
+			before := cgroupOptions(t)
+			if !strings.Contains(before, "nsdelegate") {
+				t.fail("the host's cgroups are mounted without nsdelegate: %s", before)
+			}
+			b := t.script("true")
+			b.namespace(specs.CgroupNamespace, "-")
+			b.run()
+			after := cgroupOptions(t)
+			if after == before {
+				return ""
+			}
+			t.must(unix.Mount("", "/sys/fs/cgroup", "", unix.MS_REMOUNT, strings.TrimPrefix(before, "rw,")))
+			return "the host's cgroups have the options " + after + " instead of " + before
+		},
+	},
+	{
 		name:     "cgroups-nested-deep",
 		about:    "a container makes cgroups below its own whose paths are longer than a path may be, and can never be deleted",
 		kinds:    []string{"cgroups"},
@@ -146,6 +167,17 @@ func mknodAndRead(t *try) string {
 	b := t.script(fmt.Sprintf("mknod /tmp/node b %d %d; head -c %d /tmp/node", unix.Major(device), unix.Minor(device), len(secret)))
 	b.capabilities("CAP_MKNOD")
 	return tell(b.run(), secret, "a device of the host was read")
+}
+
+// cgroupOptions are the options of cgroup v2, which hold for the whole machine.
+func cgroupOptions(t *try) string {
+	for line := range strings.Lines(read("/proc/self/mountinfo")) {
+		if f := strings.Fields(line); f[4] == "/sys/fs/cgroup" {
+			return f[len(f)-1]
+		}
+	}
+	t.fail("/sys/fs/cgroup is no mount")
+	return ""
 }
 
 func readNode(t *try) string {

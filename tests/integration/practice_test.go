@@ -421,9 +421,24 @@ func TestCgroupsOfTheHost(t *testing.T) {
 	b := newBundle(t, `while IFS=: read n c p; do case "$n:$c" in 0:) test -d /sys/fs/cgroup$p && echo unified; esac; done < /proc/self/cgroup; grep -c cgroup2 /proc/self/mountinfo`)
 	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
 	b.spec.Mounts[6].Type = "cgroup2" // also where /sys/fs/cgroup is a hybrid
+	before := cgroupOptions(t)
+	defer func() { want(t, "options of the host's cgroups", cgroupOptions(t), before) }()
 	if out := lines(b.run()); len(out) != 2 || out[0] != "unified" || out[1] != "1" {
 		t.Error(out)
 	}
+}
+
+// cgroupOptions are the options that the host's cgroup v2 is mounted with.
+func cgroupOptions(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	for line := range strings.Lines(string(data)) {
+		if _, options, ok := strings.Cut(line, " - cgroup2 "); ok {
+			return strings.TrimSpace(options)
+		}
+	}
+	return ""
 }
 
 // Symlinks as sources and destinations, by crun's options; they can be repeated.
