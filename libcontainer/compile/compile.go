@@ -289,6 +289,11 @@ type compiler struct {
 	waitsAt   program.Arg
 	hookFiles hookFiles
 	filter    *seccomp.Filter
+	// early has the filter loaded before the program waits, or enters the container's
+	// pid namespace; filtered is true for what comes after it, and behind are the
+	// instructions of that.
+	early, filtered bool
+	behind          []part
 	// filterData is where the filter lies, once it is needed.
 	filterData *program.Ref
 	made       made
@@ -317,7 +322,11 @@ type compiler struct {
 
 // Compile makes the plan for a new container.
 func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
-	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: opt}
+	return filterEarly(func(early bool) (*Plan, error) { return compile(s, host, opt, early) })
+}
+
+func compile(s *specs.Spec, host Host, opt Options, early bool) (*Plan, error) {
+	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: opt, early: early}
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}
@@ -344,10 +353,16 @@ func Compile(s *specs.Spec, host Host, opt Options) (*Plan, error) {
 // is rarely reached.
 func (c *compiler) finish() (*Plan, error) {
 	c.execute()
+	c.endPart()
 	for i := 0; i < len(c.cold); i++ {
 		c.cold[i]()
 	}
+	c.beginPart(len(c.behind) > 0)
 	c.failureHandler()
+	c.endPart()
+	if !c.allowedBehind() {
+		return nil, errFilterForbids
+	}
 	if c.inherited != nil {
 		c.inherited.SetArg(0, program.Imm(c.firstFile()+len(c.plan.Files)))
 	}
@@ -379,12 +394,14 @@ func (c *compiler) warn(format string, args ...any) {
 // later emits code that is rarely reached behind the main line, which then
 // reads from top to bottom. The code keeps the source and purpose of now, and what is mounted.
 func (c *compiler) later(source, purpose string, emit func()) {
-	regs, mounts := c.Regs(), maps.Clone(c.made.mounts)
+	regs, mounts, filtered := c.Regs(), maps.Clone(c.made.mounts), c.filtered
 	c.cold = append(c.cold, func() {
 		c.SetRegs(regs)
 		c.made.mounts = mounts
 		c.Source(source, purpose)
+		c.beginPart(filtered)
 		emit()
+		c.endPart()
 	})
 }
 
@@ -442,7 +459,7 @@ func (c *compiler) standingFiles() {
 	if h := c.hooks(); len(h.CreateContainer)+len(h.StartContainer) > 0 && !c.further {
 		c.hookFiles = hookFiles{c.file(File{Kind: HookState}), c.file(File{Kind: HookOutput}), c.file(File{Kind: HookErrors})}
 	}
-	if p := c.spec.Process; p != nil {
+	if p := c.spec.Process; p != nil && !c.further {
 		for _, label := range []string{p.ApparmorProfile, p.SelinuxLabel} {
 			if label != "" {
 				c.spare = append(c.spare, c.file(File{Kind: Spare}))

@@ -28,11 +28,16 @@ func (c *compiler) credentials() {
 	c.Do(program.Chdir, c.Str(p.Cwd)).To(denied).Ignore(unix.EACCES)
 	c.bounding(caps.bounding)
 	c.user()
-	if c.needsAdmin(caps) {
+	early := false
+	switch {
+	case !c.needsAdmin(caps):
+		c.capabilities(caps)
+	case c.loadsEarly():
+		early = true
+		c.raise(caps)
+	default:
 		c.raise(caps)
 		c.late = func() { c.capabilities(caps) }
-	} else {
-		c.capabilities(caps)
 	}
 	c.enterWorkingDirectory(denied)
 	c.Source("process.user.umask", "set the file creation mask")
@@ -41,6 +46,10 @@ func (c *compiler) credentials() {
 		umask = *p.User.Umask
 	}
 	c.Do(program.Umask, program.Imm(umask))
+	if early {
+		c.loadEarly()
+		c.capabilities(caps)
+	}
 	if p.NoNewPrivileges {
 		c.Source("process.noNewPrivileges", "forbid new privileges")
 		c.Do(program.Prctl, program.Imm(unix.PR_SET_NO_NEW_PRIVS), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))

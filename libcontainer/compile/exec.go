@@ -29,7 +29,11 @@ type ExecOptions struct {
 // configuration it looks at process, and at what a process of the container has
 // to have: linux.seccomp, linux.personality and linux.memoryPolicy.
 func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
-	c := &compiler{Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs, Gaps: opt.Gaps}, further: true}
+	return filterEarly(func(early bool) (*Plan, error) { return compileExec(s, host, opt, early) })
+}
+
+func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, error) {
+	c := &compiler{early: early, Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs, Gaps: opt.Gaps}, further: true}
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}
@@ -41,6 +45,7 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 	} else {
 		c.allProcessors()
 	}
+	c.setLabelsAhead()
 	c.joinContainer(opt.Namespaces)
 	c.labelKeys()
 	c.leaveHostProc()
@@ -58,7 +63,6 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 	}
 	c.session()
 	c.controlTerminal()
-	c.labels()
 	c.closeOwn()
 	c.ready()
 	if a := s.Process.ExecCPUAffinity; a != nil {

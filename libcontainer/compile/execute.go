@@ -31,9 +31,7 @@ func (c *compiler) execute() {
 	}
 	c.setLabels()
 	c.rlimits()
-	if c.filter != nil {
-		c.loadFilter()
-	}
+	c.loadFilter()
 	if c.late != nil {
 		c.late()
 	}

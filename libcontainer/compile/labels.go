@@ -28,14 +28,13 @@ func (c *compiler) labels() {
 	if p.ApparmorProfile != "" {
 		c.Source("process.apparmorProfile", "open the file for the profile")
 		c.profile = c.Reg()
-		// Since Linux 5.8 each security module has a directory of its own.
-		c.attribute(c.profile, "self/attr/apparmor/exec", "self/attr/exec")
+		c.attribute(c.profile, c.procfs(), apparmorExec...)
 		c.stand(c.profile)
 	}
 	if p.SelinuxLabel != "" {
 		c.Source("process.selinuxLabel", "open the file for the label")
 		c.label = c.Reg()
-		c.attribute(c.label, "self/attr/exec", "")
+		c.attribute(c.label, c.procfs(), selinuxExec...)
 		c.stand(c.label)
 	}
 }
@@ -44,40 +43,83 @@ func (c *compiler) labels() {
 // that is mounted there can stand in for it.
 const ownAttribute = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
-// attribute opens a file of proc_pid_attr(5), or another one where it is missing.
-func (c *compiler) attribute(fd program.Reg, name, other string) {
-	if defence.Off(defence.OwnProcfs) {
-		c.openat2(fd, program.R(c.root), "/proc/"+name, unix.O_WRONLY, inRoot)
+// The files of proc_pid_attr(5) for the next execve. Since Linux 5.8 each security
+// module has a directory of its own.
+var (
+	apparmorExec = []string{"self/attr/apparmor/exec", "self/attr/exec"}
+	selinuxExec  = []string{"self/attr/exec"}
+)
+
+// attribute opens the first of these files in a procfs that is there.
+func (c *compiler) attribute(fd, procfs program.Reg, names ...string) {
+	if defence.Off(defence.OwnProcfs) && !c.further {
+		c.openat2(fd, program.R(c.root), "/proc/"+names[0], unix.O_WRONLY, inRoot)
 		return
 	}
-	step := c.openat2(fd, program.R(c.procfs()), name, unix.O_WRONLY, ownAttribute)
-	if other == "" {
-		return
-	}
-	step.Ignore(unix.ENOENT)
 	have := c.NewLabel("have the file")
-	c.Branch(fd, program.Ge, 0, have)
-	c.openat2(fd, program.R(c.procfs()), other, unix.O_WRONLY, ownAttribute)
+	for _, name := range names[:len(names)-1] {
+		c.openat2(fd, program.R(procfs), name, unix.O_WRONLY, ownAttribute).Ignore(unix.ENOENT)
+		c.Branch(fd, program.Ge, 0, have)
+	}
+	c.openat2(fd, program.R(procfs), names[len(names)-1], unix.O_WRONLY, ownAttribute)
 	c.Bind(have)
 }
 
 // setLabels says what the next execve changes to.
 func (c *compiler) setLabels() {
 	p := c.spec.Process
-	if p == nil {
+	if p == nil || c.further {
 		return
 	}
 	if p.ApparmorProfile != "" {
-		c.Source("process.apparmorProfile", "change to the profile "+p.ApparmorProfile+" on execve; it must be loaded, see apparmor_parser(8)")
-		value := "exec " + p.ApparmorProfile
-		c.Do(program.Write, program.R(c.profile), c.Str(value), program.Imm(len(value)))
-		c.Do(program.Close, program.R(c.profile))
+		c.setProfile(c.profile)
 	}
 	if p.SelinuxLabel != "" {
-		c.Source("process.selinuxLabel", "change to the label "+p.SelinuxLabel+" on execve")
-		c.Do(program.Write, program.R(c.label), c.Str(p.SelinuxLabel), program.Imm(len(p.SelinuxLabel)))
-		c.Do(program.Close, program.R(c.label))
+		c.setLabel(c.label)
 	}
+}
+
+// setLabelsAhead does the same for a further process: before it enters the container,
+// in the host's /proc. The labels stay with it when it forks, and nothing is left to
+// do in the container's pid namespace that would take rights.
+func (c *compiler) setLabelsAhead() {
+	if !c.labelled() {
+		return
+	}
+	p, fd := c.spec.Process, c.Reg()
+	if p.ApparmorProfile != "" {
+		c.Source("process.apparmorProfile", "open the file for the profile")
+		c.attribute(fd, c.hostProc, apparmorExec...)
+		c.setProfile(fd)
+	}
+	if p.SelinuxLabel != "" {
+		c.Source("process.selinuxLabel", "open the file for the label")
+		c.attribute(fd, c.hostProc, selinuxExec...)
+		c.setLabel(fd)
+	}
+	c.Free(fd)
+}
+
+func (c *compiler) labelled() bool {
+	p := c.spec.Process
+	return p != nil && p.ApparmorProfile+p.SelinuxLabel != ""
+}
+
+func (c *compiler) setProfile(fd program.Reg) {
+	name := c.spec.Process.ApparmorProfile
+	c.Source("process.apparmorProfile", "change to the profile "+name+" on execve; it must be loaded, see apparmor_parser(8)")
+	c.writeAttribute(fd, "exec "+name)
+}
+
+func (c *compiler) setLabel(fd program.Reg) {
+	label := c.spec.Process.SelinuxLabel
+	c.Source("process.selinuxLabel", "change to the label "+label+" on execve")
+	c.writeAttribute(fd, label)
+}
+
+func (c *compiler) writeAttribute(fd program.Reg, value string) {
+	c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value)))
+	c.Do(program.Close, program.R(fd))
 }
 
 // unlabelled are the file systems that have labels of their own.

@@ -212,7 +212,7 @@ func (c *compiler) newTime(forks bool) {
 func (c *compiler) openHostProc() {
 	n := spec.FindNamespace(c.spec, specs.TimeNamespace)
 	newTime := !c.further && n != nil && n.Path == ""
-	if !newTime && !c.labelsKeys() {
+	if !newTime && !c.labelsKeys() && !(c.further && c.labelled()) {
 		return
 	}
 	c.Source("", "take hold of the host's /proc")

@@ -42,24 +42,91 @@ func (c *compiler) passesExecve(f *seccomp.Filter) error {
 	return errors.New("linux.seccomp: the filter forbids execve, by which the container's process begins: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
 }
 
-// Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). It is loaded
-// last, so that it cannot forbid what the program itself has to call; where the
-// process will have neither, only the loss of the capabilities follows it.
+// Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). With one of them
+// the process loads it last, so that it cannot forbid what the program itself has to
+// call. Without, the program loads it before others can trace it, and gives the
+// capability up: before it waits for its start, or enters the container's pid
+// namespace. That is possible if the filter allows all that is still to do; else it
+// is loaded last, too, and only the loss of the capability follows.
 
-// needsAdmin is true when what is still to do needs CAP_SYS_ADMIN, which the process
-// must not have: to load the filter, or, in a process that is still to be forked, to
-// mount the procfs of its labels.
+// needsAdmin is true when the process must not have CAP_SYS_ADMIN, by which its
+// filter is loaded.
 func (c *compiler) needsAdmin(caps capSets) bool {
-	filter := c.filter != nil && !c.spec.Process.NoNewPrivileges
-	labels := c.further && len(c.spare) > 0
-	return (filter || labels) && caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
+	return c.filter != nil && !c.spec.Process.NoNewPrivileges && caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
+}
+
+// errFilterForbids says that the filter cannot be loaded early.
+var errFilterForbids = errors.New("linux.seccomp: the filter forbids what comes after it")
+
+// filterEarly compiles with the filter loaded early, or, if that cannot be, last.
+func filterEarly(compile func(early bool) (*Plan, error)) (*Plan, error) {
+	plan, err := compile(true)
+	if err == errFilterForbids {
+		return compile(false)
+	}
+	return plan, err
+}
+
+// loadsEarly tells whether it is tried. An agent has to know the process, which may
+// have to be forked still.
+func (c *compiler) loadsEarly() bool {
+	return c.early && !c.filter.Listener && !defence.Off(defence.WaitingCapabilities)
+}
+
+// loadEarly loads the filter; what is emitted from here on is behind it.
+func (c *compiler) loadEarly() {
+	c.Source("linux.seccomp", "load the filter, which allows what is still to do")
+	c.seccomp(c.filter.Flags)
+	c.beginPart(true)
+}
+
+// part are instructions, from one to before another.
+type part struct{ from, to int }
+
+// beginPart begins what runs with the filter, or without.
+func (c *compiler) beginPart(filtered bool) {
+	c.filtered = filtered
+	if filtered {
+		c.behind = append(c.behind, part{from: c.Len()})
+	}
+}
+
+func (c *compiler) endPart() {
+	if c.filtered {
+		c.behind[len(c.behind)-1].to = c.Len()
+	}
+	c.filtered = false
+}
+
+// allowedBehind tells whether the filter allows all calls behind it.
+func (c *compiler) allowedBehind() bool {
+	seen := map[seccomp.Call]bool{}
+	var calls []seccomp.Call
+	for _, part := range c.behind {
+		for _, ins := range c.Instructions(part.from, part.to) {
+			if ins.Op != program.OpSyscall {
+				continue
+			}
+			call := seccomp.Call{Number: ins.Call.Number()}
+			for i, a := range ins.Args[:ins.NArgs] {
+				if call.Unknown[i] = a.Kind != program.Immediate; !call.Unknown[i] {
+					call.Args[i] = a.Value
+				}
+			}
+			if !seen[call] {
+				seen[call] = true
+				calls = append(calls, call)
+			}
+		}
+	}
+	return len(calls) == 0 || c.filter.Allows(calls)
 }
 
 // raise gives the program the process's capabilities and the one that it still needs,
 // no others: until the container is started it may be waiting where other
 // containers can trace it.
 func (c *compiler) raise(caps capSets) {
-	c.Source("process.capabilities", "keep CAP_SYS_ADMIN for what is still to do")
+	c.Source("process.capabilities", "keep CAP_SYS_ADMIN to load the filter")
 	if defence.Off(defence.WaitingCapabilities) {
 		all := c.grantable() & (1<<(c.host.LastCap+1) - 1)
 		c.capset(capSets{effective: all, permitted: all})
@@ -84,7 +151,7 @@ func (c *compiler) seccomp(flags uint64) program.Step {
 // container's will have. An agent gets no listener for it: what the filter would ask
 // it is refused there, ENOSYS.
 func (c *compiler) filterHook() {
-	if c.filter == nil || defence.Off(defence.FilteredHooks) {
+	if c.filter == nil || c.filtered || defence.Off(defence.FilteredHooks) {
 		return
 	}
 	source, purpose := c.note()
@@ -97,9 +164,9 @@ func (c *compiler) filterHook() {
 	}
 }
 
-// loadFilter installs the filter.
+// loadFilter installs the filter, if that is not done yet.
 func (c *compiler) loadFilter() {
-	if c.filter == nil {
+	if c.filter == nil || c.filtered {
 		return
 	}
 	fd := c.Reg()

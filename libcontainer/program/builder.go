@@ -175,6 +175,9 @@ func (b *Builder) FailAt(l Label) { b.p.Fail = l }
 // Len is the number of instructions so far.
 func (b *Builder) Len() int { return len(b.p.Instructions) }
 
+// Instructions are those from one place to before another, so far.
+func (b *Builder) Instructions(from, to int) []Instruction { return b.p.Instructions[from:to] }
+
 // Build returns the finished program after checking it: every label that is
 // used is bound, every constant is addressed for reading only where the
 // program itself writes, and there is a failure handler.

@@ -97,6 +97,37 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// Of some calls not all is known: they count as allowed only if that does not matter.
+func TestAllows(t *testing.T) {
+	f, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
+		{Names: []string{"read"}, Action: specs.ActAllow},
+		{Names: []string{"write"}, Action: specs.ActLog},
+		{Names: []string{"close"}, Action: specs.ActTrace},
+		{Names: []string{"clone"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 0, Value: unix.CLONE_NEWUSER, Op: specs.OpMaskedEqual}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown := func(i int) (u [6]bool) { u[i] = true; return u }
+	for _, c := range []struct {
+		name string
+		call Call
+		want bool
+	}{
+		{"allowed", Call{Number: unix.SYS_READ, Unknown: [6]bool{true, true, true, true, true, true}}, true},
+		{"allowed and noted", Call{Number: unix.SYS_WRITE}, true},
+		{"for a tracer", Call{Number: unix.SYS_CLOSE}, false},
+		{"forbidden", Call{Number: unix.SYS_GETPID}, false},
+		{"an argument that is right", Call{Number: unix.SYS_CLONE, Args: [6]uint64{unix.CLONE_VM}, Unknown: unknown(1)}, true},
+		{"an argument that is wrong", Call{Number: unix.SYS_CLONE, Args: [6]uint64{unix.CLONE_NEWUSER}}, false},
+		{"an argument that is not known", Call{Number: unix.SYS_CLONE, Unknown: unknown(0)}, false},
+	} {
+		if got := f.Allows([]Call{{Number: unix.SYS_READ}, c.call}); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
 	f, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow})
 	if err != nil {

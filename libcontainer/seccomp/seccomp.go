@@ -33,18 +33,44 @@ type Filter struct {
 // through to the kernel, or at least to somebody who may let it: SCMP_ACT_ALLOW,
 // LOG, TRACE and NOTIFY.
 func (f *Filter) Passes(number uint32, args [6]uint64) bool {
-	m := thisMachine()
-	i := slices.IndexFunc(m.archs, func(a architecture) bool { return a.name == m.native })
 	p, err := simulate.New(f.Instructions, binary.NativeEndian)
 	if err != nil {
 		return true // the kernel will say so
 	}
-	result, _ := p.Run(&simulate.Data{Number: int32(m.archs[i].base + number), Arch: m.archs[i].audit, Args: args})
+	result, _ := p.Run(nativeCall(number, args))
 	switch result & unix.SECCOMP_RET_ACTION_FULL {
 	case unix.SECCOMP_RET_ALLOW, unix.SECCOMP_RET_LOG, unix.SECCOMP_RET_TRACE, unix.SECCOMP_RET_USER_NOTIF:
 		return true
 	}
 	return false
+}
+
+// Call is a system call of the machine's own architecture of which not all is known.
+type Call struct {
+	Number  uint32
+	Args    [6]uint64
+	Unknown [6]bool // arguments that may be anything
+}
+
+// Allows tells whether all of the calls are done whatever their unknown arguments
+// are, and without waiting for anybody: SCMP_ACT_ALLOW and LOG.
+func (f *Filter) Allows(calls []Call) bool {
+	p, err := simulate.New(f.Instructions, binary.NativeEndian)
+	if err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(calls, func(c Call) bool {
+		result, known := p.RunKnown(nativeCall(c.Number, c.Args), c.Unknown)
+		action := result & unix.SECCOMP_RET_ACTION_FULL
+		return !known || action != unix.SECCOMP_RET_ALLOW && action != unix.SECCOMP_RET_LOG
+	})
+}
+
+// nativeCall is a call of the machine's own architecture as a filter sees it.
+func nativeCall(number uint32, args [6]uint64) *simulate.Data {
+	m := thisMachine()
+	i := slices.IndexFunc(m.archs, func(a architecture) bool { return a.name == m.native })
+	return &simulate.Data{Number: int32(m.archs[i].base + number), Arch: m.archs[i].audit, Args: args}
 }
 
 // Bytes is the program as an array of struct sock_filter in the machine's

@@ -13,10 +13,6 @@ import (
 // openAttacks are known to succeed, against the other runtimes, too. They are tried
 // with -open only; docs/security.md tells about them.
 var openAttacks = []attack{
-	tracedExec("exec-traced-filter", "the same while the process has CAP_SYS_ADMIN, to load a filter without no_new_privs", func(b *bundle) {
-		b.spec.Process.NoNewPrivileges = false
-		b.filter("swapon")
-	}),
 	{
 		name:     "exec-frozen",
 		about:    "a container with a writable cgroup freezes the cgroup that exec enters, and exec never ends",
@@ -62,31 +58,6 @@ var openAttacks = []attack{
 			return tell(t.attacker("key-join", "_ses."+a.id).run(), secret, "read a key of another container")
 		},
 	},
-}
-
-// tracedExec is about a container with CAP_SYS_PTRACE, which may trace what has more
-// rights than itself.
-func tracedExec(name, about string, change func(b *bundle)) attack {
-	return attack{
-		name: name, about: about, kinds: []string{"CVE-2016-9962"}, race: true,
-		defences: []defence.Name{defence.WaitingCapabilities},
-		mount: func(t *try) string {
-			b := t.attacker("trace-others", "/attacked")
-			b.capabilities("CAP_SYS_PTRACE")
-			change(b)
-			b.start()
-			for i := range t.times(100) {
-				b.exec("true")
-				if fileExists(b.root("attacked")) {
-					return fmt.Sprintf("the process made a device node, in try %d", i+1)
-				}
-				if fileExists(b.root("named")) {
-					return fmt.Sprintf("the process had CAP_SYS_ADMIN, in try %d", i+1)
-				}
-			}
-			return ""
-		},
-	}
 }
 
 func keyJoin(args []string) error {

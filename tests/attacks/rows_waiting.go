@@ -16,14 +16,14 @@ import (
 var waitingAttacks = []attack{
 	{
 		name:     "waiting-capabilities",
-		about:    "a created container with a filter to load has capabilities beyond its own and CAP_SYS_ADMIN",
+		about:    "a created container with a filter has capabilities beyond its own, CAP_SYS_ADMIN to load it among them",
 		kinds:    []string{"13.3"},
 		defences: []defence.Name{defence.WaitingCapabilities},
 		mount: func(t *try) string {
 			a := t.filtered("true")
 			a.create()
 			pid := a.pid()
-			var own uint64 = 1 << unix.CAP_SYS_ADMIN
+			var own uint64
 			for _, c := range []uint{unix.CAP_AUDIT_WRITE, unix.CAP_KILL, unix.CAP_NET_BIND_SERVICE} {
 				own |= 1 << c
 			}
@@ -56,7 +56,14 @@ var waitingAttacks = []attack{
 			return ""
 		},
 	},
-	tracedExec("exec-traced", "a container with CAP_SYS_PTRACE attaches to the process of exec and has it use the rights of the runtime", func(*bundle) {}),
+	tracedExec("exec-traced", "a container with CAP_SYS_PTRACE attaches to the process of exec and has it use the rights of the runtime", "", func(*bundle) {}),
+	tracedExec("exec-traced-filter", "the same where the filter takes CAP_SYS_ADMIN to load, because there is no no_new_privs", "", func(b *bundle) {
+		b.spec.Process.NoNewPrivileges = false
+		b.filter("swapon")
+	}),
+	tracedExec("exec-traced-label", "the same where the process gets an AppArmor profile", "/sys/kernel/security/apparmor/profiles", func(b *bundle) {
+		b.spec.Process.ApparmorProfile = "unconfined"
+	}),
 	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
 		for range t.times(100) {
 			b.exec("true")
@@ -69,7 +76,11 @@ var waitingAttacks = []attack{
 		v := t.script("true")
 		v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
 		v.create()
-		time.Sleep(100 * time.Millisecond)
+		for range 20 { // the attacker has to have had its turn, on a busy machine, too
+			if time.Sleep(100 * time.Millisecond); fileExists(b.root("result", "attached")) {
+				break
+			}
+		}
 	}),
 }
 
@@ -121,4 +132,29 @@ func (t *try) neighbour(volume string, args ...string) *bundle {
 	b.bind(volume, "/volume")
 	b.start()
 	return b
+}
+
+// tracedExec is about a container with CAP_SYS_PTRACE, which may trace what has more
+// rights than itself.
+func tracedExec(name, about, needs string, change func(b *bundle)) attack {
+	return attack{
+		name: name, about: about, kinds: []string{"CVE-2016-9962"}, race: true, needs: needs,
+		defences: []defence.Name{defence.WaitingCapabilities},
+		mount: func(t *try) string {
+			b := t.attacker("trace-others", "/attacked")
+			b.capabilities("CAP_SYS_PTRACE")
+			change(b)
+			b.start()
+			for i := range t.times(100) {
+				b.exec("true")
+				if fileExists(b.root("attacked")) {
+					return fmt.Sprintf("the process made a device node, in try %d", i+1)
+				}
+				if fileExists(b.root("named")) {
+					return fmt.Sprintf("the process had CAP_SYS_ADMIN, in try %d", i+1)
+				}
+			}
+			return ""
+		},
+	}
 }

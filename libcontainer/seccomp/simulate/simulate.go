@@ -17,7 +17,12 @@ type Data struct {
 	Args   [6]uint64
 }
 
-const dataSize = 64
+// Places in struct seccomp_data.
+const (
+	offIP    = 8
+	offArgs  = 16
+	dataSize = 64
+)
 
 func (d *Data) encode(order binary.ByteOrder, b *[dataSize]byte) {
 	order.PutUint32(b[0:], uint32(d.Number))
@@ -70,6 +75,18 @@ func New(code []unix.SockFilter, order binary.ByteOrder) (*Program, error) {
 
 // Run returns the filter's result and how many instructions it took.
 func (p *Program) Run(d *Data) (result uint32, steps int) {
+	result, steps, _ = p.run(d, nil)
+	return result, steps
+}
+
+// RunKnown returns the filter's result for a call of which some arguments are not
+// known, and whether they did not matter: the filter has looked at none of them.
+func (p *Program) RunKnown(d *Data, unknown [6]bool) (result uint32, known bool) {
+	result, _, known = p.run(d, &unknown)
+	return result, known
+}
+
+func (p *Program) run(d *Data, unknown *[6]bool) (result uint32, steps int, known bool) {
 	var data [dataSize]byte
 	d.encode(p.order, &data)
 	var a uint32
@@ -78,11 +95,14 @@ func (p *Program) Run(d *Data) (result uint32, steps int) {
 		in := &p.code[pc]
 		switch in.Code {
 		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+			if unknown != nil && (in.K == offIP || in.K == offIP+4 || in.K >= offArgs && unknown[(in.K-offArgs)/8]) {
+				return 0, steps, false
+			}
 			a = p.order.Uint32(data[in.K:])
 		case unix.BPF_ALU | unix.BPF_AND:
 			a &= in.K
 		case unix.BPF_RET:
-			return in.K, steps
+			return in.K, steps, true
 		case unix.BPF_JMP | unix.BPF_JA:
 			pc += int(in.K)
 		default:
