@@ -115,6 +115,10 @@ type execution struct {
 	// place is how to get into the container's cgroup; thread is on its way, or nil.
 	place  *cgroup.Placement
 	thread *launch.Thread
+	// births are those that the program has announced.
+	births int
+	// below is true when the process begins where the container's first process is.
+	below bool
 	// late is true when the process is born outside and moved to the cgroup: one
 	// that is full takes it, but not the program, its child and the thread.
 	late bool
@@ -175,13 +179,24 @@ func (e *execution) start() error {
 	}
 	defer closeNull()
 	err = e.begin(streams)
-	if errors.Is(err, unix.EAGAIN) && !e.answered {
-		e.undo()
-		closeFiles([]*os.File{e.release})
-		e.proc, e.thread, e.release, e.settled, e.late = nil, nil, nil, false, true
+	if errors.Is(err, unix.EBUSY) && !e.answered && e.mayBeBelow() {
+		e.reset()
+		e.below = true
 		err = e.begin(streams)
 	}
-	return err
+	if errors.Is(err, unix.EAGAIN) && !e.answered {
+		e.reset()
+		e.late = true
+		err = e.begin(streams)
+	}
+	return explainFork(err, e.spec)
+}
+
+// reset forgets a program that could not be started, for another one.
+func (e *execution) reset() {
+	e.undo()
+	closeFiles([]*os.File{e.release})
+	e.proc, e.thread, e.release, e.settled, e.births = nil, nil, nil, false, 0
 }
 
 // begin starts the program and serves it until it becomes the user's.
@@ -253,6 +268,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 	}
 	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
 		ID: e.container.ID(), Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
+		Cgroup: e.place.Dir != nil && !e.late,
 	})
 	if err != nil {
 		return err
@@ -264,8 +280,14 @@ func (e *execution) launch(streams [3]*os.File) error {
 	defer exe.Close()
 	e.done("compiled the program")
 	defer e.done("started the program")
-	if err := e.clone(exe, streams); err != nil || e.plan.BornLate {
-		return err // the process is still to be born
+	if err := e.clone(exe, streams); err != nil {
+		return err
+	}
+	if e.cgroup != nil && !e.o.IgnorePaused && !defence.Off(defence.BoundedWait) {
+		e.proc.Frozen = e.cgroup.FrozenAt
+	}
+	if e.plan.Births > 0 {
+		return nil // the process is still to be born
 	}
 	if err := e.attach(); err != nil {
 		return err
@@ -285,7 +307,12 @@ func (e *execution) enter() error {
 	if err != nil {
 		return err
 	}
-	if e.place, err = e.cgroup.PlacementBelow(e.o.Cgroup); err != nil {
+	if e.below {
+		e.place, err = e.cgroup.PlacementOf(e.container.state.Pid)
+	} else {
+		e.place, err = e.cgroup.PlacementBelow(e.o.Cgroup)
+	}
+	if err != nil {
 		return err
 	}
 	if e.place.Prepare != nil && !e.late {
@@ -316,34 +343,18 @@ func (e *execution) clone(exe *os.File, streams [3]*os.File) error {
 		Image: exe, CgroupFD: -1, Conversation: 3 + len(e.o.Preserve),
 		Files: append(append(streams[:], filled(e.o.Preserve, exe)...), control...),
 	}
-	if e.place.Dir != nil && !e.late {
-		cfg.CgroupFD = int(e.place.Dir.Fd())
-	}
 	if e.thread != nil {
 		e.proc, err = e.thread.Start(cfg)
-		return explainFork(err, e.spec)
-	}
-	e.proc, err = launch.Start(cfg)
-	err = e.below(err, func(inner *cgroup.Placement) (err error) {
-		cfg.CgroupFD = int(inner.Dir.Fd())
+	} else {
 		e.proc, err = launch.Start(cfg)
-		return err
-	})
-	return explainFork(err, e.spec)
+	}
+	return err
 }
 
-// below tries again where the container's first process is, if err says that the
-// container's cgroup of v2 takes no processes, since those below it do.
-func (e *execution) below(err error, try func(*cgroup.Placement) error) error {
-	if !errors.Is(err, unix.EBUSY) || len(e.o.Cgroup) > 0 || e.cgroup == nil || e.cgroup.Unified() == "" {
-		return err
-	}
-	inner, innerErr := e.cgroup.PlacementOf(e.container.state.Pid)
-	if innerErr != nil {
-		return errors.Join(err, innerErr)
-	}
-	defer inner.Dir.Close()
-	return try(inner)
+// mayBeBelow tells whether the process can begin where the container's first is, if
+// the container's cgroup of v2 takes no processes, since those below it do.
+func (e *execution) mayBeBelow() bool {
+	return len(e.o.Cgroup) == 0 && !e.below && e.cgroup != nil && e.cgroup.Unified() != ""
 }
 
 // attach moves a process that was born outside of the container's cgroup there.
@@ -351,8 +362,7 @@ func (e *execution) attach() error {
 	if !e.late {
 		return nil
 	}
-	err := e.below(e.place.Attach(e.proc.Pid), func(inner *cgroup.Placement) error { return inner.Attach(e.proc.Pid) })
-	if err != nil {
+	if err := e.place.Attach(e.proc.Pid); err != nil {
 		return fmt.Errorf("move the process to the container's cgroup: %w", err)
 	}
 	return nil
@@ -368,6 +378,8 @@ func (e *execution) controlFiles(exe *os.File) (files []*os.File, release *os.Fi
 			files[i] = e.first
 		case compile.ContainerRoot:
 			files[i] = e.root
+		case compile.ContainerCgroup:
+			files[i] = e.place.Dir
 		case compile.Spare:
 			files[i] = exe
 		case compile.Release:
@@ -398,7 +410,7 @@ func (e *execution) converse() error {
 			if err == nil {
 				err = e.proc.Reply()
 			}
-			if err == nil {
+			if e.births++; err == nil && e.births == e.plan.Births {
 				err = e.settleAhead()
 			}
 		case compile.RequestTerminal:

@@ -180,10 +180,30 @@ func (c *Cgroup) CheckUnused() error {
 
 // frozenAncestor looks at the cgroup, or the next one above that exists.
 func (c *Cgroup) frozenAncestor() string {
-	dir, file, mark := c.Unified(), "cgroup.events", "frozen 1"
-	if dir == "" {
-		dir, file, mark = c.Paths["freezer"], "freezer.state", "FR" // FREEZING, FROZEN
+	if dir := c.Unified(); dir != "" {
+		return frozenFrom(dir, "cgroup.events", "frozen 1")
 	}
+	return frozenFrom(c.Paths["freezer"], "freezer.state", "FR") // FREEZING, FROZEN
+}
+
+// FrozenAt tells in which cgroup a process of the container's is frozen, by the
+// container or by others; "": in none. What cannot be seen is not frozen.
+func (c *Cgroup) FrozenAt(pid int) string {
+	theirs, err := memberships(strconv.Itoa(pid))
+	if err != nil {
+		return ""
+	}
+	if c.Unified() != "" {
+		path, _ := find(theirs, "")
+		return frozenFrom(filepath.Join(unifiedRoot, path), "cgroup.events", "frozen 1")
+	}
+	if path, ok := find(theirs, "freezer"); ok {
+		return frozenFrom(filepath.Join(unifiedRoot, "freezer", path), "freezer.state", "FR")
+	}
+	return ""
+}
+
+func frozenFrom(dir, file, mark string) string {
 	for ; len(dir) > len(unifiedRoot); dir = filepath.Dir(dir) {
 		text, err := sysfile.Read(filepath.Join(dir, file))
 		if sysfile.IsNotExist(err) {

@@ -102,6 +102,8 @@ const (
 	ContainerProcess
 	// ContainerRoot is the root directory of that process.
 	ContainerRoot
+	// ContainerCgroup is the directory of cgroup v2 in which a process is born.
+	ContainerCgroup
 	// HookState is a file with the container's state for hooks in the container.
 	HookState
 	// HookOutput and HookErrors are files for what those hooks print.
@@ -187,9 +189,9 @@ type Plan struct {
 	// ParentSets is true when the parent sets process.rlimits, scheduler and
 	// ioPriority: in a user namespace nobody may raise them.
 	ParentSets bool
-	// BornLate is true when the container's process is a child of the program
-	// that is started: RequestChild announces it.
-	BornLate bool
+	// Births is how often the program goes on in a child, before the last of which
+	// the container's process is not there: RequestChild announces each.
+	Births int
 	// KeepCapabilities asks the launcher to carry the capabilities through
 	// the program's own execve (the first process of a user namespace has no
 	// mapped user id yet).

@@ -19,6 +19,9 @@ type ExecOptions struct {
 	// Namespaces are those that the container has for itself, as flags of
 	// clone(2).
 	Namespaces uint64
+	// Cgroup is true when the program is not started in the container's cgroup, and
+	// has the directory of one of v2 in which it goes on.
+	Cgroup bool
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
 	// Gaps are the numbers of those that are not there; any file is in their place.
@@ -40,6 +43,9 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	forks := opt.Namespaces&unix.CLONE_NEWPID != 0
 	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
+	if opt.Cgroup {
+		c.bornInCgroup()
+	}
 	if a := s.Process.ExecCPUAffinity; a != nil && a.Initial != "" {
 		c.affinity("process.execCPUAffinity.initial", a.Initial)
 	} else {
@@ -51,6 +57,9 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	c.leaveHostProc()
 	c.keyring()
 	c.terminal(false)
+	c.Source("", "close what only the setup needed")
+	c.close(c.root)
+	c.root = program.Scratch
 	// The container's processes can see the program, and may trace it, as soon as it
 	// is in their pid namespace: it gives its rights up before.
 	if forks && defence.Off(defence.WaitingCapabilities) {
@@ -79,6 +88,7 @@ func (c *compiler) joinContainer(namespaces uint64) {
 		c.Source("", "join the container's namespaces")
 		c.Do(program.Setns, process, program.Imm(namespaces))
 	}
+	c.Do(program.Close, process)
 	if namespaces&unix.CLONE_NEWUSER != 0 {
 		c.becomeRoot()
 	}
@@ -87,6 +97,7 @@ func (c *compiler) joinContainer(namespaces uint64) {
 		// It came with the container's own mount namespace; the first process may
 		// have changed its own. In a namespace that was joined it is another's.
 		c.openat2(c.root, program.AtFdcwd, "/", unix.O_PATH|unix.O_DIRECTORY, 0)
+		c.Do(program.Close, root)
 	} else {
 		c.Move(c.root, root)
 		c.Do(program.Fchdir, root)

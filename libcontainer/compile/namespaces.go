@@ -174,12 +174,35 @@ func (c *compiler) becomeRoot() {
 // secondClone starts the container's first process: setns and unshare of a
 // pid namespace work for children only. CLONE_PARENT keeps rt as the parent.
 func (c *compiler) secondClone() {
-	c.plan.BornLate = true
 	c.Source("linux.namespaces", "start the first process of the pid namespace")
+	c.goOnInChild(func() program.Step {
+		return c.Do(program.Clone, program.Imm(unix.CLONE_PARENT|int(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0))
+	})
+}
+
+// bornInCgroup goes on in a child that is born in the container's cgroup of v2. rt
+// does not start the program itself there: who waits for a process in a cgroup that is
+// frozen or throttled until it executes something, as in vfork(2), stands still, too.
+func (c *compiler) bornInCgroup() {
+	dir := c.file(File{Kind: ContainerCgroup})
+	c.Source("linux.cgroupsPath", "be born in the container's cgroup")
+	const fields = 11 // struct clone_args of clone3(2), the last of which is cgroup
+	args := slices.Repeat([]program.Field{program.U64(0)}, fields)
+	args[0] = program.U64(unix.CLONE_PARENT | unix.CLONE_INTO_CGROUP) // no exit_signal: CLONE_PARENT brings the program's own
+	args[fields-1] = program.U64(dir.Value)
+	c.goOnInChild(func() program.Step {
+		return c.Do(program.Clone3, program.At(c.Struct("clone_args", args...)), program.Imm(8*fields))
+	})
+	c.Do(program.Close, dir)
+}
+
+// goOnInChild lets the program go on in a child, when the parent knows it.
+func (c *compiler) goOnInChild(clone func() program.Step) {
+	c.plan.Births++
 	pid := c.Reg()
 	msg := c.WritableStruct("child", program.U64(RequestChild), program.U64(0))
 	child := c.NewLabel("child")
-	c.Do(program.Clone, program.Imm(unix.CLONE_PARENT|int(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0)).To(pid)
+	clone().To(pid)
 	c.Branch(pid, program.Eq, 0, child)
 	c.Store(pid, 8, msg.Plus(8))
 	c.Do(program.Write, program.R(c.conv), program.At(msg), program.Imm(RequestSize)).For("tell the parent its new child")

@@ -26,7 +26,10 @@ func TestFilterIsLoadedBeforeOthersSee(t *testing.T) {
 		{"forbids other arguments", forbid("clone", specs.LinuxSeccompArg{Value: 1 << 17, ValueTwo: 1 << 17, Op: specs.OpMaskedEqual}), load, load},
 		{"compares an address", forbid("write", specs.LinuxSeccompArg{Index: 1, Value: 5, Op: specs.OpEqualTo}), "clone(", "accept4("},
 		{"traps", trap("capset"), "clone(", "accept4("},
-		{"asks an agent", func(s *specs.Spec) { s.Linux.Seccomp.Syscalls[0].Action = specs.ActNotify; s.Linux.Seccomp.ListenerPath = "/agent" }, "clone(", "accept4("},
+		{"asks an agent", func(s *specs.Spec) {
+			s.Linux.Seccomp.Syscalls[0].Action = specs.ActNotify
+			s.Linux.Seccomp.ListenerPath = "/agent"
+		}, "clone(", "accept4("},
 		{"no new privileges", func(s *specs.Spec) { s.Process.NoNewPrivileges = true }, "clone(", "accept4("},
 		{"the container has CAP_SYS_ADMIN", func(s *specs.Spec) {
 			s.Process.Capabilities.Effective = append(s.Process.Capabilities.Effective, "CAP_SYS_ADMIN")

@@ -77,7 +77,7 @@ func PassGate(dir *os.File, pid int) (*Conversation, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conversation{fd, pid}
+	c := &Conversation{fd: fd, pid: pid}
 	c.watch()
 	if c.Reply() != nil {
 		c.Close()

@@ -64,6 +64,8 @@ type Conversation struct {
 	fd int
 	// pid is the program, if it is known.
 	pid int
+	// Frozen tells in which cgroup a process is frozen; "": in none. It may be nil.
+	Frozen func(pid int) string
 }
 
 // Start clones and executes the program. The caller closes the Process.
@@ -109,7 +111,7 @@ func Start(cfg *Config) (*Process, error) {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("start the init program (clone, execve): %w", err)
 	}
-	p := &Process{Conversation: Conversation{pair[0], pid}, Pid: pid, PidFD: pidfd, Image: Image{st.Dev, st.Ino}}
+	p := &Process{Conversation: Conversation{fd: pair[0], pid: pid}, Pid: pid, PidFD: pidfd, Image: Image{st.Dev, st.Ino}}
 	p.watch()
 	return p, nil
 }
@@ -136,7 +138,7 @@ func (c *Conversation) Receive() (*Message, error) {
 		case err == unix.EINTR:
 			continue
 		case err == unix.EAGAIN: // nothing for a second
-			if err := stopped.look(c.pid); err != nil {
+			if err := stopped.look(c.pid, c.Frozen); err != nil {
 				return nil, err
 			}
 			continue

@@ -11,10 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A program may have good reasons to be silent: a file system whose server is slow,
-// a container that is frozen. One that somebody has stopped has none: the
-// container's root can send SIGSTOP to what joins its pid namespace, and rt would
-// wait for ever.
+// A program may have good reasons to be silent: a file system whose server is slow.
+// One that somebody has stopped has none: the container's root can send SIGSTOP to
+// what joins its pid namespace, or freeze the cgroup, and rt would wait for ever.
 const (
 	// lookEvery is how often a silent program is looked at.
 	lookEvery = time.Second
@@ -34,14 +33,22 @@ func (c *Conversation) watch() {
 // silence counts how often a program was found stopped.
 type silence int
 
-// look returns an error when the program has been stopped for too long.
-func (s *silence) look(pid int) error {
-	if pid == 0 || !isStopped(pid) {
+// look returns an error when the program has been stopped for too long. frozen says
+// where, if it is its cgroup that is; it may be nil.
+func (s *silence) look(pid int, frozen func(pid int) string) error {
+	stopped, where := pid != 0 && isStopped(pid), ""
+	if pid != 0 && !stopped && frozen != nil {
+		where = frozen(pid)
+	}
+	if !stopped && where == "" {
 		*s = 0
 		return nil
 	}
 	if *s++; *s < stoppedFor {
 		return nil
+	}
+	if where != "" {
+		return fmt.Errorf("the init program, process %d, has been frozen for %d s in the cgroup %s: rt does not wait longer; resume the container, or let it thaw the cgroup", pid, stoppedFor, where)
 	}
 	return fmt.Errorf("the init program, process %d, has been stopped for %d s, by SIGSTOP or a debugger: rt does not wait longer", pid, stoppedFor)
 }

@@ -16,6 +16,7 @@ const (
 	Chdir
 	Chroot
 	Clone
+	Clone3
 	Close
 	CloseRange
 	Dup3
@@ -105,6 +106,7 @@ var calls = [numCalls]callInfo{
 	Chdir:            {"chdir", unix.SYS_CHDIR},
 	Chroot:           {"chroot", unix.SYS_CHROOT},
 	Clone:            {"clone", unix.SYS_CLONE},
+	Clone3:           {"clone3", unix.SYS_CLONE3},
 	Close:            {"close", unix.SYS_CLOSE},
 	CloseRange:       {"close_range", unix.SYS_CLOSE_RANGE},
 	Dup3:             {"dup3", unix.SYS_DUP3},
@@ -180,6 +182,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Chdir:            {str},
 		Chroot:           {str},
 		Clone:            {flags(cloneFlags), num, num, num, num},
+		Clone3:           {structure(cloneArgsText), num},
 		Close:            {fd},
 		CloseRange:       {num, hex, flags(closeRangeFlags)},
 		Dup3:             {fd, fd, flags(openFlags)},

@@ -115,6 +115,10 @@ func mountAttrText(b []byte) string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
+func cloneArgsText(b []byte) string {
+	return fmt.Sprintf("{%s, cgroup %d}", flagNames(cloneFlags, word(b, 0)), word(b, 10))
+}
+
 func rlimitText(b []byte) string {
 	limit := func(v uint64) string {
 		if v == unix.RLIM_INFINITY {
@@ -139,6 +143,7 @@ var (
 		{unix.CLONE_NEWUSER, "CLONE_NEWUSER"}, {unix.CLONE_NEWNS, "CLONE_NEWNS"}, {unix.CLONE_NEWPID, "CLONE_NEWPID"},
 		{unix.CLONE_NEWNET, "CLONE_NEWNET"}, {unix.CLONE_NEWIPC, "CLONE_NEWIPC"}, {unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
 		{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"}, {unix.CLONE_NEWTIME, "CLONE_NEWTIME"}, {unix.CLONE_PARENT, "CLONE_PARENT"}, {unix.CLONE_PIDFD, "CLONE_PIDFD"},
+		{unix.CLONE_INTO_CGROUP, "CLONE_INTO_CGROUP"},
 		{uint64(unix.SIGCHLD), "SIGCHLD"},
 	}
 	closeRangeFlags = []named{{unix.CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC"}}

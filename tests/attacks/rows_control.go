@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,6 +16,24 @@ import (
 // A container must not be able to hold up, or to lead astray, who manages it.
 
 var controlAttacks = []attack{
+	{
+		name:     "exec-frozen",
+		about:    "a container with a writable cgroup freezes the cgroup that exec enters, and exec never ends",
+		kinds:    []string{"13.17"},
+		defences: []defence.Name{defence.BoundedWait},
+		view:     "v2",
+		patience: 2 * minute,
+		mount: func(t *try) string {
+			b := t.script("cd /sys/fs/cgroup && mkdir a b && sleep 1000 & sleep 0.2; cd /sys/fs/cgroup; echo $! > a/cgroup.procs; echo 1 > b/cgroup.procs; echo +hugetlb > cgroup.subtree_control; (echo 0 > a/cgroup.procs; echo 1 > b/cgroup.freeze); sleep 1000")
+			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
+			b.start()
+			t.await("frozen", func() bool { return strings.Contains(read("/sys/fs/cgroup/"+b.id+"/b/cgroup.events"), "frozen 1") })
+			if b.execute(b.command("exec", "--detach", b.id, "true"), boundedWait).late {
+				return "exec does not end"
+			}
+			return ""
+		},
+	},
 	{
 		name:     "exec-stopped",
 		about:    "the container's root stops the process that exec is about to start, and exec never ends",

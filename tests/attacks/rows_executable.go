@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -150,13 +151,11 @@ func ownExecutables() map[string]bool {
 // attachOthers tries to attach to processes of the runtime.
 func attachOthers([]string) error {
 	own := ownExecutables()
-	latest := os.Getpid() + 100 // behind its own threads
-	for pid := 2; pid < latest; pid++ {
-		if !fileExists(fmt.Sprintf("/proc/%d", pid)) {
-			latest = pid - 1
+	latest := 0
+	for i := 0; ; i++ {
+		if i%64 == 0 { // on a busy machine it may have missed some
+			latest = lastPid()
 		}
-	}
-	for {
 		// Numbers are given in order: the next process has one of these.
 		for pid := latest; pid < latest+8; pid++ {
 			what, there := takeOver(pid, own)
@@ -172,6 +171,16 @@ func attachOthers([]string) error {
 			time.Sleep(time.Hour) // its end would be that of the pid namespace
 		}
 	}
+}
+
+// lastPid is the number of the process that was made last in this pid namespace.
+func lastPid() int {
+	f := strings.Fields(read("/proc/loadavg"))
+	pid, err := strconv.Atoi(f[len(f)-1])
+	if err != nil {
+		panic(err)
+	}
+	return pid
 }
 
 // takeOver looks for what an attacker may do to a process that runs none of the

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	goruntime "runtime"
-	"strings"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
@@ -13,23 +12,6 @@ import (
 // openAttacks are known to succeed, against the other runtimes, too. They are tried
 // with -open only; docs/security.md tells about them.
 var openAttacks = []attack{
-	{
-		name:     "exec-frozen",
-		about:    "a container with a writable cgroup freezes the cgroup that exec enters, and exec never ends",
-		kinds:    []string{"13.17"},
-		view:     "v2",
-		patience: 2 * minute,
-		mount: func(t *try) string {
-			b := t.script("cd /sys/fs/cgroup && mkdir a b && sleep 1000 & sleep 0.2; cd /sys/fs/cgroup; echo $! > a/cgroup.procs; echo 1 > b/cgroup.procs; echo +hugetlb > cgroup.subtree_control; (echo 0 > a/cgroup.procs; echo 1 > b/cgroup.freeze); sleep 1000")
-			b.mountAt("/sys/fs/cgroup").Options = []string{"nosuid", "noexec", "nodev"}
-			b.start()
-			t.await("frozen", func() bool { return strings.Contains(read("/sys/fs/cgroup/"+b.id+"/b/cgroup.events"), "frozen 1") })
-			if b.execute(b.command("exec", "--detach", b.id, "true"), boundedWait).late {
-				return "exec does not end"
-			}
-			return ""
-		},
-	},
 	{
 		name:  "userns-remount-own",
 		about: "the root of a user namespace with CAP_SYS_ADMIN makes a mount writable that is read-only by the configuration only",

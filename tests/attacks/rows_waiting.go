@@ -65,7 +65,7 @@ var waitingAttacks = []attack{
 		b.spec.Process.ApparmorProfile = "unconfined"
 	}),
 	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
-		for range t.times(100) {
+		for range t.times(200) {
 			b.exec("true")
 			if fileExists(b.root("result", "attached")) {
 				break
