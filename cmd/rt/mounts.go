@@ -12,8 +12,8 @@ import (
 func mountsCommand() command {
 	return command{
 		name:  "mounts",
-		usage: "add mounts to a container that exists, or remove them: FILE (- is the standard input) is a list as mounts in config.json",
-		args:  "<add | remove> <container-id> <FILE>",
+		usage: "add mounts to a container, or remove them; the file (- is the standard input) lists them as config.json does",
+		args:  "<add | remove> <container-id> <file>",
 		run: func(in *input) error {
 			if n := len(in.args); n != 3 {
 				return usageError(in.command, "needs add or remove, a container id and a file, not %d arguments", n)
