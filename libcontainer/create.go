@@ -87,16 +87,14 @@ func Run(o Options) (*Container, *Process, error) {
 
 // creation is a container being made.
 type creation struct {
+	served
 	o      *Options
 	gate   bool
-	spec   *specs.Spec
 	config []byte
 	rootfs string
 	dir    *state.Dir
 	state  *state.State
 	cgroup *cgroup.Cgroup
-	plan   *compile.Plan
-	proc   *launch.Process
 	keeper *os.File
 	place  *cgroup.Placement
 	// thread is where the container is born; `rt explain` has none.

@@ -159,23 +159,28 @@ func namespaceOf(flag uint64) specs.LinuxNamespaceType {
 	return "different"
 }
 
+// served is a program with what it was made from, which is all that most of its
+// requests take.
+type served struct {
+	spec *specs.Spec
+	plan *compile.Plan
+	proc *launch.Process
+}
+
 // sendSource opens a source of a mount for a program that may have no way to it.
 // The path is walked with rt's rights, in the program's mount namespace: what is
 // opened in rt's own, the program could not copy.
-func (b *creation) sendSource(m *launch.Message) error {
+func (b *served) sendSource(m *launch.Message) error {
 	s, err := b.source(m)
 	if err != nil {
 		return err
 	}
 	fd, err := openSource(b.proc.Pid, s)
-	answer := byte(compile.SourceOpened)
-	if s.Device != nil && (err != nil || !isDevice(fd, s.Device)) {
-		if err == nil {
-			unix.Close(fd)
-		}
-		answer = compile.SourceMade
-		fd, err = b.makeDevice(s.Device)
-	}
+	return b.answerSource(s, compile.SourceOpened, fd, err)
+}
+
+// answerSource sends what was opened or made for a source, if it was.
+func (b *served) answerSource(s *compile.Source, answer byte, fd int, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: source %q: %w", s.Field, s.Path, err)
 	}
@@ -183,7 +188,25 @@ func (b *creation) sendSource(m *launch.Message) error {
 	return b.proc.Send([]byte{answer}, fd)
 }
 
-func (b *creation) source(m *launch.Message) (*compile.Source, error) {
+// sendSource is that of a new container, in which a source may also be a device that
+// has to be made.
+func (b *creation) sendSource(m *launch.Message) error {
+	s, err := b.source(m)
+	if err != nil || s.Device == nil {
+		return b.served.sendSource(m)
+	}
+	fd, err := openSource(b.proc.Pid, s)
+	if err == nil && isDevice(fd, s.Device) {
+		return b.answerSource(s, compile.SourceOpened, fd, nil)
+	}
+	if err == nil {
+		unix.Close(fd)
+	}
+	fd, err = b.makeDevice(s.Device)
+	return b.answerSource(s, compile.SourceMade, fd, err)
+}
+
+func (b *served) source(m *launch.Message) (*compile.Source, error) {
 	if m.Words[1] >= uint64(len(b.plan.Sources)) {
 		return nil, errors.New("the init program asked for an unknown source")
 	}
@@ -228,7 +251,7 @@ func copySource(s *compile.Source) (int, error) {
 
 // mapIDs gives the program's copy of a mount tree its id mapping, which takes a user
 // namespace that only the parent can make.
-func (b *creation) mapIDs(m *launch.Message) error {
+func (b *served) mapIDs(m *launch.Message) error {
 	s, err := b.source(m)
 	if err != nil {
 		return err

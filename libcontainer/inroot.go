@@ -16,7 +16,7 @@ import (
 
 // makePath serves a program that met a symlink to nowhere on the way to a
 // mount point.
-func (b *creation) makePath(m *launch.Message) error {
+func (b *served) makePath(m *launch.Message) error {
 	if m.File == nil || m.Words[1] >= uint64(len(b.plan.Paths)) {
 		return errors.New("the init program asked for an unknown path")
 	}
@@ -36,7 +36,7 @@ func (b *creation) makePath(m *launch.Message) error {
 
 // asContainerRoot runs f on a thread whose new files belong to the root of the
 // container's user namespace: a file system of the container knows no others.
-func (b *creation) asContainerRoot(f func() error) error {
+func (b *served) asContainerRoot(f func() error) error {
 	uid, gid, mapped := hostRoot(b.spec)
 	if !mapped {
 		return f()

@@ -81,10 +81,7 @@ func (v *validator) sizes() {
 	if s.Root != nil {
 		v.pathSize("root.path", s.Root.Path)
 	}
-	v.count("mounts", len(s.Mounts), maxEntries)
-	for i := range s.Mounts {
-		v.mountSizes(i, &s.Mounts[i])
-	}
+	v.mountsSizes()
 	if s.Hooks != nil {
 		for _, kind := range Hooks {
 			v.hookSizes("hooks."+kind.Name, kind.Value(s.Hooks))
@@ -135,6 +132,13 @@ func (v *validator) argumentSizes(field string, args, env []string) {
 	}
 	if over(total, maxArguments) {
 		v.add(field+".args", "%d bytes with %s.env; the kernel takes at most %d for arguments and environment together", total, field, maxArguments)
+	}
+}
+
+func (v *validator) mountsSizes() {
+	v.count("mounts", len(v.s.Mounts), maxEntries)
+	for i := range v.s.Mounts {
+		v.mountSizes(i, &v.s.Mounts[i])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"reflect"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/jsontext"
@@ -90,6 +91,24 @@ func ParseProcess(data []byte) (*specs.Process, Remarks, error) {
 	decodeProcess(d, p)
 	err := d.End()
 	return p, Remarks(d.Remarks()), err
+}
+
+// ParseMounts decodes a list as mounts in config.json. It does not check it.
+func ParseMounts(data []byte) ([]specs.Mount, Remarks, error) {
+	var list []specs.Mount
+	d := jsontext.NewDecoder(string(data))
+	if n := 0; !d.Null() {
+		for e := d.Array(); e.Next(); n++ {
+			list = jsontext.Extend(list, n)
+			decodeMount(d, &list[n])
+		}
+	}
+	err := d.End()
+	var wrong *jsontext.Error
+	if errors.As(err, &wrong) && strings.HasPrefix(wrong.Field, "[") {
+		wrong.Field = "mounts" + wrong.Field
+	}
+	return list, Remarks(d.Remarks()), err
 }
 
 // ParseResources decodes an object as linux.resources in config.json, over limits

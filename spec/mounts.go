@@ -17,19 +17,54 @@ func (v *validator) mounts() {
 	}
 }
 
-func (v *validator) mount(field string, m *specs.Mount) {
-	switch {
-	case m.Destination == "":
-		v.add(field+".destination", "missing; it is the path in the container")
-	case !path.IsAbs(m.Destination):
-		v.warn(field+".destination", "%q is taken as %q; relative destinations are deprecated", m.Destination, path.Join("/", m.Destination))
+// PrepareMounts checks the mounts of a configuration that are added to its container
+// when that exists already, and nothing else. Options that hold several are taken
+// apart, as Parse does it. It returns warnings.
+func PrepareMounts(s *specs.Spec) ([]string, error) {
+	plainOptions(s)
+	v := &validator{s: s}
+	if v.mountsSizes(); len(v.problems) == 0 {
+		v.mounts()
 	}
-	v.text(field+".destination", m.Destination)
+	if len(v.problems) > 0 {
+		return v.warnings, v.problems
+	}
+	return v.warnings, nil
+}
+
+// CheckDestinations is PrepareMounts for mounts that are removed, of which only the
+// destinations count.
+func CheckDestinations(s *specs.Spec) error {
+	v := &validator{s: s}
+	v.count("mounts", len(s.Mounts), maxEntries)
+	for i := range s.Mounts {
+		field := entry("mounts", i) + ".destination"
+		v.pathSize(field, s.Mounts[i].Destination)
+		v.destination(field, s.Mounts[i].Destination)
+	}
+	if len(v.problems) > 0 {
+		return v.problems
+	}
+	return nil
+}
+
+func (v *validator) mount(field string, m *specs.Mount) {
+	v.destination(field+".destination", m.Destination)
 	v.text(field+".type", m.Type)
 	v.text(field+".source", m.Source)
 	v.mountType(field, m)
 	v.mountOptions(field, m)
 	v.mountMappings(field, m)
+}
+
+func (v *validator) destination(field, name string) {
+	switch {
+	case name == "":
+		v.add(field, "missing; it is the path in the container")
+	case !path.IsAbs(name):
+		v.warn(field, "%q is taken as %q; relative destinations are deprecated", name, path.Join("/", name))
+	}
+	v.text(field, name)
 }
 
 // IsRoot tells whether a path in the container is its root directory, as far as the

@@ -96,7 +96,7 @@ func fail(err error) {
 func commands() []command {
 	return []command{
 		createCommand(), startCommand(), runCommand(), execCommand(), stateCommand(), killCommand(), deleteCommand(),
-		pauseCommand(), resumeCommand(), psCommand(), eventsCommand(), updateCommand(), listCommand(), specCommand(), featuresCommand(), explainCommand(),
+		pauseCommand(), resumeCommand(), psCommand(), eventsCommand(), updateCommand(), mountsCommand(), listCommand(), specCommand(), featuresCommand(), explainCommand(),
 		completionCommand(), helpCommand(),
 	}
 }

@@ -160,13 +160,7 @@ func changes(in *input) (func(*specs.Linux) error, error) {
 }
 
 func fromFile(name string) (func(*specs.Linux) error, error) {
-	var data []byte
-	var err error
-	if name == "-" {
-		data, err = spec.ReadDocument(int(os.Stdin.Fd()), "the standard input")
-	} else {
-		data, err = spec.LoadDocument(name)
-	}
+	data, err := readDocument(name)
 	if err != nil {
 		return nil, fmt.Errorf("--resources: %w", err)
 	}
@@ -178,4 +172,12 @@ func fromFile(name string) (func(*specs.Linux) error, error) {
 		logRemarks(name, remarks)
 		return nil
 	}, nil
+}
+
+// readDocument reads a file, or the standard input for -.
+func readDocument(name string) ([]byte, error) {
+	if name == "-" {
+		return spec.ReadDocument(int(os.Stdin.Fd()), "the standard input")
+	}
+	return spec.LoadDocument(name)
 }

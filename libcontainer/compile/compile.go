@@ -303,8 +303,16 @@ type compiler struct {
 	ahead map[int]program.Ref
 	// unfinished are mounts that become read-only when everything is made below.
 	unfinished []unfinished
-	// further is true for a process in a container that exists already.
+	// further is true for a container that exists already.
 	further bool
+	// before are the mounts of a container that gets others.
+	before []specs.Mount
+	// attached are descriptors of the mounts that were added, to take them off again
+	// when a later one fails; ownFiles is where they are found.
+	attached []program.Ref
+	ownFiles ownFiles
+	// gone is where the program ends without its parent, once it is needed.
+	gone *program.Label
 	// limitNow is room for a struct rlimit.
 	limitNow *program.Ref
 	// late sets the capabilities after the filter is loaded, if it is not nil.
@@ -351,11 +359,15 @@ func compile(s *specs.Spec, host Host, opt Options, early bool) (*Plan, error) {
 	return c.finish()
 }
 
-// finish ends the program by becoming the user's, and puts the code behind that
-// is rarely reached.
+// finish ends the program by becoming the user's.
 func (c *compiler) finish() (*Plan, error) {
 	c.execute()
 	c.endPart()
+	return c.end()
+}
+
+// end puts the code behind the program that is rarely reached.
+func (c *compiler) end() (*Plan, error) {
 	for i := 0; i < len(c.cold); i++ {
 		c.cold[i]()
 	}
@@ -413,6 +425,15 @@ func (c *compiler) note() (source, purpose string) {
 }
 
 func (c *compiler) prologue() {
+	c.begin()
+	c.standingFiles()
+	c.unblockSignals()
+	c.openHostProc()
+	c.setUp()
+}
+
+// begin protects the program, closes what is not its own and opens the conversation.
+func (c *compiler) begin() {
 	c.conv, c.status, c.fsfd, c.root = c.Reg(), c.Reg(), c.Reg(), c.Reg()
 	c.reply = c.Buffer("reply", 8)
 	c.failure = c.Buffer("failure", FailureSize)
@@ -427,9 +448,10 @@ func (c *compiler) prologue() {
 	c.closeFrom(c.firstFile(), unix.CLOSE_RANGE_CLOEXEC)
 	c.Move(c.conv, c.file(File{Kind: Conversation}))
 	c.Move(c.status, program.R(c.conv))
-	c.standingFiles()
-	c.unblockSignals()
-	c.openHostProc()
+}
+
+// setUp is what all that follows relies on.
+func (c *compiler) setUp() {
 	c.Move(c.fsfd, program.Imm(-1))
 	c.Do(program.Umask, program.Imm(0)).For("create files with the modes that are asked for")
 }
@@ -595,12 +617,16 @@ func (c *compiler) awaitByte(r program.Reg, from program.Arg, purpose string) {
 
 // orphaned ends the program if the parent's answer has no bytes.
 func (c *compiler) orphaned(size program.Reg) {
-	gone := c.NewLabel("parent is gone")
-	c.Branch(size, program.Eq, 0, gone)
-	c.later("", "the parent is gone", func() {
-		c.Bind(gone)
-		c.Do(program.ExitGroup, program.Imm(1))
-	})
+	if c.gone == nil {
+		gone := c.NewLabel("parent is gone")
+		c.gone = &gone
+		c.later("", "the parent is gone", func() {
+			c.Bind(gone)
+			c.takeOffAdded()
+			c.Do(program.ExitGroup, program.Imm(1))
+		})
+	}
+	c.Branch(size, program.Eq, 0, *c.gone)
 }
 
 // ready tells the parent that the container is created and waits for start.
@@ -641,6 +667,7 @@ func (c *compiler) ready() {
 func (c *compiler) failureHandler() {
 	c.Source("", "report the failure")
 	c.FailAt(c.Here("failure"))
+	c.takeOffAdded()
 	code := c.Reg()
 	c.Move(code, program.Imm(RequestFailure))
 	c.Store(code, 8, c.failure)

@@ -54,6 +54,8 @@ var golden = map[string]struct {
 	host   Host
 	opt    func(o *Options)
 	change func(s *specs.Spec)
+	// made makes the plan, if it is not that of a new container.
+	made func(s *specs.Spec, host Host) (*Plan, error)
 }{
 	"default": {host: v2},
 	"cgroup-v1": {host: v1, change: func(s *specs.Spec) {
@@ -114,7 +116,21 @@ var golden = map[string]struct {
 			Permitted: []string{"CAP_KILL"}, Inheritable: []string{"CAP_KILL"}, Ambient: []string{"CAP_KILL", "CAP_CHOWN"}, Bounding: []string{"CAP_FLY"},
 		}
 	}},
+	"add-mounts": {host: v2, change: mapping, made: func(s *specs.Spec, host Host) (*Plan, error) {
+		return CompileAddMounts(s, added, host, changeOptions)
+	}},
+	"remove-mounts": {host: v2, made: func(s *specs.Spec, host Host) (*Plan, error) {
+		return CompileRemoveMounts(s, added, host, changeOptions)
+	}},
 }
+
+var (
+	added = []specs.Mount{
+		{Destination: "/data", Type: "bind", Source: "relative", Options: []string{"rbind", "ro"}},
+		{Destination: "/scratch", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "size=1m"}},
+	}
+	changeOptions = ChangeOptions{Bundle: "/bundle", Namespaces: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET}
+)
 
 func compileGolden(t testing.TB, name string) *Plan {
 	t.Helper()
@@ -126,7 +142,11 @@ func compileGolden(t testing.TB, name string) *Plan {
 	if c.opt != nil {
 		c.opt(&o)
 	}
-	plan, err := Compile(s, c.host, o)
+	make := c.made
+	if make == nil {
+		make = func(s *specs.Spec, host Host) (*Plan, error) { return Compile(s, host, o) }
+	}
+	plan, err := make(s, c.host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +277,7 @@ func TestEveryFailureIsReported(t *testing.T) {
 	for name := range golden {
 		plan := compileGolden(t, name)
 		for i := range plan.Program.Instructions {
-			if plan.Program.Instructions[i].Op != program.OpSyscall {
+			if ins := &plan.Program.Instructions[i]; ins.Op != program.OpSyscall || ins.Call == program.ExitGroup {
 				continue
 			}
 			for _, errno := range []unix.Errno{unix.ENOENT, unix.EPERM, unix.EIO} {
@@ -295,8 +315,12 @@ func TestProgramsReachTheProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		end := program.Execve
+		if golden[name].made != nil {
+			end = program.ExitGroup
+		}
 		k := &fake{failAt: -1}
-		if err := m.Run(k, stepLimit); err != nil || k.end != program.Execve {
+		if err := m.Run(k, stepLimit); err != nil || k.end != end || len(k.report) > 0 {
 			t.Errorf("%s ends with %v after instruction %d: %v", name, k.end, m.At, err)
 		}
 	}

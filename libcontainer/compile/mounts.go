@@ -116,6 +116,9 @@ func (c *compiler) hostPath(m *specs.Mount) string {
 // inRootfs tells whether a path of the host lies in the container's root file system
 // below something that is mounted there for the container.
 func (c *compiler) inRootfs(source string) bool {
+	if c.further {
+		return false // what is mounted in a container that runs is not the host's to give
+	}
 	name, ok := strings.CutPrefix(filepath.Clean(source), c.opt.Rootfs+"/")
 	return ok && slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
 		at := path.Clean("/" + m.Destination)
@@ -494,6 +497,9 @@ func (c *compiler) mounted(destination string, mount program.Reg) {
 }
 
 func (c *compiler) moveMount(mount, target program.Reg) {
+	if c.ownFiles.slot != 0 { // it may have to be taken off again
+		defer c.noteAdded(mount)()
+	}
 	c.Do(program.MoveMount, program.R(mount), c.Str(""), program.R(target), c.Str(""),
 		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
 }

@@ -201,7 +201,11 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 // a mount on such a file system: the same place again, or, of a sysfs, below it.
 func (c *compiler) mountsOn(destination, fstype string) bool {
 	kernels := map[string]string{"proc": "/proc", "sysfs": "/sys"}[fstype]
-	return slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
+	mounts := c.spec.Mounts
+	if fstype == "sysfs" {
+		mounts = slices.Concat(c.before, mounts)
+	}
+	return slices.ContainsFunc(mounts, func(m specs.Mount) bool {
 		at := path.Clean("/" + m.Destination)
 		is := m.Type == fstype || spec.IsBind(&m) && (m.Source == kernels || strings.HasPrefix(m.Source, kernels+"/"))
 		return is && (at == destination || fstype == "sysfs" && strings.HasPrefix(destination, at+"/"))

@@ -116,13 +116,18 @@ func (c *compiler) copyAhead(propagations ...uint64) {
 		if !spec.IsBind(m) || o.remount || !slices.Contains(propagations, o.propagation) || c.inRootfs(c.hostPath(m)) {
 			continue
 		}
-		field := index("mounts", i)
-		c.Source(field, fmt.Sprintf("copy source %q while it is shared with the host", m.Source))
-		tree := c.tree(field, c.hostPath(m), o.rbind)
-		c.ahead[i] = c.Buffer("copy", 8)
-		c.Store(tree, 4, c.ahead[i])
-		c.Free(tree)
+		c.copySource(i, m, o, fmt.Sprintf("copy source %q while it is shared with the host", m.Source))
 	}
+}
+
+// copySource copies the source of a bind mount before its place can be reached.
+func (c *compiler) copySource(i int, m *specs.Mount, o mountOptions, purpose string) {
+	field := index("mounts", i)
+	c.Source(field, purpose)
+	tree := c.treeAt(Source{Path: c.hostPath(m), Recursive: o.rbind, NoFollow: o.srcNofollow, Field: field})
+	c.ahead[i] = c.Buffer("copy", 8)
+	c.Store(tree, 4, c.ahead[i])
+	c.Free(tree)
 }
 
 // sharesHostMounts tells whether mounts of the host stay shared with it.

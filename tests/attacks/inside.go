@@ -14,6 +14,7 @@ import (
 var programs = map[string]func(args []string) error{
 	"say":              say,
 	"remount-writable": remountWritable,
+	"remount-added":    remountAdded,
 	"clear-nodev":      clearNodev,
 	"uncover":          uncover,
 	"open-for-writing": openForWriting,

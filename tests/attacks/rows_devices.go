@@ -58,6 +58,7 @@ var deviceAttacks = []attack{
 	{
 		name: "cgroup-options", view: "v2",
 		about:    "a container without a cgroup namespace clears the options that the host's cgroups are mounted with, such as nsdelegate, by being there",
+		kinds:    []string{"cgroups"},
 		defences: []defence.Name{defence.HostCgroups},
 		needs:    "/run/systemd/system",
 		mount: func(t *try) string {

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
 	"golang.org/x/sys/unix"
 )
@@ -96,6 +100,92 @@ var mountAttacks = []attack{
 		},
 	},
 	{
+		name:     "mounts-add-remount",
+		about:    "the root of a user namespace makes a read-only mount of the host writable that was added while it ran",
+		kinds:    []string{"13.2"},
+		defences: []defence.Name{defence.LockedMounts},
+		ours:     true,
+		mount: func(t *try) string {
+			b := t.attacker("remount-added", "/ro", "file")
+			b.userNamespace(hostID)
+			b.capabilities("CAP_SYS_ADMIN")
+			t.readOnly("ro", hostID)
+			b.start()
+			if r := b.mounts("add", specs.Mount{Destination: "/ro", Type: "bind", Source: t.host("ro"), Options: []string{"rbind", "rprivate"}}); r.code != 0 {
+				t.fail("mounts add: %s", r.stderr)
+			}
+			b.waitForEnd()
+			return t.changed(t.host("ro", "file"))
+		},
+	},
+	{
+		name:     "mounts-add-race",
+		about:    "a container exchanges a directory with a symlink to the host while mounts are added below it",
+		kinds:    []string{"CVE-2021-30465", "CVE-2024-45310"},
+		defences: []defence.Name{defence.InRoot},
+		race:     true,
+		ours:     true,
+		patience: 5 * minute,
+		mount: func(t *try) string {
+			b := t.swapper(t.mkdir(t.host("outside")))
+			m := specs.Mount{Destination: "/a/made", Type: "tmpfs", Source: "tmpfs"}
+			for i := range t.times(100) {
+				r := b.mounts("add", m)
+				entries, err := os.ReadDir(t.host("outside"))
+				t.must(err)
+				if len(entries) > 0 {
+					return fmt.Sprintf("%s was made on the host in try %d", entries[0].Name(), i+1)
+				}
+				if r.code != 0 {
+					t.fail("mounts add: %s", r.stderr)
+				}
+			}
+			return ""
+		},
+	},
+	{
+		name:     "mounts-add-over-proc",
+		about:    "a container exchanges a directory with a symlink to /proc while a mount is added below it",
+		kinds:    []string{"13.14", "CVE-2019-16884", "CVE-2019-19921"},
+		defences: []defence.Name{defence.ProcDestination},
+		race:     true,
+		ours:     true,
+		patience: 5 * minute,
+		mount: func(t *try) string {
+			b := t.swapper("/proc/sys")
+			b.mkdir(b.root("a", "kernel"))
+			m := specs.Mount{Destination: "/a/kernel", Type: "tmpfs", Source: "tmpfs"}
+			for i := range t.times(50) {
+				b.mounts("add", m)
+				if strings.Contains(read(b.proc("mountinfo")), " /proc/sys/kernel ") {
+					return fmt.Sprintf("a mount is on /proc/sys/kernel in try %d", i+1)
+				}
+			}
+			return ""
+		},
+	},
+	{
+		name:     "mounts-remove-mask",
+		about:    "a container leads the removal of a mount to a mask of its /proc by a symlink",
+		kinds:    []string{"linux.maskedPaths"},
+		defences: []defence.Name{defence.ProcDestination},
+		ours:     true,
+		mount: func(t *try) string {
+			b := t.script("sleep 100")
+			b.link("/proc", b.root("data"))
+			b.spec.Linux.MaskedPaths = []string{"/proc/uptime"}
+			b.start()
+			masked := func() bool { return strings.Contains(read(b.proc("mountinfo")), " /proc/uptime ") }
+			if !masked() {
+				t.fail("/proc/uptime is not masked")
+			}
+			if b.mounts("remove", specs.Mount{Destination: "/data/uptime"}); !masked() {
+				return "/proc/uptime is masked no more"
+			}
+			return ""
+		},
+	},
+	{
 		name:     "userns-sysfs",
 		about:    "the root of a user namespace mounts the container's sysfs again, writable",
 		kinds:    []string{"13.15"},
@@ -107,6 +197,27 @@ var mountAttacks = []attack{
 			return tell(b.run(), gained, "sysfs is writable")
 		},
 	},
+}
+
+// mounts adds mounts to the container, or removes them.
+func (b *bundle) mounts(command string, mounts ...specs.Mount) result {
+	data, err := json.Marshal(mounts)
+	b.must(err)
+	return b.do("mounts", command, b.id, b.write(filepath.Join(b.dir, "mounts.json"), string(data)))
+}
+
+// swapper starts a container that exchanges the directory /a and a symlink for ever.
+func (t *try) swapper(target string) *bundle {
+	b := t.attacker("swap", "/a", "/b")
+	b.mkdir(b.root("a"))
+	b.link(target, b.root("b"))
+	b.start()
+	return b
+}
+
+// waitForEnd waits until the container's process has ended.
+func (b *bundle) waitForEnd() {
+	b.await("the end of the attacker", func() bool { return strings.Contains(b.do("state", b.id).stdout, `"stopped"`) })
 }
 
 // hostID is the user on the host that a container's root is.
@@ -155,4 +266,14 @@ func writeSysfs([]string) error {
 		}
 	}
 	return nil
+}
+
+// remountAdded waits for a mount, and makes it writable.
+func remountAdded(args []string) error {
+	for begin := time.Now(); time.Since(begin) < commandTime; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(args[0], args[1])); err == nil {
+			return remountWritable(args)
+		}
+	}
+	return fmt.Errorf("nothing was mounted on %s", args[0])
 }

@@ -37,6 +37,10 @@ const (
 // needs are those of the tests that not every user can run. All others run for all.
 var needs = map[string]need{
 	"TestADeviceThatIsThereAlready":         needsRoot, // makes a device
+	"TestAddMountsInAUserNamespace":         needsRoot, // has a user namespace of other ids
+	"TestAddMountsMapsIDs":                  needsRoot, // has files of other users
+	"TestAddedMountsPropagate":              needsRoot, // mounts on the machine
+	"TestMountsNeedANamespace":              needsRoot, // has no mount namespace
 	"TestOrdinaryUserWithoutUserNamespace":  needsRoot, // becomes a user
 	"TestPropagationAtWork":                 needsRoot, // mounts on the machine
 	"TestAllNamespacesAreNew":               needsRoot, // has a user namespace of other ids
@@ -112,6 +116,7 @@ var needs = map[string]need{
 	"TestKeeperRemovesWhatTheContainerMade": needsCgroup,
 	"TestKillAPausedContainer":              needsCgroup,
 	"TestLimits":                            needsCgroup,
+	"TestMountsOfAPausedContainer":          needsCgroup,
 	"TestPauseAndResume":                    needsCgroup,
 	"TestPauseBeforeTheStart":               needsCgroup,
 	"TestPs":                                needsCgroup,

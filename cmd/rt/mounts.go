@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/rtcontainers/rt/spec"
+	"github.com/sirupsen/logrus"
+)
+
+func mountsCommand() command {
+	return command{
+		name:  "mounts",
+		usage: "add mounts to a container, or remove them; the file (- is the standard input) lists them as config.json does",
+		args:  "<add | remove> <container-id> <file>",
+		run: func(in *input) error {
+			if n := len(in.args); n != 3 {
+				return usageError(in.command, "needs add or remove, a container id and a file, not %d arguments", n)
+			}
+			change := map[string]func(*libcontainer.Container, []specs.Mount) error{"add": addMounts, "remove": (*libcontainer.Container).RemoveMounts}[in.args[0]]
+			if change == nil {
+				return usageError(in.command, "%q is not one of add, remove", in.args[0])
+			}
+			list, err := readMounts(in.args[2])
+			if err != nil {
+				return err
+			}
+			return withContainer(in, in.args[1], func(c *libcontainer.Container) error { return change(c, list) })
+		},
+	}
+}
+
+func addMounts(c *libcontainer.Container, list []specs.Mount) error {
+	return c.AddMounts(list, func(message string) { logrus.Warn(message) })
+}
+
+func readMounts(name string) ([]specs.Mount, error) {
+	data, err := readDocument(name)
+	if err != nil {
+		return nil, fmt.Errorf("mounts: %w", err)
+	}
+	list, remarks, err := spec.ParseMounts(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	logRemarks(name, remarks)
+	return list, nil
+}
