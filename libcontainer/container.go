@@ -94,6 +94,10 @@ func (c *Container) Close() error { return c.dir.Close() }
 // ID is the container's name.
 func (c *Container) ID() string { return c.state.ID }
 
+// Pid is the number that the container's first process has, or had: State knows
+// whether it still runs. It is 0 as long as there is none.
+func (c *Container) Pid() int { return c.state.Pid }
+
 // Created is the time at which the container was created.
 func (c *Container) Created() time.Time { return c.state.Created }
 

@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 
+	eventstypes "github.com/containerd/containerd/api/events"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -18,31 +23,34 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// container is a container and its processes.
+// container is a container and its processes. Each call opens it anew, as the
+// command does: none waits for another, unless both change it.
 type container struct {
 	id, bundle string
 	// root is the directory of the containers' state.
 	root    string
-	c       *libcontainer.Container
 	options *taskOptions
 	first   *process
+	news    *news // of the first process
 	// sharesPids is true when its processes do not end with the first one.
 	sharesPids bool
 	// usage reads what the container uses.
 	usage func() (proto.Message, error)
 
-	// life is held by what changes the container, and shared by what uses it but
-	// for execs: one may hang in its execve, on a file system whose server is gone.
-	// When the container is deleted, and the shim may end, all have answered.
-	life, execing sync.RWMutex
+	// changing has room for the call that changes the container.
+	changing chan struct{}
+	pausing  atomic.Bool
+	// deleted is true when nothing is left to remove. Who changes the container has it.
+	deleted bool
 
 	mu        sync.Mutex
 	execs     map[string]*process
+	over      bool   // the first process has ended: no other one starts
 	stopWatch func() // of lack of memory; nil: it has not begun
 }
 
 // createContainer mounts the root file system and makes the container.
-func createContainer(ctx, life context.Context, namespace string, r *taskapi.CreateTaskRequest) (_ *container, err error) {
+func createContainer(ctx, life context.Context, namespace string, e *events, r *taskapi.CreateTaskRequest) (_ *container, err error) {
 	if r.Checkpoint != "" {
 		return nil, fmt.Errorf("checkpoint: restoring a container is not supported by this runtime: %w", errdefs.ErrNotImplemented)
 	}
@@ -70,17 +78,26 @@ func createContainer(ctx, life context.Context, namespace string, r *taskapi.Cre
 		Root: o.root(namespace), ID: r.ID, Bundle: r.Bundle,
 		Stdin: st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
 		NoPivot: o.NoPivotRoot, NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup,
-		PIDFD: p.takePidfd, Warn: warn(life, r.ID),
+		PIDFD: func(f *os.File) error { return p.takePidfd(ctx, f) }, Warn: warn(life, r.ID),
 	})
 	if err != nil {
 		p.abandon(st)
 		return nil, fmt.Errorf("OCI runtime create failed: %w", err)
 	}
-	p.begin(c.State().Pid, st)
-	return &container{
-		id: r.ID, bundle: r.Bundle, root: o.root(namespace), c: c, options: o, first: p, sharesPids: c.SharesPids(),
-		execs: map[string]*process{}, usage: usage(c.State().Pid),
-	}, nil
+	defer c.Close()
+	made := &container{
+		id: r.ID, bundle: r.Bundle, root: o.root(namespace), options: o, first: p,
+		news: &news{events: e}, changing: make(chan struct{}, 1), execs: map[string]*process{},
+	}
+	made.adopt(c, st)
+	return made, nil
+}
+
+// adopt takes a container over that was made. Its process may have ended since, and
+// is waited for all the same.
+func (c *container) adopt(own *libcontainer.Container, st *streams) {
+	c.first.begin(own.Pid(), st)
+	c.sharesPids, c.usage = own.SharesPids(), usage(c.first)
 }
 
 func rootfsOf(bundle string) string { return filepath.Join(bundle, "rootfs") }
@@ -122,11 +139,41 @@ func (c *container) process(execID string) (*process, error) {
 func (c *container) processes() []*process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var list []*process
-	for _, p := range c.execs {
-		list = append(list, p)
+	return slices.Collect(maps.Values(c.execs))
+}
+
+// open opens the container for one call.
+func (c *container) open() (*libcontainer.Container, error) { return libcontainer.Load(c.root, c.id) }
+
+// change does what no other call may change the container meanwhile, for which it
+// waits as long as ctx allows.
+func (c *container) change(ctx context.Context, do func(*libcontainer.Container) error) error {
+	if err := c.lock(ctx); err != nil {
+		return err
 	}
-	return list
+	defer c.unlock()
+	own, err := c.open()
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	return do(own)
+}
+
+func (c *container) lock(ctx context.Context) error {
+	select {
+	case c.changing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *container) unlock() { <-c.changing }
+
+// refuse is the error of what cannot be done in a container's state.
+func (c *container) refuse(what string) error {
+	return fmt.Errorf("container %q: cannot %s: %w", c.id, what, errdefs.ErrFailedPrecondition)
 }
 
 // addExec prepares a process that is to be executed.
@@ -138,11 +185,17 @@ func (c *container) addExec(r *taskapi.ExecProcessRequest, warn func(string)) er
 	for _, m := range remarks.Folded {
 		warn("process: " + m)
 	}
+	if c.paused() {
+		return c.refuse("execute a process in a paused container: resume it first")
+	}
 	s.Terminal = r.Terminal
 	p := newProcess(r.ExecID, stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
 	p.spec = s
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over {
+		return c.refuse("execute a process in a container that has ended")
+	}
 	if c.execs[r.ExecID] != nil {
 		return fmt.Errorf("exec %q of container %q: %w", r.ExecID, c.id, errdefs.ErrAlreadyExists)
 	}
@@ -151,20 +204,53 @@ func (c *container) addExec(r *taskapi.ExecProcessRequest, warn func(string)) er
 }
 
 // start starts the container's own process.
-func (c *container) start() error {
-	if err := c.exclusively((*libcontainer.Container).Start); err != nil {
+func (c *container) start(ctx context.Context, watch func(*libcontainer.Container)) error {
+	err := c.change(ctx, func(own *libcontainer.Container) (err error) {
+		began := c.first.move(prepared, starting)
+		var started []any
+		c.news.hold()
+		defer func() { c.news.release(started...) }()
+		watch(own)
+		if err := own.Start(); err != nil {
+			if began {
+				c.first.move(starting, prepared) // unless it has ended
+			}
+			return err
+		}
+		c.first.move(starting, running)
+		pid, _, _ := c.first.exit()
+		started = append(started, &eventstypes.TaskStart{ContainerID: c.id, Pid: pid})
+		return nil
+	})
+	if err != nil {
 		return fmt.Errorf("OCI runtime start failed: %w", err)
 	}
-	c.first.mu.Lock()
-	defer c.first.mu.Unlock()
-	c.first.runsNow()
+	return nil
+}
+
+// beginExec notes that a process is being started, which abort can end. It is not
+// when the container has ended.
+func (c *container) beginExec(p *process, abort context.CancelFunc) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case c.over:
+		return c.refuse("start a process in a container that has ended")
+	case p.stage != prepared:
+		return fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
+	}
+	p.stage, p.abort = starting, abort
 	return nil
 }
 
 // startExec executes a process.
 func (c *container) startExec(ctx, life context.Context, namespace string, p *process) (err error) {
-	if !p.ask() {
-		return fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
+	ctx, abort := context.WithCancel(ctx)
+	defer abort()
+	if err := c.beginExec(p, abort); err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -175,9 +261,7 @@ func (c *container) startExec(ctx, life context.Context, namespace string, p *pr
 	if err != nil {
 		return err
 	}
-	c.execing.RLock()
-	defer c.execing.RUnlock()
-	own, err := libcontainer.Load(c.root, c.id) // others change theirs meanwhile
+	own, err := c.open()
 	if err != nil {
 		p.abandon(st)
 		return err
@@ -186,23 +270,51 @@ func (c *container) startExec(ctx, life context.Context, namespace string, p *pr
 	started, err := own.Exec(libcontainer.ExecOptions{
 		Process: p.spec,
 		Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
-		PIDFD: p.takePidfd, Warn: warn(life, c.id),
+		PIDFD: func(f *os.File) error { return p.takePidfd(ctx, f) }, Warn: warn(life, c.id),
 	})
 	if err != nil {
 		p.abandon(st)
 		return fmt.Errorf("OCI runtime exec failed: exec failed: %w", err)
 	}
 	p.begin(started.Pid(), st)
+	p.move(starting, running)
 	started.Close()
 	return nil
 }
 
-// deleteExec forgets a process that was executed.
-func (c *container) deleteExec(p *process) error {
-	if p.runs() {
-		return fmt.Errorf("exec %q runs: %w", p.id, errdefs.ErrFailedPrecondition)
+// finish says that the container's first process has ended: no other one starts, and
+// the starts that wait for a client end. It returns those that may still run.
+func (c *container) finish() (others []*process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	for _, p := range c.execs {
+		p.mu.Lock()
+		if p.abort != nil {
+			p.abort()
+		}
+		if p.stage != prepared {
+			others = append(others, p)
+		}
+		p.mu.Unlock()
 	}
-	p.fail() // it may never have been started, and somebody wait for it
+	return others
+}
+
+// deleteExec forgets a process that was executed, or prepared.
+func (c *container) deleteExec(ctx context.Context, p *process) error {
+	switch p.at() {
+	case starting, running:
+		return fmt.Errorf("exec %q runs: kill it first: %w", p.id, errdefs.ErrFailedPrecondition)
+	case prepared:
+		if !p.move(prepared, stopped) {
+			return c.deleteExec(ctx, p)
+		}
+		p.fail() // somebody may wait for it
+	}
+	if err := p.wait(ctx); err != nil {
+		return err
+	}
 	p.closeStreams()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -210,22 +322,36 @@ func (c *container) deleteExec(p *process) error {
 	return nil
 }
 
-// delete removes the container.
-func (c *container) delete(warn func(string)) error {
-	c.execing.Lock()
-	defer c.execing.Unlock()
-	c.life.Lock()
-	defer c.life.Unlock()
-	if err := c.c.Delete(false, warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+// delete removes the container. What could not be done is done when it is repeated.
+func (c *container) delete(ctx context.Context, warn func(string)) error {
+	if err := c.lock(ctx); err != nil {
 		return err
+	}
+	defer c.unlock()
+	if c.deleted {
+		return fmt.Errorf("container %q: %w", c.id, errdefs.ErrNotFound)
+	}
+	own, err := c.open()
+	if err == nil {
+		err = own.Delete(false, warn)
+		own.Close()
+	}
+	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+		return err
+	}
+	if err := c.first.wait(ctx); err != nil {
+		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
 	}
 	c.endWatch()
 	for _, p := range c.processes() {
 		p.closeStreams()
 	}
 	c.first.closeStreams()
-	c.c.Close()
-	return unmountRootfs(c.bundle)
+	if err := unmountRootfs(c.bundle); err != nil {
+		return err
+	}
+	c.deleted = true
+	return nil
 }
 
 // endWatch ends the watch of lack of memory, which tells what is left to tell. No
@@ -247,22 +373,38 @@ func (c *container) kill(execID string, sig unix.Signal, all bool) error {
 		return err
 	}
 	if execID == "" && all {
-		c.life.RLock()
-		defer c.life.RUnlock()
-		return c.c.SignalAll(sig)
+		own, err := c.open()
+		if err != nil {
+			return err
+		}
+		defer own.Close()
+		return own.SignalAll(sig)
 	}
-	err = p.signal(sig)
-	if err == nil && p == c.first && sig == unix.SIGKILL {
-		c.life.RLock()
-		defer c.life.RUnlock()
-		_ = c.c.Signal(sig) // a paused one, too: an error says that it has ended
+	if err := p.signal(sig); err != nil || p != c.first || sig != unix.SIGKILL {
+		return err
 	}
-	return err
+	if own, err := c.open(); err == nil {
+		defer own.Close()
+		_ = own.Signal(sig) // a paused one, too: an error says that it has ended
+	}
+	return nil
+}
+
+// pause freezes the container's processes.
+func (c *container) pause(ctx context.Context) error {
+	return c.change(ctx, func(own *libcontainer.Container) error {
+		if c.first.at() == prepared {
+			return c.refuse("pause a container that has not been started")
+		}
+		c.pausing.Store(true)
+		defer c.pausing.Store(false)
+		return own.Pause()
+	})
 }
 
 // update changes limits: the fields that there are in the JSON of
 // linux.resources.
-func (c *container) update(resources []byte, warn func(string)) error {
+func (c *container) update(ctx context.Context, resources []byte, warn func(string)) error {
 	change := func(l *specs.Linux) error {
 		remarks, err := spec.ParseResources(resources, l.Resources)
 		if err != nil {
@@ -273,18 +415,38 @@ func (c *container) update(resources []byte, warn func(string)) error {
 		}
 		return nil
 	}
-	return c.exclusively(func(c *libcontainer.Container) error { return c.Update(change) })
+	return c.change(ctx, func(own *libcontainer.Container) error { return own.Update(change) })
 }
 
-// exclusively does what changes the container.
-func (c *container) exclusively(change func(*libcontainer.Container) error) error {
-	c.life.Lock()
-	defer c.life.Unlock()
-	return change(c.c)
+// pids are those of all the container's processes.
+func (c *container) pids() ([]int, error) {
+	own, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	defer own.Close()
+	return own.Pids()
 }
 
 func (c *container) paused() bool {
-	c.life.RLock()
-	defer c.life.RUnlock()
-	return c.c.Status() == libcontainer.Paused
+	own, err := c.open()
+	if err != nil {
+		return false // it is gone
+	}
+	defer own.Close()
+	return own.Status() == libcontainer.Paused
+}
+
+// state is the status of one of the container's processes.
+func (c *container) state(p *process) tasktypes.Status {
+	status := p.state()
+	switch {
+	case status != tasktypes.Status_RUNNING:
+		return status
+	case c.pausing.Load():
+		return tasktypes.Status_PAUSING
+	case c.paused():
+		return tasktypes.Status_PAUSED
+	}
+	return status
 }

@@ -51,6 +51,43 @@ func (e *events) close() {
 	<-e.done
 }
 
+// news are what is told of a container's first process. What happens while it is
+// being started is told after its start: nobody waits for that.
+type news struct {
+	events *events
+
+	mu      sync.Mutex
+	holding bool
+	held    []any
+}
+
+// hold keeps back what is told from now on.
+func (n *news) hold() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.holding = true
+}
+
+// release tells what comes first, and then what was held.
+func (n *news) release(first ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, event := range append(first, n.held...) {
+		n.events.send(event)
+	}
+	n.holding, n.held = false, nil
+}
+
+func (n *news) tell(event any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.holding {
+		n.held = append(n.held, event)
+		return
+	}
+	n.events.send(event)
+}
+
 func topic(event any) string {
 	switch event.(type) {
 	case *eventstypes.TaskCreate:

@@ -18,10 +18,11 @@ func (c *container) metrics() (*anypb.Any, error) {
 }
 
 // usage reads the counters of the cgroup that a process is in now, wherever it
-// goes later: a container's systemd makes cgroups of its own.
-func usage(pid int) func() (proto.Message, error) {
+// goes later: a container's systemd makes cgroups of its own. A process that has
+// ended is in the root of each hierarchy of cgroup v1.
+func usage(p *process) func() (proto.Message, error) {
 	if cgroups.Mode() == cgroups.Unified {
-		path, err := cgroup2.PidGroupPath(pid)
+		path, err := cgroup2.PidGroupPath(p.pid)
 		return func() (proto.Message, error) {
 			if err != nil {
 				return nil, err
@@ -33,7 +34,10 @@ func usage(pid int) func() (proto.Message, error) {
 			return cg.Stat()
 		}
 	}
-	path := cgroup1.PidPath(pid)
+	path := cgroup1.PidPath(p.pid)
+	if p.ended() {
+		return func() (proto.Message, error) { return nil, errFinished }
+	}
 	return func() (proto.Message, error) {
 		cg, err := cgroup1.Load(path)
 		if err != nil {

@@ -13,6 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// stage is how far a process has come.
+type stage int
+
+const (
+	prepared stage = iota // it waits for its start; that of a created container exists
+	starting
+	running
+	stopped // it has ended, or it will never run
+)
+
 // process is the first process of a container, or one that was executed in it.
 type process struct {
 	id    string // of the exec, "" for the first one
@@ -20,56 +30,66 @@ type process struct {
 	spec  *specs.Process // of an exec
 
 	mu      sync.Mutex
+	stage   stage
+	abort   context.CancelFunc // of an exec that is being started
 	streams *streams
 	pid     int
 	pidfd   *os.File
-	asked   bool // to start
 	// size of the terminal and end of the input, of a process that has none yet
 	width, height uint32
 	noInput       bool
-	started       bool
 	status        uint32
 	endedAt       time.Time
 
-	// ended is closed when the process has ended and its status is known.
-	ended chan struct{}
-	// announced is closed when its start has been published, or failed: the
-	// news of its end come after that.
-	announced chan struct{}
-	once      sync.Once // closes announced
-	ending    sync.Once // closes ended
+	// told is closed when there is no more to tell of the process: neither its end
+	// nor that it could not be started.
+	told chan struct{}
+	once sync.Once // closes told
 }
 
 func newProcess(id string, s stdio) *process {
-	return &process{id: id, stdio: s, ended: make(chan struct{}), announced: make(chan struct{})}
+	return &process{id: id, stdio: s, told: make(chan struct{})}
 }
 
-// hasEnded tells whether the process has run and ended.
-func (p *process) hasEnded() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// runs tells whether there is a process to signal.
-func (p *process) runs() bool {
+// at is how far the process has come.
+func (p *process) at() stage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pid != 0 && !p.hasEnded()
+	return p.stage
 }
 
-// takePidfd takes a pidfd over while the process is being made.
-func (p *process) takePidfd(f *os.File) (err error) {
-	p.pidfd, err = pollable(f)
-	return err
+// move takes the process from one stage to the next, and tells whether it was there.
+func (p *process) move(from, to stage) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stage != from {
+		return false
+	}
+	p.stage = to
+	if to == running && p.streams != nil && !p.noInput {
+		p.streams.holdInput(p.stdio.stdin)
+	}
+	return true
+}
+
+// takePidfd takes a pidfd over while the process is being made, which a canceled
+// ctx prevents.
+func (p *process) takePidfd(ctx context.Context, f *os.File) error {
+	pidfd, err := pollable(f)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pidfd = pidfd
+	return ctx.Err()
 }
 
 // abandon gives back what a process would have had that could not be made.
 func (p *process) abandon(st *streams) {
+	p.mu.Lock()
 	_ = p.pidfd.Close() // nil if it did not come so far
+	p.mu.Unlock()
 	st.close()
 }
 
@@ -78,35 +98,44 @@ func (p *process) begin(pid int, st *streams) {
 	st.started()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pid, p.streams = pid, st
+	p.pid, p.streams, p.abort = pid, st, nil
 	if p.width != 0 {
 		_ = st.resize(p.width, p.height)
 	}
-	if p.id != "" {
-		p.runsNow()
-	}
-}
-
-// runsNow is told that the process has been started. The caller holds the lock.
-func (p *process) runsNow() {
-	p.started = true
-	if p.streams != nil && !p.noInput {
-		p.streams.holdInput(p.stdio.stdin)
-	}
-}
-
-// fail is told that there will be no process, if there has been none.
-func (p *process) fail() {
-	p.ending.Do(func() {
-		p.mu.Lock()
-		p.status, p.endedAt = noProcess, time.Now()
-		p.mu.Unlock()
-		close(p.ended)
-	})
 }
 
 // noProcess is the status of a process that could not be started.
 const noProcess = 255
+
+// fail is told that there will be no process.
+func (p *process) fail() {
+	p.end(noProcess, time.Now())
+	p.settle()
+}
+
+// end records the end. Who waits for the process hears of it when it is settled.
+func (p *process) end(status uint32, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stage, p.status, p.endedAt = stopped, status, at
+	_ = p.pidfd.Close()
+}
+
+// ended tells whether the process has ended, which need not be recorded yet.
+func (p *process) ended() bool {
+	conn, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return true
+	}
+	n := 0
+	err = conn.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	})
+	return err != nil || n > 0
+}
+
+// settle says that all has been told.
+func (p *process) settle() { p.once.Do(func() { close(p.told) }) }
 
 // reap waits for the end of the process, which is a child, without an OS thread
 // that sits on it.
@@ -155,24 +184,10 @@ func exitCode(s unix.WaitStatus) uint32 {
 	return uint32(s.ExitStatus())
 }
 
-// finish records the end. Who waits for it hears of it after tell.
-func (p *process) finish(code uint32, tell func()) {
-	p.mu.Lock()
-	p.status, p.endedAt = code, time.Now()
-	st := p.streams
-	p.pidfd.Close()
-	p.mu.Unlock()
-	if st != nil {
-		st.ended()
-	}
-	tell()
-	p.ending.Do(func() { close(p.ended) })
-}
-
-// wait waits for the end.
+// wait waits until all has been told of the process.
 func (p *process) wait(ctx context.Context) error {
 	select {
-	case <-p.ended:
+	case <-p.told:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -188,40 +203,45 @@ func (p *process) exit() (pid, status uint32, at time.Time) {
 
 // state is the process's status for containerd, paused aside.
 func (p *process) state() tasktypes.Status {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.hasEnded():
-		return tasktypes.Status_STOPPED
-	case p.started:
+	switch p.at() {
+	case running:
 		return tasktypes.Status_RUNNING
+	case stopped:
+		return tasktypes.Status_STOPPED
 	}
 	return tasktypes.Status_CREATED
 }
 
-// signal sends a signal to the process.
+// signal sends a signal to the process. SIGKILL also ends the start of an exec.
 func (p *process) signal(sig unix.Signal) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.hasEnded():
-		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
+	case p.stage == stopped:
+		return errFinished
+	case p.abort != nil && sig == unix.SIGKILL:
+		p.abort()
+		if p.pidfd == nil {
+			return nil
+		}
 	case p.pid == 0:
 		return fmt.Errorf("process %q has not been started: %w", p.id, errdefs.ErrFailedPrecondition)
 	}
 	conn, err := p.pidfd.SyscallConn()
 	if err != nil {
-		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
+		return errFinished
 	}
 	var killErr error
 	if err := conn.Control(func(fd uintptr) { killErr = unix.PidfdSendSignal(int(fd), sig, nil, 0) }); err != nil {
-		killErr = unix.ESRCH // the descriptor is closed when it has ended
+		return errFinished // the descriptor is closed when it has ended
 	}
 	if killErr == unix.ESRCH {
-		return fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
+		return errFinished
 	}
 	return os.NewSyscallError("pidfd_send_signal", killErr)
 }
+
+var errFinished = fmt.Errorf("process already finished: %w", errdefs.ErrNotFound)
 
 func (p *process) closeStreams() {
 	p.mu.Lock()
@@ -232,28 +252,6 @@ func (p *process) closeStreams() {
 		st.close()
 	}
 }
-
-// ask notes that the process is being started. It is false the second time.
-func (p *process) ask() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	first := !p.asked
-	p.asked = true
-	return first
-}
-
-// awaitAnnounced waits until the start is known, if there is one.
-func (p *process) awaitAnnounced() {
-	p.mu.Lock()
-	asked := p.asked
-	p.mu.Unlock()
-	if asked {
-		<-p.announced
-	}
-}
-
-// announce lets the news of the process's end follow those of its start.
-func (p *process) announce() { p.once.Do(func() { close(p.announced) }) }
 
 func (p *process) resize(width, height uint32) error {
 	p.mu.Lock()
@@ -274,15 +272,14 @@ func (p *process) closeInput() {
 	}
 }
 
+// drain lets the client, and the copy of a terminal, come to the end of what the
+// process has written.
 func (p *process) drain() {
-	if st := p.ownStreams(); st != nil {
-		st.drain()
-	}
-}
-
-// ownStreams are nil before the start of an exec, and after the removal.
-func (p *process) ownStreams() *streams {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.streams
+	st := p.streams // nil after the removal
+	p.mu.Unlock()
+	if st != nil {
+		st.drain()
+		st.ended()
+	}
 }

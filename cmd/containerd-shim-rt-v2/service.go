@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	eventstypes "github.com/containerd/containerd/api/events"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
@@ -140,7 +141,7 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	if taken {
 		return nil, errgrpc.ToGRPC(fmt.Errorf("container %q: %w", r.ID, errdefs.ErrAlreadyExists))
 	}
-	c, err := createContainer(ctx, s.ctx, s.namespace, r)
+	c, err := createContainer(ctx, s.ctx, s.namespace, s.events, r)
 	s.mu.Lock()
 	if err == nil {
 		s.containers[r.ID] = c
@@ -166,39 +167,39 @@ func (s *service) follow(c *container, p *process) {
 	code := exitCode(status)
 	if err != nil {
 		log.G(s.ctx).WithError(err).WithField("container", c.id).Error("wait for a process")
-		code = 255
+		code = noProcess
 	}
+	p.end(code, time.Now())
 	if p == c.first {
 		s.endOthers(c)
 		c.endWatch()
 	}
 	p.drain()
-	p.awaitAnnounced()
-	p.finish(code, func() {
-		id := p.id
-		if p == c.first {
-			id = c.id
-		}
-		pid, status, at := p.exit()
-		s.events.send(&eventstypes.TaskExit{
-			ContainerID: c.id, ID: id, Pid: pid, ExitStatus: status, ExitedAt: timestamppb.New(at),
-		})
-	})
+	pid, _, at := p.exit()
+	exit := &eventstypes.TaskExit{
+		ContainerID: c.id, ID: p.id, Pid: pid, ExitStatus: code, ExitedAt: timestamppb.New(at),
+	}
+	if p == c.first {
+		exit.ID = c.id
+		c.news.tell(exit)
+	} else {
+		s.events.send(exit)
+	}
+	p.settle()
 }
 
 // endOthers sees to it that the container's other processes end with the first
 // one, and that the news of their end come first.
 func (s *service) endOthers(c *container) {
+	others := c.finish()
 	if c.sharesPids {
 		err := c.kill("", unix.SIGKILL, true)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, libcontainer.ErrNotExist) {
 			log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("kill the processes that are left")
 		}
 	}
-	for _, p := range c.processes() {
-		if p.runs() {
-			<-p.ended
-		}
+	for _, p := range others {
+		<-p.told
 	}
 }
 
@@ -211,14 +212,10 @@ func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 	if r.ExecID != "" {
 		return s.startExec(ctx, c, p)
 	}
-	s.watchMemory(c)
-	p.ask()
-	defer p.announce()
-	if err := c.start(); err != nil {
+	if err := c.start(ctx, func(own *libcontainer.Container) { s.watchMemory(c, own) }); err != nil {
 		return nil, toGRPC(err)
 	}
 	pid, _, _ := p.exit()
-	s.events.send(&eventstypes.TaskStart{ContainerID: c.id, Pid: pid})
 	return &taskapi.StartResponse{Pid: pid}, nil
 }
 
@@ -226,7 +223,6 @@ func (s *service) startExec(ctx context.Context, c *container, p *process) (*tas
 	if err := c.startExec(ctx, s.ctx, s.namespace, p); err != nil {
 		return nil, toGRPC(err)
 	}
-	defer p.announce()
 	pid, _, _ := p.exit()
 	s.events.send(&eventstypes.TaskExecStarted{ContainerID: c.id, ExecID: p.id, Pid: pid})
 	go s.follow(c, p)
@@ -235,16 +231,13 @@ func (s *service) startExec(ctx context.Context, c *container, p *process) (*tas
 
 // watchMemory tells of processes that the kernel kills for lack of memory: between
 // the news of the start and of the end.
-func (s *service) watchMemory(c *container) {
+func (s *service) watchMemory(c *container, own *libcontainer.Container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopWatch != nil {
 		return
 	}
-	stop, err := c.c.WatchOOM(func() {
-		c.first.awaitAnnounced()
-		s.events.send(&eventstypes.TaskOOM{ContainerID: c.id})
-	})
+	stop, err := own.WatchOOM(func() { c.news.tell(&eventstypes.TaskOOM{ContainerID: c.id}) })
 	if err == nil {
 		c.stopWatch = stop
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -259,18 +252,12 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		return nil, err
 	}
 	if r.ExecID != "" {
-		err = c.deleteExec(p)
+		err = c.deleteExec(ctx, p)
 	} else {
-		err = c.delete(warn(s.ctx, c.id))
+		err = c.delete(ctx, warn(s.ctx, c.id))
 	}
 	if err != nil {
 		return nil, toGRPC(err)
-	}
-	if r.ExecID == "" {
-		p.announce() // it may never have been started
-		if p.runs() {
-			_ = p.wait(ctx)
-		}
 	}
 	pid, status, at := p.exit()
 	exitedAt := timestamppb.New(at)
@@ -326,11 +313,8 @@ func (s *service) State(ctx context.Context, r *taskapi.StateRequest) (*taskapi.
 	if err != nil {
 		return nil, err
 	}
+	status := c.state(p)
 	pid, exitStatus, at := p.exit()
-	status := p.state()
-	if status == tasktypes.Status_RUNNING && c.paused() {
-		status = tasktypes.Status_PAUSED
-	}
 	response := &taskapi.StateResponse{
 		ID: p.id, Bundle: c.bundle, Pid: pid, Status: status, ExitStatus: exitStatus, ExecID: p.id,
 		Stdin: p.stdio.stdin, Stdout: p.stdio.stdout, Stderr: p.stdio.stderr, Terminal: p.stdio.terminal,
@@ -338,7 +322,7 @@ func (s *service) State(ctx context.Context, r *taskapi.StateRequest) (*taskapi.
 	if p == c.first {
 		response.ID = c.id
 	}
-	if p.hasEnded() {
+	if status == tasktypes.Status_STOPPED {
 		response.ExitedAt = timestamppb.New(at)
 	}
 	return response, nil
@@ -350,9 +334,7 @@ func (s *service) Pids(ctx context.Context, r *taskapi.PidsRequest) (*taskapi.Pi
 	if err != nil {
 		return nil, err
 	}
-	c.life.RLock()
-	pids, err := c.c.Pids()
-	c.life.RUnlock()
+	pids, err := c.pids()
 	if err != nil {
 		return nil, toGRPC(err)
 	}
@@ -380,7 +362,7 @@ func (s *service) Pause(ctx context.Context, r *taskapi.PauseRequest) (*emptypb.
 	if err != nil {
 		return nil, err
 	}
-	if err := c.exclusively((*libcontainer.Container).Pause); err != nil {
+	if err := c.pause(ctx); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskPaused{ContainerID: c.id})
@@ -393,7 +375,7 @@ func (s *service) Resume(ctx context.Context, r *taskapi.ResumeRequest) (*emptyp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.exclusively((*libcontainer.Container).Resume); err != nil {
+	if err := c.change(ctx, (*libcontainer.Container).Resume); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskResumed{ContainerID: c.id})
@@ -423,7 +405,7 @@ func (s *service) Update(ctx context.Context, r *taskapi.UpdateTaskRequest) (*em
 	if err != nil {
 		return nil, err
 	}
-	if err := c.update(r.Resources.GetValue(), warn(s.ctx, r.ID)); err != nil {
+	if err := c.update(ctx, r.Resources.GetValue(), warn(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	return empty, nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/fifo"
@@ -39,7 +40,7 @@ type streams struct {
 	fifos    []*os.File    // reading ends of the outputs
 	held     []io.Closer   // until the process is deleted
 	copies   sync.WaitGroup
-	writing  sync.Mutex // is held while what a file's pipe has had is written
+	writing  atomic.Int32 // copies that may hold what a file's pipe has had
 	logger   *logger
 
 	mu           sync.Mutex
@@ -183,22 +184,24 @@ func (st *streams) copyTo(file, pipe *os.File) {
 	buf := make([]byte, 32<<10)
 	for n := 1; n > 0; {
 		err := conn.Read(func(fd uintptr) bool {
-			st.writing.Lock()
-			defer st.writing.Unlock()
+			st.writing.Add(1)
 			for err = unix.EINTR; err == unix.EINTR; {
 				n, err = unix.Read(int(fd), buf)
 			}
 			if err == unix.EAGAIN {
+				st.writing.Add(-1)
 				return false
-			}
-			if n > 0 {
-				_, _ = file.Write(buf[:n])
 			}
 			return true
 		})
 		if err != nil {
 			return // it was closed
 		}
+		// Not above: the pipe could not be closed before this ends.
+		if n > 0 {
+			_, _ = file.Write(buf[:n])
+		}
+		st.writing.Add(-1)
 	}
 }
 
@@ -253,10 +256,8 @@ const drainTime = 100 * time.Millisecond
 // not read any more once it hears of the end.
 func (st *streams) drain() {
 	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		st.writing.Lock()
-		waits := slices.ContainsFunc(st.fifos, hasData)
-		st.writing.Unlock()
-		if !waits {
+		// What has left a pipe is being written, in this order.
+		if !slices.ContainsFunc(st.fifos, hasData) && st.writing.Load() == 0 {
 			return
 		}
 	}

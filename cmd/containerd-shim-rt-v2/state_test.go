@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	tasktypes "github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/errdefs"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer"
+	"golang.org/x/sys/unix"
+)
+
+// A process that ends as it is made is waited for, and no other child in its place.
+func TestContainerThatDiesAtOnce(t *testing.T) {
+	s := newShim(t)
+	other := exec.Command("/bin/sh", "-c", "exit 7")
+	must(t, other.Start())
+	awaitEnd(t, other.Process.Pid)
+	p := newProcess("", stdio{})
+	own, err := libcontainer.Create(libcontainer.Options{
+		Root: filepath.Join(s.dir, "state"), ID: "box", Bundle: s.bundle("box", "sleep 1000", nil),
+		PIDFD: func(f *os.File) error { return p.takePidfd(s.ctx, f) },
+	})
+	must(t, err)
+	defer own.Close()
+	must(t, own.Signal(unix.SIGKILL))
+	must(t, own.WaitStopped())
+	c := &container{first: p}
+	c.adopt(own, new(streams))
+	status, err := p.reap()
+	if err != nil || !status.Signaled() || status.Signal() != unix.SIGKILL {
+		t.Errorf("%v, %v", status, err)
+	}
+	if pid, _, _ := p.exit(); pid == 0 {
+		t.Error("its pid is not known")
+	}
+	if _, err := c.usage(); err == nil {
+		t.Error("what an ended process uses is told")
+	}
+	_ = other.Wait()
+	if code := other.ProcessState.ExitCode(); code != 7 {
+		t.Errorf("the status of another child: %d", code)
+	}
+	must(t, own.Delete(true, nil))
+}
+
+// awaitEnd waits until a child has ended, and leaves its status there.
+func awaitEnd(t *testing.T, pid int) {
+	t.Helper()
+	err := error(unix.EINTR)
+	for err == unix.EINTR {
+		err = unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+	}
+	must(t, err)
+}
+
+// What a container's state does not allow is refused when it is asked for.
+func TestRefusals(t *testing.T) {
+	s := newShim(t)
+	s.create(&taskapi.CreateTaskRequest{ID: "box", Bundle: s.bundle("box", "sleep 1000", nil)})
+	pause := func() error {
+		_, err := s.Pause(s.ctx, &taskapi.PauseRequest{ID: "box"})
+		return err
+	}
+	if err := pause(); !is(err, errdefs.ErrFailedPrecondition) || s.status("box", "") != tasktypes.Status_CREATED {
+		t.Errorf("pause of a created container: %v", err)
+	}
+	s.start("box", "")
+	must(t, pause())
+	if got := s.status("box", ""); got != tasktypes.Status_PAUSED {
+		t.Error(got)
+	}
+	if err := s.exec("box", "paused", []string{"/bin/sh"}, nil); !is(err, errdefs.ErrFailedPrecondition) {
+		t.Errorf("exec into a paused container: %v", err)
+	}
+	s.kill("box", "")
+	s.events.exit(t, "box")
+	if err := s.exec("box", "stopped", []string{"/bin/sh"}, nil); !is(err, errdefs.ErrFailedPrecondition) {
+		t.Errorf("exec into a stopped container: %v", err)
+	}
+	if err := pause(); !is(err, errdefs.ErrFailedPrecondition) {
+		t.Errorf("pause of a stopped container: %v", err)
+	}
+}
+
+// While a container's processes do not all stop it is being paused, which keeps
+// nobody from asking for them and from killing them.
+func TestPauseThatTakesLong(t *testing.T) {
+	s := newShim(t)
+	fs := hanging(t, s, "box")
+	must(t, s.exec("box", "waits", []string{"/bin/sh", "-c", "cat /volume/hangs/file"}, nil))
+	s.start("box", "waits")
+	fs.await(t)
+	pause := background(func() error {
+		_, err := s.Pause(s.ctx, &taskapi.PauseRequest{ID: "box"})
+		return err
+	})
+	c, _, err := s.find("box", "")
+	must(t, err)
+	for !c.pausing.Load() {
+		select {
+		case err := <-pause:
+			t.Skipf("this kernel stops a process that waits for a file system: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	s.answers(t, "box", tasktypes.Status_PAUSING)
+	s.kill("box", "")
+	_ = result(t, "Pause", pause) // with what is left
+	s.events.exit(t, "box")
+}
+
+// The time of the end is when the process ended, though its last output is waited for.
+func TestTimeOfExit(t *testing.T) {
+	s := newShim(t)
+	fifo := makeFifo(t, "out")
+	client, err := os.OpenFile(fifo, os.O_RDWR, 0) // which does not read
+	must(t, err)
+	defer client.Close()
+	s.create(&taskapi.CreateTaskRequest{ID: "box", Bundle: s.bundle("box", "echo text", nil), Stdout: fifo})
+	s.start("box", "")
+	exit := s.events.exit(t, "box")
+	if late := time.Since(exit.ExitedAt.AsTime()); late < drainTime {
+		t.Errorf("it is told to have ended %v ago, when the output had been waited for", late)
+	}
+}
+
+// A log that takes nothing more does not hold the news of the end up.
+func TestLogThatHangs(t *testing.T) {
+	s := newShim(t)
+	fifo := makeFifo(t, "log") // as a file whose writing does not end
+	log, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	must(t, err)
+	defer log.Close()
+	s.create(&taskapi.CreateTaskRequest{
+		ID: "box", Bundle: s.bundle("box", "dd if=/dev/zero bs=1k count=100", func(spec *specs.Spec) {
+			spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/dev", Type: "tmpfs", Source: "tmpfs"})
+		}), Stdout: "file://" + fifo,
+	})
+	s.start("box", "")
+	ctx, cancel := context.WithTimeout(s.ctx, patience/2)
+	defer cancel()
+	if _, err := s.Wait(ctx, &taskapi.WaitRequest{ID: "box"}); err != nil {
+		t.Fatal(err)
+	}
+	s.events.exit(t, "box")
+	if _, err := s.Delete(ctx, &taskapi.DeleteRequest{ID: "box"}); err != nil {
+		t.Error(err)
+	}
+}
