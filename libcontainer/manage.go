@@ -7,8 +7,11 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/resctrl"
 	"github.com/rtcontainers/rt/spec"
@@ -66,10 +69,34 @@ func (c *Container) freeze(on bool, what string, allowed ...specs.ContainerState
 			if err != nil {
 				return err
 			}
-			return cg.Freeze(on)
+			if err := cg.Freeze(on); err != nil || !on || !c.killed() {
+				return err
+			}
+			// Cgroup v1 keeps a process frozen that SIGKILL waits for. Who sent it has
+			// thawed the cgroup right after that, which was too early.
+			cg.Thaw()
+			return fmt.Errorf("container %q: %w: it was killed as it was paused", c.ID(), ErrWrongState)
 		}
 	}
 	return fmt.Errorf("container %q: %w: cannot %s a container that is %s", c.ID(), ErrWrongState, what, status)
+}
+
+// killed tells whether SIGKILL waits for the container's first process.
+func (c *Container) killed() bool {
+	status, err := sysfile.Read(fmt.Sprintf("/proc/%d/status", c.state.Pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(status)) {
+		name, mask, _ := strings.Cut(line, ":")
+		if name == "SigPnd" || name == "ShdPnd" {
+			bits, _ := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+			if bits>>(unix.SIGKILL-1)&1 == 1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Update changes the limits of a container: change gets the linux object of

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -114,6 +116,28 @@ func TestPauseThatTakesLong(t *testing.T) {
 	s.kill("box", "")
 	_ = result(t, "Pause", pause) // with what is left
 	s.events.exit(t, "box")
+}
+
+// A container that is killed as it is being paused ends: on cgroup v1 the kernel keeps
+// a frozen process that SIGKILL waits for.
+func TestKillAsItIsPaused(t *testing.T) {
+	s := newShim(t)
+	for i := range 30 {
+		id := fmt.Sprint("box", i)
+		s.run(id, "sleep 1000 & sleep 1000 & sleep 1000", nil)
+		pause := background(func() error {
+			_, err := s.Pause(s.ctx, &taskapi.PauseRequest{ID: id})
+			return err
+		})
+		c, _, err := s.find(id, "")
+		must(t, err)
+		for n := 0; !c.pausing.Load() && n < 1000; n++ {
+			runtime.Gosched()
+		}
+		s.kill(id, "")
+		_ = result(t, "Pause", pause)
+		s.events.exit(t, id)
+	}
 }
 
 // The time of the end is when the process ended, though its last output is waited for.
