@@ -74,12 +74,16 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	if err != nil {
 		return nil, err
 	}
-	c, err := libcontainer.Create(libcontainer.Options{
+	options := libcontainer.Options{
 		Root: o.root(namespace), ID: r.ID, Bundle: r.Bundle,
 		Stdin: st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
 		NoPivot: o.NoPivotRoot, NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup,
 		PIDFD: func(f *os.File) error { return p.takePidfd(ctx, f) }, Warn: warn(life, r.ID),
-	})
+	}
+	c, err := libcontainer.Create(options)
+	if errors.Is(err, libcontainer.ErrExist) && removeLeft(options) == nil {
+		c, err = libcontainer.Create(options)
+	}
 	if err != nil {
 		p.abandon(st)
 		return nil, fmt.Errorf("OCI runtime create failed: %w", err)
@@ -91,6 +95,23 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	}
 	made.adopt(c, st)
 	return made, nil
+}
+
+// removeLeft removes what a shim that was killed has left of a container of the same
+// bundle, which containerd makes anew: clean-up had no time for all of it.
+func removeLeft(o libcontainer.Options) error {
+	left, err := libcontainer.Load(o.Root, o.ID)
+	if errors.Is(err, libcontainer.ErrNotExist) {
+		return nil // it was still being removed
+	}
+	if err != nil {
+		return err
+	}
+	defer left.Close()
+	if state := left.State(); state.Status != libcontainer.Stopped || state.Bundle != o.Bundle {
+		return libcontainer.ErrExist
+	}
+	return left.Delete(false, o.Warn)
 }
 
 // adopt takes a container over that was made. Its process may have ended since, and

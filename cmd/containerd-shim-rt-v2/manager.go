@@ -18,6 +18,8 @@ import (
 	"github.com/containerd/containerd/namespaces"
 	"github.com/containerd/containerd/pkg/schedcore"
 	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/log"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -164,31 +166,90 @@ func joinCgroup(pid int, path string) error {
 	return cg.AddProc(uint64(pid))
 }
 
-// Stop removes what a dead shim has left of a container.
+// stopPatience is how long a clean-up works on a container: containerd kills it
+// after five seconds.
+const stopPatience = 3 * time.Second
+
+// Stop removes what a dead shim has left of a container, as far as that can be done
+// in time. It always answers: without an answer containerd keeps the bundle, and
+// the id is taken.
 func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	status := shim.StopStatus{ExitedAt: time.Now(), ExitStatus: 128 + int(unix.SIGKILL)}
-	cwd, err := os.Getwd()
-	if err != nil {
-		return status, err
-	}
-	// The working directory is the bundle of any container of the group.
-	bundle := filepath.Join(filepath.Dir(cwd), id)
 	ns, err := namespaces.NamespaceRequired(ctx)
 	if err != nil {
 		return status, err
 	}
-	o, err := loadOptions(bundle)
+	bundle, err := bundleOf(ctx, id)
 	if err != nil {
 		return status, err
 	}
-	c, err := libcontainer.Load(o.root(ns), id)
-	if err == nil {
-		status.Pid = c.State().Pid
-		err = c.Delete(true, nil)
+	logger := log.G(ctx).WithField("container", id)
+	o, err := loadOptions(bundle)
+	if err != nil {
+		logger.WithError(err).Warnf("the state is looked for in %s", o.root(ns))
+	}
+	if c, err := libcontainer.Load(o.root(ns), id); err == nil {
+		status.Pid = c.Pid()
 		c.Close()
 	}
-	if errors.Is(err, libcontainer.ErrNotExist) {
-		err = nil
+	if end, err := loadEnd(bundle); err == nil {
+		status = end.stopStatus()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		logger.WithError(err).Warn("the status of the container's end is lost")
 	}
-	return status, errors.Join(err, unmountRootfs(bundle))
+	err = inTime(stopPatience, func() error {
+		return libcontainer.Delete(o.root(ns), id, true, func(message string) { logger.Warn(message) })
+	})
+	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+		logger.WithError(err).Warn("what is left of the container is removed when its id is used again")
+	}
+	// What still uses the root file system does not keep the bundle.
+	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
+		logger.WithError(err).Warn("unmount the root file system")
+	}
+	return status, nil
+}
+
+// bundleOf is the bundle of a container that is cleaned up: containerd names it, and
+// the working directory is the bundle of any container of the group.
+func bundleOf(ctx context.Context, id string) (string, error) {
+	if o, ok := ctx.Value(shim.OptsKey{}).(shim.Opts); ok && o.BundlePath != "" {
+		return o.BundlePath, nil
+	}
+	cwd, err := os.Getwd()
+	return filepath.Join(filepath.Dir(cwd), id), err
+}
+
+// inTime returns what a function does, or an error when it takes too long; it goes
+// on then.
+func inTime(limit time.Duration, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("it takes longer than %v", limit)
+	}
+}
+
+// end is how a container's first process ended.
+type end struct {
+	Pid, Status uint32
+	At          time.Time
+}
+
+func (e end) stopStatus() shim.StopStatus {
+	return shim.StopStatus{Pid: int(e.Pid), ExitStatus: int(e.Status), ExitedAt: e.At}
+}
+
+const endFile = "end.json"
+
+// save keeps the end in the bundle, for whoever cleans up: containerd may not have
+// heard of it.
+func (e end) save(bundle string) error { return saveJSON(bundle, endFile, e) }
+
+func loadEnd(bundle string) (end, error) {
+	var e end
+	return e, loadJSON(bundle, endFile, &e)
 }

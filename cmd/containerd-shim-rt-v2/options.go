@@ -165,25 +165,37 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 const optionsFile = "options.json"
 
 // save keeps the options in the bundle, for whoever cleans up.
-func (o *taskOptions) save(bundle string) error {
-	data, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(bundle, optionsFile), data, 0o600)
-}
+func (o *taskOptions) save(bundle string) error { return saveJSON(bundle, optionsFile, o) }
 
+// loadOptions reads them; with an error it returns the defaults.
 func loadOptions(bundle string) (*taskOptions, error) {
 	o := new(taskOptions)
-	data, err := os.ReadFile(filepath.Join(bundle, optionsFile))
+	err := loadJSON(bundle, optionsFile, o)
 	if errors.Is(err, os.ErrNotExist) {
 		return o, nil // the shim died before it made the container
 	}
-	if err == nil {
-		err = json.Unmarshal(data, o)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", optionsFile, err)
+		return new(taskOptions), err
 	}
 	return o, nil
+}
+
+// saveJSON writes a file of the shim's own in a bundle.
+func saveJSON(bundle, name string, value any) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(bundle, name), data, 0o600)
+}
+
+func loadJSON(bundle, name string, value any) error {
+	data, err := os.ReadFile(filepath.Join(bundle, name))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }

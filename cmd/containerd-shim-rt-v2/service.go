@@ -171,6 +171,7 @@ func (s *service) follow(c *container, p *process) {
 	}
 	p.end(code, time.Now())
 	if p == c.first {
+		s.keepEnd(c)
 		s.endOthers(c)
 		c.endWatch()
 	}
@@ -186,6 +187,14 @@ func (s *service) follow(c *container, p *process) {
 		s.events.send(exit)
 	}
 	p.settle()
+}
+
+// keepEnd lets who cleans up after this shim know how the container ended.
+func (s *service) keepEnd(c *container) {
+	pid, status, at := c.first.exit()
+	if err := (end{pid, status, at}).save(c.bundle); err != nil {
+		log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("keep the status of the end")
+	}
 }
 
 // endOthers sees to it that the container's other processes end with the first
