@@ -16,7 +16,10 @@ import (
 
 // logger is a program that gets the output of a process: containerd's
 // binary:// scheme.
-type logger struct{ cmd *exec.Cmd }
+type logger struct {
+	process *os.Process
+	ended   chan struct{} // is closed when it has
+}
 
 // startLogger starts the program, with the reading ends of stdout and stderr as
 // descriptors 3 and 4, and waits until it closes descriptor 5. It returns the
@@ -60,13 +63,18 @@ func startLogger(ctx context.Context, uri *url.URL, namespace, id string) (_ *lo
 		return nil, writers, err
 	}
 	w.Close()
+	l := &logger{cmd.Process, make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(l.ended)
+	}()
 	defer context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Now()) })()
 	if _, err := ready.Read(make([]byte, 1)); err != nil && err != io.EOF {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-l.ended
 		return nil, writers, fmt.Errorf("the logger does not get ready: %w", err)
 	}
-	return &logger{cmd}, writers, nil
+	return l, writers, nil
 }
 
 // How long a logger may take to end: after its input has, and after SIGTERM.
@@ -78,9 +86,9 @@ const (
 // end waits for the logger, which sees the end of its input when no process has
 // the other ends any more.
 func (l *logger) end() {
-	term := time.AfterFunc(loggerPatience, func() { _ = l.cmd.Process.Signal(unix.SIGTERM) })
+	term := time.AfterFunc(loggerPatience, func() { _ = l.process.Signal(unix.SIGTERM) })
 	defer term.Stop()
-	kill := time.AfterFunc(loggerPatience+loggerTimeout, func() { _ = l.cmd.Process.Kill() })
+	kill := time.AfterFunc(loggerPatience+loggerTimeout, func() { _ = l.process.Kill() })
 	defer kill.Stop()
-	_ = l.cmd.Wait()
+	<-l.ended
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	eventstypes "github.com/containerd/containerd/api/events"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/errdefs"
@@ -244,4 +245,20 @@ func (s *shimUnderTest) stopped(id string) chan tasktypes.Status {
 		}
 	}()
 	return c
+}
+
+// What happens while the first process is being started is told after its start, and
+// who tells it does not wait: a watcher of memory, for which Delete waits.
+func TestNewsDuringTheStart(t *testing.T) {
+	p := &published{more: make(chan struct{})}
+	n := &news{events: publish(t.Context(), p)}
+	n.hold()
+	n.tell(&eventstypes.TaskOOM{})
+	n.tell(&eventstypes.TaskExit{ID: "box"})
+	n.release(&eventstypes.TaskStart{})
+	n.tell(&eventstypes.TaskDelete{})
+	want := []string{"Start", "OOM", "Exit box", "Delete"}
+	if list := p.await(t, "Delete"); !slices.Equal(list, want) {
+		t.Errorf("%q", list)
+	}
 }

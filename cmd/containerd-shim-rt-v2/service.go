@@ -33,6 +33,7 @@ type service struct {
 	namespace string
 	events    *events
 	end       shutdown.Service
+	parents   parents
 
 	mu         sync.Mutex
 	containers map[string]*container // nil: it is being made
@@ -110,8 +111,11 @@ func (s *service) find(id, execID string) (*container, *process, error) {
 	return c, p, nil
 }
 
-// isOurs tells whether somebody waits for a process.
-func (s *service) isOurs(pid int) bool {
+// isOurs tells whether somebody waits for a process, or may be about to.
+func (s *service) isOurs(z zombie) bool {
+	if s.parents.mayHave(z) {
+		return true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.containers {
@@ -119,10 +123,7 @@ func (s *service) isOurs(pid int) bool {
 			continue
 		}
 		for _, p := range append(c.processes(), c.first) {
-			p.mu.Lock()
-			ours := p.pid == pid
-			p.mu.Unlock()
-			if ours {
+			if pid, _, _ := p.exit(); int(pid) == z.pid && p.at() != stopped {
 				return true
 			}
 		}
@@ -132,6 +133,7 @@ func (s *service) isOurs(pid int) bool {
 
 // Create makes a container; its process waits for Start.
 func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
+	defer s.parents.enter()()
 	s.mu.Lock()
 	_, taken := s.containers[r.ID]
 	if !taken {
@@ -214,6 +216,7 @@ func (s *service) endOthers(c *container) {
 
 // Start starts a created container's process, or an exec.
 func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.StartResponse, error) {
+	defer s.parents.enter()()
 	c, p, err := s.find(r.ID, r.ExecID)
 	if err != nil {
 		return nil, err
@@ -256,6 +259,7 @@ func (s *service) watchMemory(c *container, own *libcontainer.Container) {
 
 // Delete removes an exec, or a container that has ended.
 func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
+	defer s.parents.enter()()
 	c, p, err := s.find(r.ID, r.ExecID)
 	if err != nil {
 		return nil, err
