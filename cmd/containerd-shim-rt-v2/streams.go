@@ -209,14 +209,14 @@ func (st *streams) copyTo(file, pipe *os.File) {
 func (st *streams) takeTerminal(master *os.File) error {
 	// With one slave open a read does not fail when the process closes its own
 	// for a while.
-	peer, err := unix.IoctlRetInt(int(master.Fd()), unix.TIOCGPTPEER)
+	peer, err := openPeer(master)
 	if err != nil {
 		master.Close()
-		return os.NewSyscallError("ioctl(TIOCGPTPEER)", err)
+		return err
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.peer = os.NewFile(uintptr(peer), "terminal")
+	st.peer = peer
 	// A read must end when it is closed.
 	if st.master, err = pollable(master); err != nil {
 		return err
@@ -224,6 +224,17 @@ func (st *streams) takeTerminal(master *os.File) error {
 	st.copyTerminal(st.master, st.stdout)
 	st.stdout = nil
 	return nil
+}
+
+// openPeer opens the slave of a terminal, as open(2) with these flags. It is nobody's
+// controlling terminal, and no child's.
+func openPeer(master *os.File) (*os.File, error) {
+	const flags = unix.O_RDONLY | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, master.Fd(), unix.TIOCGPTPEER, flags)
+	if errno != 0 {
+		return nil, os.NewSyscallError("ioctl(TIOCGPTPEER)", errno)
+	}
+	return os.NewFile(fd, "terminal"), nil
 }
 
 func (st *streams) copyTerminal(master, out *os.File) {
