@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,12 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// logger is a program that gets the output of a process: containerd's
-// binary:// scheme.
+// logger is a program that gets the output of a process: containerd's schemes
+// binary:// and binary-v2://.
 type logger struct {
 	process *os.Process
 	ended   chan struct{} // is closed when it has
 }
+
+// isLogger tells whether the scheme of an address is that of a logger.
+func isLogger(scheme string) bool { return scheme == "binary" || scheme == readyScheme }
+
+// readyScheme is that of loggers which say that they are ready: one that closes
+// descriptor 5 without having written to it has failed.
+const readyScheme = "binary-v2"
 
 // startLogger starts the program, with the reading ends of stdout and stderr as
 // descriptors 3 and 4, and waits until it closes descriptor 5. It returns the
@@ -39,10 +47,7 @@ func startLogger(ctx context.Context, uri *url.URL, namespace, id string) (_ *lo
 	cmd := exec.Command(uri.Path)
 	query := uri.Query()
 	for _, key := range slices.Sorted(maps.Keys(query)) {
-		cmd.Args = append(cmd.Args, key)
-		if value := query.Get(key); value != "" {
-			cmd.Args = append(cmd.Args, value)
-		}
+		cmd.Args = append(cmd.Args, key, query.Get(key))
 	}
 	cmd.Env = []string{"CONTAINER_ID=" + id, "CONTAINER_NAMESPACE=" + namespace}
 	for i := range writers {
@@ -69,7 +74,15 @@ func startLogger(ctx context.Context, uri *url.URL, namespace, id string) (_ *lo
 		close(l.ended)
 	}()
 	defer context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Now()) })()
-	if _, err := ready.Read(make([]byte, 1)); err != nil && err != io.EOF {
+	_, err = ready.Read(make([]byte, 1))
+	switch {
+	case err != io.EOF:
+	case uri.Scheme == readyScheme:
+		err = errors.New("it closed descriptor 5, or ended, without having written to it")
+	default:
+		err = nil
+	}
+	if err != nil {
 		_ = cmd.Process.Kill()
 		<-l.ended
 		return nil, writers, fmt.Errorf("the logger does not get ready: %w", err)

@@ -61,7 +61,7 @@ func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *ta
 			return nil, fmt.Errorf("stdin: %w", err)
 		}
 	}
-	if uri, err := url.Parse(s.stdout); err == nil && uri.Scheme == "binary" {
+	if uri, err := url.Parse(s.stdout); err == nil && isLogger(uri.Scheme) {
 		l, writers, err := startLogger(ctx, uri, namespace, id)
 		if err != nil {
 			return nil, fmt.Errorf("stdout: %s: %w", s.stdout, err)
@@ -100,11 +100,18 @@ func (st *streams) openInput(path string, terminal bool) (err error) {
 	if err := st.own(st.stdin); err != nil {
 		return err
 	}
-	go func() {
-		_, _ = io.Copy(st.input, st.client)
-		st.input.Close()
-	}()
+	go st.copyInput(st.input)
 	return nil
+}
+
+// copyInput copies what the client writes until that is the end, or the process reads
+// no more: then who writes to the fifo has EPIPE.
+func (st *streams) copyInput(to *os.File) {
+	_, _ = io.Copy(to, st.client)
+	st.client.Close()
+	if to == st.input {
+		to.Close()
+	}
 }
 
 func (st *streams) own(f *os.File) error {
@@ -129,7 +136,7 @@ func (st *streams) openOutput(ctx context.Context, address string) (*os.File, er
 	case "file":
 		return st.openFile(uri.Path)
 	}
-	return nil, fmt.Errorf("%s: unknown scheme %q: use a fifo, file:// or binary://", address, uri.Scheme)
+	return nil, fmt.Errorf("%s: unknown scheme %q: use a fifo, file://, binary:// or binary-v2://", address, uri.Scheme)
 }
 
 func (st *streams) openFifo(ctx context.Context, path string) (*os.File, error) {
@@ -239,7 +246,7 @@ func openPeer(master *os.File) (*os.File, error) {
 
 func (st *streams) copyTerminal(master, out *os.File) {
 	if st.client != nil {
-		go func() { _, _ = io.Copy(master, st.client) }()
+		go st.copyInput(master)
 	}
 	if out == nil {
 		out, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -314,10 +321,17 @@ func (st *streams) resize(width, height uint32) error {
 // since it may come back: from now on only closeInput is. Before the start there may
 // be no task yet that ctr could tell of the end.
 func (st *streams) holdInput(path string) {
-	if st.client != nil && st.writer == nil {
-		// Reading, too: a fifo without a reader cannot be opened for writing alone.
-		st.writer, _ = os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if st.client == nil || st.writer != nil {
+		return
 	}
+	// A fifo without a reader cannot be opened for writing alone, and the client's end
+	// may not be open yet. A reader must not stay: nobody would ever have EPIPE.
+	reader, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	st.writer, _ = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0)
+	reader.Close()
 }
 
 // closeInput is the end of the process's input, behind what the client has written.

@@ -193,3 +193,73 @@ func TestOutputThatNobodyReads(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A process that does not read any more is told to who writes, whether or not the
+// client holds the other end of the fifo.
+func TestInputThatNobodyReads(t *testing.T) {
+	path := makeFifo(t, "in")
+	st, err := open(t, stdio{stdin: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.close()
+	client, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	st.holdInput(path)
+	st.started() // the process, too, has closed its end
+	if err := client.SetWriteDeadline(time.Now().Add(patience / 2)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = client.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, unix.EPIPE) {
+		t.Error(err)
+	}
+}
+
+// A logger gets the arguments of its address, the empty ones, too.
+func TestArgumentsOfLoggers(t *testing.T) {
+	for _, scheme := range []string{"binary", "binary-v2"} {
+		dir := t.TempDir()
+		logger := filepath.Join(dir, "logger")
+		script := `#!/bin/sh
+for a; do echo "<$a>"; done > ` + dir + `/args
+echo ready >&5
+exec 5>&-
+cat <&3 > ` + dir + `/out
+`
+		if err := os.WriteFile(logger, []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		st, err := open(t, stdio{stdout: scheme + "://" + logger + "?a=b&empty=&none"})
+		if err != nil {
+			t.Fatalf("%s: %v", scheme, err)
+		}
+		if _, err := st.stdout.WriteString("text"); err != nil {
+			t.Error(err)
+		}
+		st.close()
+		for file, want := range map[string]string{"args": "<a>\n<b>\n<empty>\n<>\n<none>\n<>\n", "out": "text"} {
+			if data, err := os.ReadFile(filepath.Join(dir, file)); err != nil || string(data) != want {
+				t.Errorf("%s: %s is %q, %v", scheme, file, data, err)
+			}
+		}
+	}
+}
+
+// A logger of binary-v2 that ends without a word is not ready.
+func TestLoggerThatIsNotReady(t *testing.T) {
+	for scheme, want := range map[string]bool{"binary": true, "binary-v2": false} {
+		st, err := open(t, stdio{stdout: scheme + ":///bin/true"})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", scheme, err)
+		}
+		if err == nil {
+			st.close()
+		}
+	}
+}
