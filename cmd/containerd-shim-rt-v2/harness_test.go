@@ -128,9 +128,8 @@ func newShim(t *testing.T) *shimUnderTest {
 	t.Helper()
 	needRoot(t)
 	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-	ctx, cancel := context.WithCancel(namespaces.WithNamespace(context.Background(), "test"))
-	t.Cleanup(cancel)
-	ctx, end := shutdown.WithShutdown(ctx)
+	ctx, end := shutdown.WithShutdown(namespaces.WithNamespace(context.Background(), "test"))
+	t.Cleanup(end.Shutdown)
 	p := &published{more: make(chan struct{})}
 	name := fmt.Sprintf("rt-shim-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	s := &shimUnderTest{service: newService(ctx, p, end), t: t, ctx: ctx, events: p, dir: t.TempDir(), name: name}

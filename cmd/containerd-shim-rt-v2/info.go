@@ -23,8 +23,23 @@ func setVersion() {
 // featuresType is how containerd calls the document of features.md.
 const featuresType = "types.containerd.io/opencontainers/runtime-spec/1/features/Features"
 
-// writeInfo answers containerd 2's question what the shim is and can do.
-func writeInfo(w io.Writer) error {
+// writeInfo answers containerd 2's question what the shim is and can do, with the
+// options that it would be given.
+func writeInfo(w io.Writer, options io.Reader) error {
+	data, err := io.ReadAll(options)
+	if err != nil {
+		return err
+	}
+	given, err := readMessage(data)
+	if err == nil {
+		_, err = parseOptions(given)
+	}
+	if err != nil {
+		return err
+	}
+	if len(data) == 0 {
+		given = nil
+	}
 	features, err := json.Marshal(spec.Features(nil))
 	if err != nil {
 		return err
@@ -32,6 +47,7 @@ func writeInfo(w io.Writer) error {
 	info, err := proto.Marshal(&types.RuntimeInfo{
 		Name:     runtimeName,
 		Version:  &types.RuntimeVersion{Version: version, Revision: commit},
+		Options:  given,
 		Features: &anypb.Any{TypeUrl: featuresType, Value: features},
 	})
 	if err != nil {

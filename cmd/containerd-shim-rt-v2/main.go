@@ -21,7 +21,7 @@ const runtimeName = "io.containerd.rt.v2"
 func main() {
 	setVersion()
 	if slices.Contains(os.Args[1:], "-info") {
-		if err := writeInfo(os.Stdout); err != nil {
+		if err := writeInfo(os.Stdout, os.Stdin); err != nil {
 			fmt.Fprintf(os.Stderr, "%s: %v\n", runtimeName, err)
 			os.Exit(1)
 		}

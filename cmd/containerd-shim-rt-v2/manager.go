@@ -15,11 +15,13 @@ import (
 	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"github.com/containerd/containerd/namespaces"
 	"github.com/containerd/containerd/pkg/schedcore"
 	"github.com/containerd/containerd/runtime/v2/shim"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/log"
+	"github.com/containerd/ttrpc"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -54,20 +56,29 @@ func group(id string) (string, error) {
 	return id, nil
 }
 
-// Start returns the address of the container's shim, which it starts unless the
-// group has one.
-func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (address string, err error) {
+// Start returns where the container's shim is, which it starts unless the group has
+// one.
+func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (answer string, err error) {
 	group, err := group(id)
 	if err != nil {
 		return "", err
 	}
-	if address, err = shim.SocketAddress(ctx, opts.Address, group); err != nil {
+	ns, err := namespaces.NamespaceRequired(ctx)
+	if err != nil {
+		return "", err
+	}
+	params, err := readStart(os.Stdin, ns, id)
+	if err != nil {
+		return "", err
+	}
+	address, err := socketAddress(ctx, opts.Address, group, params.socketDir)
+	if err != nil {
 		return "", err
 	}
 	socket, err := shim.NewSocket(address)
 	if shim.SocketEaddrinuse(err) {
 		if shim.CanConnect(address) {
-			return address, shim.WriteAddress("address", address)
+			return startAnswer(address, min(params.version, versionOf(ctx, address))), shim.WriteAddress(addressFile, address)
 		}
 		// Its shim was killed.
 		if err := shim.RemoveSocket(address); err != nil {
@@ -81,10 +92,10 @@ func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (addre
 	defer func() {
 		if err != nil {
 			socket.Close()
-			_ = shim.RemoveSocket(address)
+			removeAddress(".", address)
 		}
 	}()
-	if err := shim.WriteAddress("address", address); err != nil {
+	if err := shim.WriteAddress(addressFile, address); err != nil {
 		return "", err
 	}
 	listener, err := socket.File()
@@ -92,14 +103,6 @@ func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (addre
 		return "", err
 	}
 	defer listener.Close()
-	ns, err := namespaces.NamespaceRequired(ctx)
-	if err != nil {
-		return "", err
-	}
-	o, err := readOptions(os.Stdin, ns, id)
-	if err != nil {
-		return "", err
-	}
 	cmd, err := shimCommand(ns, id, opts, listener)
 	if err != nil {
 		return "", err
@@ -107,11 +110,57 @@ func (manager) Start(ctx context.Context, id string, opts shim.StartOpts) (addre
 	if err := startShim(cmd); err != nil {
 		return "", err
 	}
-	if err := placeShim(cmd.Process.Pid, o.ShimCgroup); err != nil {
+	if err := placeShim(cmd.Process.Pid, params.options.ShimCgroup); err != nil {
 		_ = cmd.Process.Kill()
 		return "", err
 	}
-	return address, nil
+	return startAnswer(address, params.version), nil
+}
+
+// addressFile is the file in a bundle that names the socket of its shim.
+const addressFile = "address"
+
+// socketAddress is that of a group's shim: in the usual place, or in dir.
+func socketAddress(ctx context.Context, daemon, group, dir string) (string, error) {
+	address, err := shim.SocketAddress(ctx, daemon, group)
+	if err != nil || dir == "" {
+		return address, err
+	}
+	return "unix://" + filepath.Join(dir, filepath.Base(address)), os.MkdirAll(dir, 0o700)
+}
+
+// startAnswer says where a shim is, and which version of the task API it serves.
+func startAnswer(address string, version int) string {
+	if version == addressOnly {
+		return address
+	}
+	answer, _ := json.Marshal(shim.BootstrapParams{Version: version, Address: address, Protocol: "ttrpc"})
+	return string(answer)
+}
+
+// versionOf is the newest version of the task API that a running shim serves, which
+// may be older than this program.
+func versionOf(ctx context.Context, address string) int {
+	conn, err := shim.AnonDialer(address, time.Second)
+	if err != nil {
+		return addressOnly
+	}
+	client := ttrpc.NewClient(conn)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, response := new(taskapi.ConnectRequest), new(taskapi.ConnectResponse)
+	if client.Call(ctx, taskServices[withBootstrap], "Connect", request, response) != nil {
+		return addressOnly
+	}
+	return withBootstrap
+}
+
+// removeAddress removes the socket of a shim that ends, and the file of a bundle that
+// names it.
+func removeAddress(bundle, address string) {
+	_ = shim.RemoveSocket(address)
+	_ = os.Remove(filepath.Join(bundle, addressFile))
 }
 
 func shimCommand(ns, id string, opts shim.StartOpts, listener *os.File) (*exec.Cmd, error) {
@@ -206,6 +255,9 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	// What still uses the root file system does not keep the bundle.
 	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
 		logger.WithError(err).Warn("unmount the root file system")
+	}
+	if address, err := shim.ReadAddress(filepath.Join(bundle, addressFile)); err == nil && !shim.CanConnect(address) {
+		removeAddress(bundle, address)
 	}
 	return status, nil
 }

@@ -42,26 +42,52 @@ func (o *taskOptions) root(namespace string) string {
 	return filepath.Join(root, namespace)
 }
 
-// readOptions reads what containerd gives to a shim that is started for a
-// container: its options, or since containerd 2.3 all there is to know.
-func readOptions(r io.Reader, namespace, id string) (*taskOptions, error) {
+// startParams are what containerd gives to a shim that is started for a container.
+type startParams struct {
+	options *taskOptions
+	// socketDir is where the shim's socket belongs, "" for the usual place.
+	socketDir string
+	// version is that of the answer which the daemon understands, and of the task API.
+	version int
+}
+
+// Versions of the answer to a start. All daemons understand the first one.
+const (
+	addressOnly   = 2
+	withBootstrap = 3 // since containerd 2.3
+)
+
+// readStart reads what a daemon gives: the options, or since containerd 2.3 all there
+// is to know.
+func readStart(r io.Reader, namespace, id string) (*startParams, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return nil, err
 	}
 	if params, ok := parseBootstrap(data); ok && params.namespace == namespace && params.id == id {
+		start := &startParams{options: new(taskOptions), socketDir: params.socketDir, version: withBootstrap}
 		for _, message := range params.extensions {
 			if isOptions(message) {
-				return parseOptions(message)
+				start.options, err = parseOptions(message)
+				break
 			}
 		}
-		return new(taskOptions), nil
+		return start, err
 	}
+	message, err := readMessage(data)
+	if err != nil {
+		return nil, err
+	}
+	o, err := parseOptions(message)
+	return &startParams{options: o, version: addressOnly}, err
+}
+
+func readMessage(data []byte) (*anypb.Any, error) {
 	var message anypb.Any
 	if err := proto.Unmarshal(data, &message); err != nil {
 		return nil, fmt.Errorf("runtime options: %w", err)
 	}
-	return parseOptions(&message)
+	return &message, nil
 }
 
 func isOptions(message *anypb.Any) bool {
@@ -73,8 +99,8 @@ func isOptions(message *anypb.Any) bool {
 // The Go package of the message does not go with that of the shim protocol which
 // older daemons speak, too.
 type bootstrap struct {
-	id, namespace string
-	extensions    []*anypb.Any
+	id, namespace, socketDir string
+	extensions               []*anypb.Any
 }
 
 // parseBootstrap reads the message, in which options begin with two strings, too.
@@ -85,6 +111,8 @@ func parseBootstrap(data []byte) (b bootstrap, ok bool) {
 			b.id = string(value)
 		case 2:
 			b.namespace = string(value)
+		case 9:
+			b.socketDir = string(value)
 		case 8:
 			return eachField(value, func(number protowire.Number, value []byte) error {
 				var message anypb.Any

@@ -45,18 +45,19 @@ func TestOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if o, err := readOptions(bytes.NewReader(data), "ns", "id"); err != nil || *o != want {
-			t.Errorf("%s, at the start: %+v, %v", name, o, err)
+		if p, err := readStart(bytes.NewReader(data), "ns", "id"); err != nil || *p.options != want || p.version != addressOnly {
+			t.Errorf("%s, at the start: %+v, %v", name, p, err)
 		}
 		var params []byte
-		for number, value := range map[protowire.Number][]byte{1: []byte("id"), 2: []byte("ns"), 4: []byte("2.4.2")} {
+		for number, value := range map[protowire.Number][]byte{1: []byte("id"), 2: []byte("ns"), 4: []byte("2.4.2"), 9: []byte("/sockets")} {
 			params = protowire.AppendBytes(protowire.AppendTag(params, number, protowire.BytesType), value)
 		}
 		params = protowire.AppendVarint(protowire.AppendTag(params, 3, protowire.VarintType), 4)
 		extension := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), data)
 		params = protowire.AppendBytes(protowire.AppendTag(params, 8, protowire.BytesType), extension)
-		if o, err := readOptions(bytes.NewReader(params), "ns", "id"); err != nil || *o != want {
-			t.Errorf("%s, since containerd 2.3: %+v, %v", name, o, err)
+		p, err := readStart(bytes.NewReader(params), "ns", "id")
+		if err != nil || *p.options != want || p.version != withBootstrap || p.socketDir != "/sockets" {
+			t.Errorf("%s, since containerd 2.3: %+v, %v", name, p, err)
 		}
 	}
 }

@@ -47,13 +47,44 @@ func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Serv
 		s.events.close()
 		return publisher.Close()
 	})
+	// The bundle, the working directory, may be gone when the shim ends.
+	if address, err := shim.ReadAddress(addressFile); err == nil {
+		end.RegisterCallback(func(context.Context) error {
+			removeAddress(".", address)
+			return nil
+		})
+	}
 	return s
 }
 
+// taskServices are the names of the task API by its version. Both have the same
+// methods, and messages that are the same on the wire.
+var taskServices = map[int]string{addressOnly: "containerd.task.v2.Task", withBootstrap: "containerd.task.v3.Task"}
+
 // RegisterTTRPC offers the service to containerd.
 func (s *service) RegisterTTRPC(server *ttrpc.Server) error {
-	taskapi.RegisterTaskService(server, s)
+	methods := &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{
+		"State": method(s.State), "Create": method(s.Create), "Start": method(s.Start), "Delete": method(s.Delete),
+		"Pids": method(s.Pids), "Pause": method(s.Pause), "Resume": method(s.Resume), "Checkpoint": method(s.Checkpoint),
+		"Kill": method(s.Kill), "Exec": method(s.Exec), "ResizePty": method(s.ResizePty), "CloseIO": method(s.CloseIO),
+		"Update": method(s.Update), "Wait": method(s.Wait), "Stats": method(s.Stats), "Connect": method(s.Connect),
+		"Shutdown": method(s.Shutdown),
+	}}
+	for _, name := range taskServices {
+		server.RegisterService(name, methods)
+	}
 	return nil
+}
+
+// method is a call in the form of package ttrpc.
+func method[Request, Response any](call func(context.Context, *Request) (*Response, error)) ttrpc.Method {
+	return func(ctx context.Context, unmarshal func(any) error) (any, error) {
+		r := new(Request)
+		if err := unmarshal(r); err != nil {
+			return nil, err
+		}
+		return call(ctx, r)
+	}
 }
 
 var empty = new(emptypb.Empty)

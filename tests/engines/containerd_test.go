@@ -430,6 +430,42 @@ cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
 				_, err := os.Stat("/proc/" + pid)
 				return os.IsNotExist(err) && b.status() == ""
 			})
+			// The id can be used again at once.
+			e.ok(t, "container", "rm", b.id)
+			e.ok(t, runArgs(b.id, []string{"-d"}, "sleep", "1000")...)
+			equal(t, b.status(), "RUNNING")
+		}},
+		{name: "root file system that is busy", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "true")
+			eventually(t, "it stops", func() bool { return b.status() == "STOPPED" })
+			busy, err := os.Open(filepath.Join(e.dir, "state/io.containerd.runtime.v2.task", e.cgroup, b.id, "rootfs"))
+			must(t, err)
+			out, code := e.try(t, "", "task", "rm", b.id)
+			busy.Close()
+			if code == 0 {
+				t.Errorf("it is removed: %s", out)
+			}
+			e.ok(t, "task", "rm", b.id)
+			equal(t, b.status(), "")
+		}},
+		{name: "execs end before their container", run: func(t *testing.T, e *engine) {
+			b := detached(t, e, nil, "sleep", "1000")
+			for i := range 5 {
+				e.ok(t, "task", "exec", "-d", "--exec-id", fmt.Sprint("exec", i), b.id, "sleep", "1000")
+			}
+			events := watch(t, e)
+			e.ok(t, "task", "kill", "-s", "SIGKILL", b.id)
+			var ends []string
+			eventually(t, "all ends", func() bool {
+				ends = nil
+				for line := range strings.Lines(events()) {
+					if strings.Contains(line, "/tasks/exit") && strings.Contains(line, b.id) {
+						ends = append(ends, line)
+					}
+				}
+				return len(ends) == 6
+			})
+			contains(t, ends[5], fmt.Sprintf("%q:%q", "id", b.id))
 		}},
 		{name: "containers of a group", run: func(t *testing.T, e *engine) {
 			group := []string{"--label", "x=y", "--annotation", "io.containerd.runc.v2.group=" + name()}
