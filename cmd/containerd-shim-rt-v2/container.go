@@ -61,6 +61,9 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	if err := o.save(r.Bundle); err != nil {
 		return nil, err
 	}
+	if err := o.mapOwner(r.Bundle); err != nil {
+		return nil, err
+	}
 	if err := mountRootfs(r); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *ta
 			return nil, fmt.Errorf("stdout: %s: %w", s.stdout, err)
 		}
 		st.logger, st.stdout, st.stderr = l, writers[0], writers[1]
-		return st, nil
+		return st, errors.Join(st.own(st.stdout), st.own(st.stderr))
 	}
 	if st.stdout, err = st.openOutput(ctx, s.stdout); err != nil {
 		return nil, fmt.Errorf("stdout: %w", err)
