@@ -20,6 +20,7 @@ import (
 
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/plain"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/sirupsen/logrus"
 )
@@ -84,7 +85,7 @@ func fail(err error) {
 		logrus.Error(err)
 	}
 	if logFile != nil || !logsJSON {
-		fmt.Fprintln(os.Stderr, "rt:", err)
+		fmt.Fprintln(os.Stderr, "rt:", plain.Text(err.Error())) // a hook or the image may have a say in it
 	}
 	var other interface{ exitStatus() int }
 	if errors.As(err, &other) {

@@ -77,23 +77,53 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 	sent := map[int]bool{os.Getpid(): true}
 	const rounds = 10 // for processes that are made meanwhile
 	for n := 0; n < rounds; n++ {
-		before := len(sent)
-		for _, pid := range pids {
-			if !sent[pid] {
-				if e := unix.Kill(pid, sig); e != nil && e != unix.ESRCH {
-					err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
-				}
-			}
-			sent[pid] = true
-		}
-		if len(sent) == before {
+		fresh := slices.DeleteFunc(pids, func(pid int) bool { return sent[pid] })
+		if len(fresh) == 0 {
 			break
+		}
+		for batch := range slices.Chunk(fresh, 256) { // descriptors
+			err = errors.Join(err, c.signal(batch, sig))
+		}
+		for _, pid := range fresh {
+			sent[pid] = true
 		}
 		next, e := c.Pids()
 		if e != nil {
 			break // it has gone, or will not say
 		}
 		pids = next
+	}
+	return err
+}
+
+// signal sends a signal to those of the processes that are in the cgroup still. A
+// process that has ended may have left its number to any other: what is held is a
+// pidfd, and only then the cgroup is asked once more whose the number is.
+func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
+	held := map[int]int{}
+	defer func() {
+		for _, fd := range held {
+			unix.Close(fd)
+		}
+	}()
+	for _, pid := range pids {
+		fd, e := unix.PidfdOpen(pid, 0)
+		if e == nil {
+			held[pid] = fd
+		} else if e != unix.ESRCH {
+			err = errors.Join(err, fmt.Errorf("signal process %d: pidfd_open: %w", pid, e))
+		}
+	}
+	still, e := c.Pids()
+	if e != nil {
+		return err // the cgroup has gone, and all with it
+	}
+	for _, pid := range still {
+		if fd, ok := held[pid]; ok {
+			if e := unix.PidfdSendSignal(fd, sig, nil, 0); e != nil && e != unix.ESRCH {
+				err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
+			}
+		}
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/plain"
 	"github.com/rtcontainers/rt/libcontainer/compile"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -92,5 +93,5 @@ func withOutput(err error, output []byte) error {
 	if text == "" {
 		return err
 	}
-	return fmt.Errorf("%w: %s", err, text)
+	return fmt.Errorf("%w: %s", err, plain.Text(text))
 }

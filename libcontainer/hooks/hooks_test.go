@@ -55,6 +55,14 @@ func TestFailureStopsTheList(t *testing.T) {
 	}
 }
 
+// What a hook of an image prints goes to the terminal of whoever called rt.
+func TestOutputIsNoCommandForATerminal(t *testing.T) {
+	err := Failed(3<<8, []byte("\x1b]0;owned\a\x1b[2Jgone\n"))
+	if want := `exit status 3: \x1b]0;owned\a\x1b[2Jgone`; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}
+
 func TestTimeoutKillsTheGroup(t *testing.T) {
 	one := 1
 	began := time.Now()
