@@ -267,7 +267,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
-		ID: e.container.ID(), Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
+		ID: e.container.ID(), Keyring: e.container.state.Keyring, Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
 		Cgroup: e.place.Dir != nil && !e.late,
 	})
 	if err != nil {

@@ -50,6 +50,9 @@ func Explain(o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.NoNewKeyring {
+		b.keyring = "_ses." + o.ID + ".NUMBER"
+	}
 	if err := b.compile(host); err != nil {
 		return nil, err
 	}

@@ -70,8 +70,8 @@ type Options struct {
 	Bundle string
 	// NoPivot uses chroot instead of pivot_root, for a rootfs on a ramdisk.
 	NoPivot bool
-	// NoNewKeyring leaves the caller's session keyring.
-	NoNewKeyring bool
+	// Keyring is the name of the container's session keyring; "" leaves the caller's.
+	Keyring string
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
 	// Gaps are the numbers of those that are not there; any file is in their place.

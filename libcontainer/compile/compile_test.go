@@ -26,7 +26,7 @@ var (
 	rootless = Host{LastCap: 40, Home: "/"}
 )
 
-var options = Options{ID: "box", Rootfs: "/bundle/rootfs", Bundle: "/bundle", Gate: true}
+var options = Options{ID: "box", Keyring: "_ses.box.0", Rootfs: "/bundle/rootfs", Bundle: "/bundle", Gate: true}
 
 // plain is the default configuration without its terminal.
 func plain() *specs.Spec {
@@ -108,7 +108,7 @@ var golden = map[string]struct {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"/proc/scsi"}, nil
 		s.Process.SelinuxLabel, s.Linux.MountLabel = "system_u:system_r:container_t:s0:c1,c2", "system_u:object_r:container_file_t:s0:c1,c2"
 	}},
-	"run": {host: v2, opt: func(o *Options) { o.Gate = false; o.NoPivot = true; o.NoNewKeyring = true; o.PreserveFDs = 2 }, change: func(s *specs.Spec) {
+	"run": {host: v2, opt: func(o *Options) { o.Gate = false; o.NoPivot = true; o.Keyring = ""; o.PreserveFDs = 2 }, change: func(s *specs.Spec) {
 		s.Mounts, s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil, nil
 		s.Process.Args = []string{"/bin/app", "arg"}
 		s.Process.User = specs.User{UID: 5, GID: 6, AdditionalGids: []uint32{7}}

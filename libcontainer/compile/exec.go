@@ -16,6 +16,8 @@ import (
 type ExecOptions struct {
 	// ID is the container's name.
 	ID string
+	// Keyring is as in Options.
+	Keyring string
 	// Namespaces are those that the container has for itself, as flags of
 	// clone(2).
 	Namespaces uint64
@@ -36,7 +38,7 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 }
 
 func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, error) {
-	c := &compiler{early: early, Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, PreserveFDs: opt.PreserveFDs, Gaps: opt.Gaps}, further: true}
+	c := &compiler{early: early, Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, Keyring: opt.Keyring, PreserveFDs: opt.PreserveFDs, Gaps: opt.Gaps}, further: true}
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}

@@ -82,6 +82,10 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				}
 				decodeNamespace(d, v.MountNamespace)
 			}
+		case "keyring":
+			if !d.Null() {
+				v.Keyring = d.String()
+			}
 		case "hooks":
 			if d.Null() {
 				v.Hooks = nil
@@ -130,7 +134,7 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				v.Steps = jsontext.Cut(s1, n1)
 			}
 		default:
-			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "hooks", "seccomp", "resctrl", "image", "steps") {
+			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "keyring", "hooks", "seccomp", "resctrl", "image", "steps") {
 				goto again
 			}
 			d.Skip()
@@ -186,6 +190,10 @@ func appendState(b []byte, v *State) []byte {
 		} else {
 			b = appendNamespace(b, v.MountNamespace)
 		}
+	}
+	if len(v.Keyring) > 0 {
+		b = jsontext.AppendKey(b, "keyring")
+		b = jsontext.AppendString(b, string(v.Keyring))
 	}
 	if v.Hooks != nil {
 		b = jsontext.AppendKey(b, "hooks")

@@ -46,6 +46,9 @@ type State struct {
 	RootMount uint64 `json:"rootMount,omitempty"`
 	// MountNamespace is where that is, if not rt's own.
 	MountNamespace *Namespace `json:"mountNamespace,omitempty"`
+	// Keyring is the name of the container's session keyring, by which its further
+	// processes find it; others must not know it. Empty where it has none.
+	Keyring string `json:"keyring,omitempty"`
 	// Hooks are those that run after create.
 	Hooks *Hooks `json:"hooks,omitempty"`
 	// Seccomp is where the listener of the filter goes.
