@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -45,7 +46,7 @@ func (b *creation) converse() error {
 	watch := &hookWatch{hooks: b.spec.Hooks, output: b.hookOutput}
 	for {
 		m, err := b.proc.Receive()
-		if err != nil && b.ready && !b.endedEarly {
+		if errors.Is(err, io.EOF) && b.ready && !b.endedEarly {
 			// The socket closes when the user's program is executed.
 			if err := watch.gone(); err != nil {
 				return err
@@ -55,7 +56,7 @@ func (b *creation) converse() error {
 			return b.started()
 		}
 		if err != nil {
-			return died(b.proc, b.cgroup)
+			return died(err, b.proc, b.cgroup)
 		}
 		switch m.Words[0] {
 		case compile.RequestCgroup:
@@ -155,9 +156,13 @@ func kernelLog(b []byte) string {
 	return s
 }
 
-// died says how the program ended without a word. It may have no cgroup.
-func died(p *launch.Process, cg *cgroup.Cgroup) error {
+// died ends a program with which there is no conversation any more. If it has ended
+// without a word the error says how. It may have no cgroup.
+func died(err error, p *launch.Process, cg *cgroup.Cgroup) error {
 	ws := p.Kill()
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
 	limit := int64(0)
 	if cg != nil {
 		if why := cg.OutOfMemory(); why != "" {

@@ -127,6 +127,8 @@ type execution struct {
 	answered bool
 	// first is the container's first process, root its root directory.
 	first, root *os.File
+	// freezer is how the program enters that of cgroup v1 itself, or nil.
+	freezer *os.File
 }
 
 func (e *execution) done(step string) {
@@ -268,7 +270,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 	}
 	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
 		ID: e.container.ID(), Keyring: e.container.state.Keyring, Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
-		Cgroup: e.place.Dir != nil && !e.late,
+		Cgroup: e.place.Dir != nil && !e.late, Freezer: e.freezer != nil,
 	})
 	if err != nil {
 		return err
@@ -315,6 +317,11 @@ func (e *execution) enter() error {
 	if err != nil {
 		return err
 	}
+	if e.place.Freezer != "" && !e.late {
+		if e.freezer, err = os.OpenFile(e.place.Freezer, os.O_WRONLY, 0); err != nil {
+			return err
+		}
+	}
 	if e.place.Prepare != nil && !e.late {
 		e.thread = launch.NewThread()
 		e.thread.Do(e.place.Prepare)
@@ -327,9 +334,8 @@ func (e *execution) leave() {
 	if e.thread != nil {
 		e.thread.End()
 	}
-	if e.place.Dir != nil {
-		e.place.Dir.Close()
-	}
+	closeFiles([]*os.File{e.place.Dir, e.freezer})
+	e.freezer = nil
 }
 
 // clone starts the program in the container's cgroup.
@@ -378,6 +384,8 @@ func (e *execution) controlFiles(exe *os.File) (files []*os.File, release *os.Fi
 			files[i] = e.first
 		case compile.ContainerRoot:
 			files[i] = e.root
+		case compile.ContainerFreezer:
+			files[i] = e.freezer
 		case compile.ContainerCgroup:
 			files[i] = e.place.Dir
 		case compile.Spare:
@@ -400,7 +408,7 @@ func (e *execution) converse() error {
 				e.done("executed the process")
 				return nil
 			}
-			return died(e.proc, e.cgroup)
+			return died(err, e.proc, e.cgroup)
 		}
 		switch m.Words[0] {
 		case compile.RequestChild:

@@ -132,7 +132,7 @@ func (b *mountChange) converse() error {
 			return nil
 		}
 		if err != nil {
-			return died(b.proc, nil)
+			return died(err, b.proc, nil)
 		}
 		switch m.Words[0] {
 		case compile.RequestPath:

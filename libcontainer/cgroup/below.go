@@ -51,6 +51,7 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
+	p.withoutFreezer()
 	return p, err
 }
 

@@ -315,6 +315,10 @@ type Placement struct {
 	Prepare func() error
 	// Move takes a process there, systemd's way, or is nil.
 	Move func(pid int) error
+	// Freezer is the file of cgroup v1 by which a process enters that hierarchy, or
+	// "". For a further process Prepare leaves it out: a thread of rt's would stand
+	// still in a frozen one.
+	Freezer string
 	// tasks are the files by which Prepare works.
 	tasks []string
 	// Paths are Config.Paths without those that could not be made.
@@ -375,6 +379,9 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 				continue // not made, or not for us
 			}
 			p.tasks = append(p.tasks, file)
+			if controller == "freezer" {
+				p.Freezer = file
+			}
 		}
 		seen[path] = true
 	}
@@ -383,6 +390,15 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 		p.Prepare = func() error { return enter(p.tasks, 0) }
 	}
 	return &p, nil
+}
+
+// withoutFreezer leaves the freezer to the process itself.
+func (p *Placement) withoutFreezer() {
+	if p == nil || p.Freezer == "" {
+		return
+	}
+	rest := slices.DeleteFunc(slices.Clone(p.tasks), func(file string) bool { return file == p.Freezer })
+	p.Prepare = func() error { return enter(rest, 0) }
 }
 
 // Attach takes a process with one thread to where others are born. That waits for

@@ -24,6 +24,8 @@ type ExecOptions struct {
 	// Cgroup is true when the program is not started in the container's cgroup, and
 	// has the directory of one of v2 in which it goes on.
 	Cgroup bool
+	// Freezer is true when the program has to enter the freezer of cgroup v1 itself.
+	Freezer bool
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
 	// Gaps are the numbers of those that are not there; any file is in their place.
@@ -45,6 +47,9 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	forks := opt.Namespaces&unix.CLONE_NEWPID != 0
 	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
+	if opt.Freezer {
+		c.enterFreezer()
+	}
 	if opt.Cgroup {
 		c.bornInCgroup()
 	}
@@ -80,6 +85,15 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 		c.affinity("process.execCPUAffinity.final", a.Final)
 	}
 	return c.finish()
+}
+
+// enterFreezer enters the container's freezer of cgroup v1, and stands still if that is
+// frozen.
+func (c *compiler) enterFreezer() {
+	tasks := c.file(File{Kind: ContainerFreezer})
+	c.Source("linux.cgroupsPath", "enter the container's freezer")
+	c.Do(program.Write, tasks, c.Str("0"), program.Imm(1))
+	c.Do(program.Close, tasks)
 }
 
 // joinContainer enters the container by its first process.

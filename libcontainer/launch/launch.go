@@ -39,6 +39,8 @@ type Process struct {
 	Conversation
 	Pid   int
 	PidFD int
+	// leftAlone is true when it did not end in time after SIGKILL.
+	leftAlone bool
 	// Image is the executable that it runs until it becomes the user's program.
 	Image Image
 }
@@ -247,10 +249,23 @@ func (p *Process) Ended() bool {
 	return n > 0
 }
 
-// Kill ends the process and waits for it.
+// Kill ends the process and waits for it: not for ever, since in a frozen cgroup of v1
+// it ends only when that is thawed.
 func (p *Process) Kill() unix.WaitStatus {
+	const patience = 5000 // ms
+	if p.leftAlone {
+		return 0
+	}
 	_ = unix.PidfdSendSignal(p.PidFD, unix.SIGKILL, nil, 0)
-	return Reap(p.Pid)
+	fds := []unix.PollFd{{Fd: int32(p.PidFD), Events: unix.POLLIN}}
+	for {
+		if n, err := unix.Poll(fds, patience); err != unix.EINTR {
+			if p.leftAlone = err == nil && n == 0; p.leftAlone {
+				return 0
+			}
+			return Reap(p.Pid)
+		}
+	}
 }
 
 // Reap waits for a child to end.
