@@ -8,17 +8,20 @@ import (
 	"text/tabwriter"
 
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/urfave/cli/v3"
 )
 
 func explainCommand() command {
 	return command{
-		name:  "explain",
-		usage: "print how a container would be made, without making it",
-		args:  "[bundle directory]",
-		flags: []flag{
-			{name: "json", usage: "print the plan as JSON"},
-			{name: "no-pivot", usage: "as of create"},
-			{name: "no-new-keyring", usage: "as of create"},
+		Command: cli.Command{
+			Name:      "explain",
+			Usage:     "print how a container would be made, without making it",
+			ArgsUsage: "[bundle directory]",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
+				&cli.BoolFlag{Name: "no-pivot", Usage: "as of create"},
+				&cli.BoolFlag{Name: "no-new-keyring", Usage: "as of create"},
+			},
 		},
 		run: func(in *input) error {
 			bundle := "."
