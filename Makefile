@@ -98,10 +98,10 @@ unit:
 # The interpreter of the other architecture, in user-mode emulation, which does
 # not know the calls by which image files are made; those are no part of it.
 arm64: build-arm64
-	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/program/image
+	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/internal/program/image
 	GOARCH=arm64 $(GO) test -c -o bin/rt-arm64.test ./cmd/rt
 	cd cmd/rt && qemu-aarch64-static $(CURDIR)/bin/rt-arm64.test -test.run CaughtSignals
-	cd libcontainer/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
+	cd libcontainer/internal/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
 
 # The same tests in every layout of cgroups that the machine can show.
 integration: build
@@ -231,7 +231,7 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) "./$${f%:*}" || exit 1; \
 	done
 FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:FuzzParseAgreesWithEncodingJSON \
-	libcontainer/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/program/image:FuzzEncode
+	libcontainer/internal/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/internal/program/image:FuzzEncode
 
 # Attacks on containers' borders: refused by rt, and each successful against a build
 # that lacks the defence against it. Each is in a view of cgroups of its own choice.

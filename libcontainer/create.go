@@ -10,12 +10,12 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/program/image"
-	"github.com/rtcontainers/rt/libcontainer/resctrl"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"github.com/rtcontainers/rt/libcontainer/internal/resctrl"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )

@@ -3,8 +3,8 @@ package libcontainer
 import (
 	"os"
 
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
 )
 
 // Plan is how a container would be made.

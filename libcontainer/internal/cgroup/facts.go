@@ -1,0 +1,93 @@
+package cgroup
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"golang.org/x/sys/unix"
+)
+
+// Facts describes the cgroup file systems for the cgroup mount of a container that
+// New was called for.
+func (c *Cgroup) Facts() (compile.Cgroup, error) {
+	if dir := c.Unified(); dir != "" {
+		return compile.Cgroup{Unified: dir, V2: unifiedRoot}, nil
+	}
+	if c.none && cgroups.IsCgroup2UnifiedMode() {
+		return compile.Cgroup{Unified: unifiedRoot, V2: unifiedRoot}, nil
+	}
+	var facts compile.Cgroup
+	var st unix.Statfs_t
+	if unix.Statfs(hybridMountpoint, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		facts.V2 = hybridMountpoint
+	}
+	paths, err := c.shownPaths()
+	if err != nil {
+		return facts, err
+	}
+	for _, m := range c.own {
+		if m.controllers == "" {
+			continue // v2
+		}
+		if h := hierarchy(m.controllers, paths); h != nil {
+			facts.V1 = append(facts.V1, *h)
+		}
+	}
+	return facts, nil
+}
+
+// shownPaths are the directories that the container sees, by controller: rt's own
+// where a user may not make one.
+func (c *Cgroup) shownPaths() (map[string]string, error) {
+	if c.none {
+		return v1Paths("", c.own)
+	}
+	if !c.Rootless {
+		return c.Paths, nil
+	}
+	own, err := v1Paths("", c.own)
+	if err != nil {
+		return nil, err
+	}
+	shown := map[string]string{}
+	for controller, path := range c.Paths {
+		if shown[controller] = path; !canExist(path) {
+			shown[controller] = own[controller]
+		}
+	}
+	return shown, nil
+}
+
+// canExist tells whether a directory is there or can be made.
+func canExist(path string) bool {
+	if unix.Access(path, unix.F_OK) == nil {
+		return true
+	}
+	for path != "/" {
+		path = filepath.Dir(path)
+		if unix.Access(path, unix.F_OK) == nil {
+			break
+		}
+	}
+	return unix.Access(path, unix.W_OK) == nil
+}
+
+// hierarchy describes the v1 hierarchy with these controllers, if it is
+// mounted and the container has a directory in it.
+func hierarchy(controllers string, paths map[string]string) *compile.Hierarchy {
+	h := compile.Hierarchy{Name: strings.TrimPrefix(controllers, "name="), Options: strings.Split(controllers, ",")}
+	for _, controller := range h.Options {
+		if p, ok := paths[controller]; ok {
+			h.Path = p
+		}
+	}
+	if h.Path == "" {
+		return nil
+	}
+	if len(h.Options) > 1 {
+		h.Aliases = h.Options
+	}
+	return &h
+}
