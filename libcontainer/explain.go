@@ -30,8 +30,12 @@ type PlanFile struct {
 // PlanStep is one instruction: its call, the field of config.json that asked
 // for it, and its purpose.
 type PlanStep struct {
-	Step    int    `json:"step"`
-	Call    string `json:"call"`
+	Step int    `json:"step"`
+	Call string `json:"call"`
+	// Syscall is the system call's name, empty for jumps and the like.
+	Syscall string `json:"syscall,omitempty"`
+	// Rare is true for what is done only where something is missing or fails.
+	Rare    bool   `json:"rare,omitempty"`
 	Source  string `json:"source,omitempty"`
 	Purpose string `json:"purpose"`
 }
@@ -63,7 +67,11 @@ func Explain(o Options) (*Plan, error) {
 	p := b.plan.Program
 	for i := range p.Instructions {
 		ins := &p.Instructions[i]
-		plan.Steps = append(plan.Steps, PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose})
+		step := PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose, Rare: i >= b.plan.Rare}
+		if ins.Op == program.OpSyscall {
+			step.Syscall = ins.Call.String()
+		}
+		plan.Steps = append(plan.Steps, step)
 	}
 	return plan, nil
 }

@@ -198,6 +198,9 @@ type Plan struct {
 	// the program's own execve (the first process of a user namespace has no
 	// mapped user id yet).
 	KeepCapabilities bool
+	// Rare is the first of the instructions at the end that are reached only where
+	// something is missing or fails.
+	Rare int
 	// Ready is the first instruction that runs after the container is created.
 	Ready int
 	// Warnings are about what is ignored, as the specification allows.
@@ -370,6 +373,7 @@ func (c *compiler) finish() (*Plan, error) {
 
 // end puts the code behind the program that is rarely reached.
 func (c *compiler) end() (*Plan, error) {
+	c.plan.Rare = c.Len()
 	for i := 0; i < len(c.cold); i++ {
 		c.cold[i]()
 	}
