@@ -280,13 +280,13 @@ func (b *creation) reserve() error {
 	b.state = &state.State{
 		OCIVersion: b.spec.Version, ID: b.o.ID, Bundle: b.o.Bundle, Rootfs: b.rootfs,
 		Created: time.Now().UTC(), UID: os.Geteuid(), Annotations: b.spec.Annotations,
-		Cgroup: b.cgroup.Config, Keyring: b.keyring,
+		Cgroup: state.Cgroup(b.cgroup.Config), Keyring: b.keyring,
 	}
 	pidns := spec.FindNamespace(b.spec, specs.PIDNamespace)
 	b.state.SharedPids = pidns == nil || pidns.Path != ""
 	b.state.Seccomp = seccompState(b.spec)
 	if b.resctrl != "" {
-		group := resctrl.Plan(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt)
+		group := state.Resctrl(resctrl.Plan(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt))
 		b.state.Resctrl = &group
 	}
 	if h := b.spec.Hooks; h != nil {
@@ -488,7 +488,7 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	b.proc, err = b.thread.Start(cfg)
 	if err == nil {
 		b.cgroup.Paths = b.place.Paths
-		b.state.Cgroup = b.cgroup.Config
+		b.state.Cgroup = state.Cgroup(b.cgroup.Config)
 		if b.gate {
 			b.state.Image = (*state.Image)(&b.proc.Image)
 		}

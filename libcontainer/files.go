@@ -273,7 +273,7 @@ func mapTree(fd int, m *compile.IDMap) error {
 	if m.Namespace != "" {
 		ns, err = os.Open(m.Namespace)
 	} else {
-		ns, err = launch.UserNamespace(idMap(m.UIDs), idMap(m.GIDs))
+		ns, err = userNamespace(idMap(m.UIDs), idMap(m.GIDs))
 	}
 	if err != nil {
 		return err

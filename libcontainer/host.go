@@ -29,7 +29,10 @@ func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.Fil
 		if err != nil {
 			return h, err
 		}
-		h.Cgroup = facts
+		h.Cgroup = compile.Cgroup{Unified: facts.Unified, V2: facts.V2}
+		for _, v1 := range facts.V1 {
+			h.Cgroup.V1 = append(h.Cgroup.V1, compile.Hierarchy(v1))
+		}
 		if n := spec.FindNamespace(s, specs.CgroupNamespace); n != nil && n.Path != "" {
 			own, err := os.Stat("/proc/self/ns/cgroup")
 			theirs, otherErr := os.Stat(n.Path)

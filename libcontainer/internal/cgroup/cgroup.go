@@ -25,16 +25,16 @@ import (
 // Config is what has to be remembered of a container's cgroup.
 type Config struct {
 	// Paths are the directories by controller; in cgroup v2 there is one, "".
-	Paths map[string]string `json:"paths"`
+	Paths map[string]string
 	// Path, Parent and Name are the place as it was asked for.
-	Path   string `json:"path,omitempty"`
-	Parent string `json:"parent,omitempty"`
-	Name   string `json:"name,omitempty"`
-	Prefix string `json:"prefix,omitempty"`
+	Path   string
+	Parent string
+	Name   string
+	Prefix string
 	// Systemd is true when systemd manages the cgroup.
-	Systemd bool `json:"systemd,omitempty"`
+	Systemd bool
 	// Rootless is true when missing permissions are not an error.
-	Rootless bool `json:"rootless,omitempty"`
+	Rootless bool
 }
 
 // Cgroup is a container's cgroup.

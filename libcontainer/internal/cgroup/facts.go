@@ -5,20 +5,42 @@ import (
 	"strings"
 
 	"github.com/opencontainers/cgroups"
-	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"golang.org/x/sys/unix"
 )
 
+// Mounted describes the cgroup file systems to who mounts a container's.
+type Mounted struct {
+	// Unified is the path of the container's directory in cgroup v2; empty
+	// when the machine mounts v1 hierarchies.
+	Unified string
+	// V2 is where the host has mounted cgroup v2: alone, or beside v1. Empty where it has not.
+	V2 string
+	// V1 are the mounted v1 hierarchies.
+	V1 []Hierarchy
+}
+
+// Hierarchy is one cgroup v1 hierarchy.
+type Hierarchy struct {
+	// Name is the directory below /sys/fs/cgroup, such as "cpu,cpuacct".
+	Name string
+	// Options select the hierarchy when it is mounted: controllers or name=X.
+	Options []string
+	// Path is the container's directory.
+	Path string
+	// Aliases are symlinks to Name.
+	Aliases []string
+}
+
 // Facts describes the cgroup file systems for the cgroup mount of a container that
 // New was called for.
-func (c *Cgroup) Facts() (compile.Cgroup, error) {
+func (c *Cgroup) Facts() (Mounted, error) {
 	if dir := c.Unified(); dir != "" {
-		return compile.Cgroup{Unified: dir, V2: unifiedRoot}, nil
+		return Mounted{Unified: dir, V2: unifiedRoot}, nil
 	}
 	if c.none && cgroups.IsCgroup2UnifiedMode() {
-		return compile.Cgroup{Unified: unifiedRoot, V2: unifiedRoot}, nil
+		return Mounted{Unified: unifiedRoot, V2: unifiedRoot}, nil
 	}
-	var facts compile.Cgroup
+	var facts Mounted
 	var st unix.Statfs_t
 	if unix.Statfs(hybridMountpoint, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
 		facts.V2 = hybridMountpoint
@@ -76,8 +98,8 @@ func canExist(path string) bool {
 
 // hierarchy describes the v1 hierarchy with these controllers, if it is
 // mounted and the container has a directory in it.
-func hierarchy(controllers string, paths map[string]string) *compile.Hierarchy {
-	h := compile.Hierarchy{Name: strings.TrimPrefix(controllers, "name="), Options: strings.Split(controllers, ",")}
+func hierarchy(controllers string, paths map[string]string) *Hierarchy {
+	h := Hierarchy{Name: strings.TrimPrefix(controllers, "name="), Options: strings.Split(controllers, ",")}
 	for _, controller := range h.Options {
 		if p, ok := paths[controller]; ok {
 			h.Path = p

@@ -32,9 +32,9 @@ func Mountpoint() (string, error) {
 type Group struct {
 	// Control is the directory of its class, when the container made it and is
 	// its only user.
-	Control string `json:"control,omitempty"`
+	Control string
 	// Monitor is the directory of its monitoring group.
-	Monitor string `json:"monitor,omitempty"`
+	Monitor string
 }
 
 // Plan works out which directories a container will have.

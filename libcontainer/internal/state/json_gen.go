@@ -6,8 +6,6 @@ package state
 
 import (
 	"github.com/rtcontainers/rt/internal/jsontext"
-	cgroup "github.com/rtcontainers/rt/libcontainer/internal/cgroup"
-	resctrl "github.com/rtcontainers/rt/libcontainer/internal/resctrl"
 	"maps"
 	"slices"
 )
@@ -56,7 +54,7 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				}
 			}
 		case "cgroup":
-			decodeConfig(d, &v.Cgroup)
+			decodeCgroup(d, &v.Cgroup)
 		case "pid":
 			if !d.Null() {
 				v.Pid = int(d.Int(64))
@@ -109,9 +107,9 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				v.Resctrl = nil
 			} else {
 				if v.Resctrl == nil {
-					v.Resctrl = new(resctrl.Group)
+					v.Resctrl = new(Resctrl)
 				}
-				decodeGroup(d, v.Resctrl)
+				decodeResctrl(d, v.Resctrl)
 			}
 		case "image":
 			if d.Null() {
@@ -166,7 +164,7 @@ func appendState(b []byte, v *State) []byte {
 		b = append(b, '}')
 	}
 	b = jsontext.AppendKey(b, "cgroup")
-	b = appendConfig(b, &v.Cgroup)
+	b = appendCgroup(b, &v.Cgroup)
 	if v.Pid != 0 {
 		b = jsontext.AppendKey(b, "pid")
 		b = jsontext.AppendInt(b, int64(v.Pid))
@@ -216,7 +214,7 @@ func appendState(b []byte, v *State) []byte {
 		if v.Resctrl == nil {
 			b = append(b, "null"...)
 		} else {
-			b = appendGroup(b, v.Resctrl)
+			b = appendResctrl(b, v.Resctrl)
 		}
 	}
 	if v.Image != nil {
@@ -243,7 +241,7 @@ func appendState(b []byte, v *State) []byte {
 	return append(b, '}')
 }
 
-func decodeConfig(d *jsontext.Decoder, v *cgroup.Config) {
+func decodeCgroup(d *jsontext.Decoder, v *Cgroup) {
 	for m := d.Object(); m.Next(); {
 	again:
 		switch m.Key {
@@ -295,7 +293,7 @@ func decodeConfig(d *jsontext.Decoder, v *cgroup.Config) {
 	}
 }
 
-func appendConfig(b []byte, v *cgroup.Config) []byte {
+func appendCgroup(b []byte, v *Cgroup) []byte {
 	b = append(b, '{')
 	b = jsontext.AppendKey(b, "paths")
 	b = append(b, '{')
@@ -483,7 +481,7 @@ func appendSeccomp(b []byte, v *Seccomp) []byte {
 	return append(b, '}')
 }
 
-func decodeGroup(d *jsontext.Decoder, v *resctrl.Group) {
+func decodeResctrl(d *jsontext.Decoder, v *Resctrl) {
 	for m := d.Object(); m.Next(); {
 	again:
 		switch m.Key {
@@ -504,7 +502,7 @@ func decodeGroup(d *jsontext.Decoder, v *resctrl.Group) {
 	}
 }
 
-func appendGroup(b []byte, v *resctrl.Group) []byte {
+func appendResctrl(b []byte, v *Resctrl) []byte {
 	b = append(b, '{')
 	if len(v.Control) > 0 {
 		b = jsontext.AppendKey(b, "control")

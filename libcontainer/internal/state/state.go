@@ -15,8 +15,6 @@ import (
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/jsontext"
 	"github.com/rtcontainers/rt/internal/sysfile"
-	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/internal/resctrl"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,7 +29,7 @@ type State struct {
 	Created     time.Time         `json:"created"`
 	UID         int               `json:"uid"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Cgroup      cgroup.Config     `json:"cgroup"`
+	Cgroup      Cgroup            `json:"cgroup"`
 	// Pid is the container's first process in rt's pid namespace, 0 while it is
 	// being made. It means that process only together with its start time, in
 	// clock ticks after boot (field 22 of proc_pid_stat(5)).
@@ -54,11 +52,28 @@ type State struct {
 	// Seccomp is where the listener of the filter goes.
 	Seccomp *Seccomp `json:"seccomp,omitempty"`
 	// Resctrl is the container's part of the resctrl file system.
-	Resctrl *resctrl.Group `json:"resctrl,omitempty"`
+	Resctrl *Resctrl `json:"resctrl,omitempty"`
 	// Image is the program that a created container's process waits in.
 	Image *Image `json:"image,omitempty"`
 	// Steps describe the instructions that run at the start.
 	Steps []Step `json:"steps,omitempty"`
+}
+
+// Cgroup is where the container's cgroup is: cgroup.Config.
+type Cgroup struct {
+	Paths    map[string]string `json:"paths"`
+	Path     string            `json:"path,omitempty"`
+	Parent   string            `json:"parent,omitempty"`
+	Name     string            `json:"name,omitempty"`
+	Prefix   string            `json:"prefix,omitempty"`
+	Systemd  bool              `json:"systemd,omitempty"`
+	Rootless bool              `json:"rootless,omitempty"`
+}
+
+// Resctrl is the container's part of the resctrl file system: resctrl.Group.
+type Resctrl struct {
+	Control string `json:"control,omitempty"`
+	Monitor string `json:"monitor,omitempty"`
 }
 
 // Namespace is a namespace of others: the file by which it is found, and what that

@@ -1,19 +1,20 @@
-package launch
+package libcontainer
 
 import (
 	"fmt"
 	"os"
 
 	"github.com/rtcontainers/rt/internal/sysfile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
 	"golang.org/x/sys/unix"
 )
 
-// UserNamespace makes a user namespace with the given maps (the content of
+// userNamespace makes a user namespace with the given maps (the content of
 // uid_map and gid_map, user_namespaces(7)) that nobody is in. mount_setattr(2)
 // takes the mapping of an idmapped mount from one.
-func UserNamespace(uidMap, gidMap string) (*os.File, error) {
+func userNamespace(uidMap, gidMap string) (*os.File, error) {
 	const conv = 3
 	b := program.NewBuilder()
 	b.Source("", "wait until the namespace is open")
@@ -38,7 +39,7 @@ func UserNamespace(uidMap, gidMap string) (*os.File, error) {
 		return nil, err
 	}
 	defer null.Close()
-	proc, err := Start(&Config{
+	proc, err := launch.Start(&launch.Config{
 		Image: exe, CloneFlags: unix.CLONE_NEWUSER, CgroupFD: -1, Files: []*os.File{null, null, null, nil}, Conversation: conv,
 	})
 	if err != nil {
