@@ -6,6 +6,7 @@ import (
 
 	"github.com/containerd/containerd/api/types"
 	containerdversion "github.com/containerd/containerd/version"
+	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"github.com/rtcontainers/rt/spec"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -25,7 +26,7 @@ const featuresType = "types.containerd.io/opencontainers/runtime-spec/1/features
 
 // writeInfo answers containerd 2's question what the shim is and can do.
 func writeInfo(w io.Writer) error {
-	features, err := json.Marshal(spec.Features(nil))
+	features, err := json.Marshal(spec.Features(nil, seccomp.Architectures()))
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/urfave/cli/v3"
 )
@@ -55,7 +56,7 @@ func featuresCommand() command {
 			return printJSON(spec.Features(map[string]string{
 				"com.github.rtcontainers.rt.version": version,
 				"com.github.rtcontainers.rt.commit":  buildCommit(),
-			}))
+			}, seccomp.Architectures()))
 		},
 	}
 }
