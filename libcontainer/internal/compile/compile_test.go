@@ -17,6 +17,8 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // v1 and v2 are hosts with either kind of cgroups.
+func init() { program.CheckRegisters = true }
+
 var (
 	v2 = Host{LastCap: 40, Capabilities: 1<<41 - 1, Privileged: true, Home: "/root", Cgroup: Cgroup{Unified: "/sys/fs/cgroup/box", V2: "/sys/fs/cgroup"}}
 	v1 = Host{LastCap: 40, Capabilities: 1<<41 - 1, Privileged: true, Home: "/root", Cgroup: Cgroup{V1: []Hierarchy{

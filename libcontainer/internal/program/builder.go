@@ -17,6 +17,23 @@ type Builder struct {
 	nextReg Reg
 	note    *Note
 	errs    []error
+	// written are the registers that hold something; only CheckRegisters looks.
+	written [NumRegs]bool
+}
+
+// CheckRegisters makes slips of who writes programs a panic: a register that is freed
+// twice, used after it was freed, or read before it was written. Tests set it.
+var CheckRegisters = false
+
+// slip panics if r is no register that may be used, or read.
+func (b *Builder) slip(r Reg, read bool) {
+	switch {
+	case !CheckRegisters || r == Scratch || r >= FailedAt:
+	case slices.Contains(b.free, r) || r >= b.nextReg:
+		panic(fmt.Sprintf("program: r%d is used after it was freed, at %+v", r, *b.note))
+	case read && !b.written[r]:
+		panic(fmt.Sprintf("program: r%d is read before it was written, at %+v", r, *b.note))
+	}
 }
 
 // NewBuilder returns an empty builder.
@@ -41,6 +58,7 @@ func (b *Builder) Reg() Reg {
 	if n := len(b.free); n > 0 {
 		r := b.free[n-1]
 		b.free = b.free[:n-1]
+		b.written[r] = false
 		return r
 	}
 	if b.nextReg >= FailedAt {
@@ -52,20 +70,28 @@ func (b *Builder) Reg() Reg {
 }
 
 // Free gives registers back.
-func (b *Builder) Free(regs ...Reg) { b.free = append(b.free, regs...) }
+func (b *Builder) Free(regs ...Reg) {
+	for _, r := range regs {
+		b.slip(r, false)
+	}
+	b.free = append(b.free, regs...)
+}
 
 // Regs is which registers are taken.
 type Regs struct {
-	free []Reg
-	next Reg
+	free    []Reg
+	next    Reg
+	written [NumRegs]bool
 }
 
 // Regs returns which registers are taken now.
-func (b *Builder) Regs() Regs { return Regs{slices.Clone(b.free), b.nextReg} }
+func (b *Builder) Regs() Regs { return Regs{slices.Clone(b.free), b.nextReg, b.written} }
 
 // SetRegs goes back to what Regs returned: for code that is emitted later than
 // its place in the flow of the program, where those registers are in use.
-func (b *Builder) SetRegs(r Regs) { b.free, b.nextReg = slices.Clone(r.free), r.next }
+func (b *Builder) SetRegs(r Regs) {
+	b.free, b.nextReg, b.written = slices.Clone(r.free), r.next, r.written
+}
 
 // NewLabel makes a label that is not bound yet.
 func (b *Builder) NewLabel(name string) Label {
@@ -100,7 +126,12 @@ func (s Step) ins() *Instruction { return &s.b.p.Instructions[s.i] }
 func (s Step) Index() int { return s.i }
 
 // To keeps the result of the call in r: -errno after an expected error.
-func (s Step) To(r Reg) Step { s.ins().Dst = r; return s }
+func (s Step) To(r Reg) Step {
+	s.b.slip(r, false)
+	s.b.written[r] = true
+	s.ins().Dst = r
+	return s
+}
 
 // SetArg replaces an argument, for what is not known before the whole program is.
 func (s Step) SetArg(i int, a Arg) { s.ins().Args[i] = a }
@@ -135,6 +166,18 @@ func (s Step) OnError(l Label, errnos ...unix.Errno) Step {
 
 func (b *Builder) emit(ins Instruction) Step {
 	ins.Note = b.note
+	for _, a := range ins.Args[:ins.NArgs] {
+		if a.Kind == Register {
+			b.slip(Reg(a.Value), true)
+		}
+	}
+	switch ins.Op {
+	case OpBranch, OpStore:
+		b.slip(ins.Dst, true)
+	case OpLoad, OpMove:
+		b.slip(ins.Dst, false)
+		b.written[ins.Dst] = true
+	}
 	b.p.Instructions = append(b.p.Instructions, ins)
 	return Step{b, len(b.p.Instructions) - 1}
 }

@@ -10,12 +10,16 @@ import (
 // Text returns the instruction as the kernel's own manual would write it:
 // mkdirat(r3, "dev", 0755).
 func (p *Program) Text(i int) string {
+	return p.text(i, func(l Label) string { return fmt.Sprintf("%d (%s)", p.labels[l].at, p.labels[l].name) })
+}
+
+func (p *Program) text(i int, label func(Label) string) string {
 	ins := &p.Instructions[i]
 	switch ins.Op {
 	case OpJump:
-		return "goto " + p.labelName(ins.Target)
+		return "goto " + label(ins.Target)
 	case OpBranch:
-		return fmt.Sprintf("if r%d %s %d goto %s", ins.Dst, ins.Cond, int64(ins.Args[0].Value), p.labelName(ins.Target))
+		return fmt.Sprintf("if r%d %s %d goto %s", ins.Dst, ins.Cond, int64(ins.Args[0].Value), label(ins.Target))
 	case OpStore:
 		return fmt.Sprintf("%s = r%d (%d bytes)", p.argText(num, ins.Args[0]), ins.Dst, ins.Size)
 	case OpLoad:
@@ -23,10 +27,10 @@ func (p *Program) Text(i int) string {
 	case OpMove:
 		return fmt.Sprintf("r%d = %s", ins.Dst, p.argText(num, ins.Args[0]))
 	}
-	return p.callText(ins)
+	return p.callText(ins, label)
 }
 
-func (p *Program) callText(ins *Instruction) string {
+func (p *Program) callText(ins *Instruction, label func(Label) string) string {
 	var s strings.Builder
 	if ins.Dst != Scratch {
 		fmt.Fprintf(&s, "r%d = ", ins.Dst)
@@ -46,13 +50,13 @@ func (p *Program) callText(ins *Instruction) string {
 	}
 	s.WriteByte(')')
 	if ins.Errnos[0] != 0 {
-		s.WriteString(p.errorText(ins))
+		s.WriteString(p.errorText(ins, label))
 	}
 	return s.String()
 }
 
 // errorText is the part of a listing after the call: what happens on errors.
-func (p *Program) errorText(ins *Instruction) string {
+func (p *Program) errorText(ins *Instruction, label func(Label) string) string {
 	var names []string
 	for _, e := range ins.Errnos {
 		switch e {
@@ -66,7 +70,7 @@ func (p *Program) errorText(ins *Instruction) string {
 	if ins.Target == Next {
 		return " ignoring " + strings.Join(names, ", ")
 	}
-	return " on " + strings.Join(names, ", ") + " goto " + p.labelName(ins.Target)
+	return " on " + strings.Join(names, ", ") + " goto " + label(ins.Target)
 }
 
 func (p *Program) argText(format argFormat, a Arg) string {
@@ -89,18 +93,44 @@ func (p *Program) argText(format argFormat, a Arg) string {
 	return format(p, a)
 }
 
-func (p *Program) labelName(l Label) string {
-	return fmt.Sprintf("%d (%s)", p.labels[l].at, p.labels[l].name)
-}
-
-// String lists the whole program, one instruction a line.
+// String lists the whole program: what a field asks for, below it the instructions, and
+// labels by their names. It has no numbers of instructions, so that one that is added
+// changes one line.
 func (p *Program) String() string {
+	names := p.labelNames()
+	label := func(l Label) string { return names[l] }
+	at := make([][]string, len(p.Instructions)+1)
+	for l := range p.labels {
+		if i := p.labels[l].at; i >= 0 {
+			at[i] = append(at[i], names[l])
+		}
+	}
 	var s strings.Builder
+	var note Note
 	for i := range p.Instructions {
-		ins := &p.Instructions[i]
-		fmt.Fprintf(&s, "%3d  %s  ; %s: %s\n", i, p.Text(i), ins.Source, ins.Purpose)
+		if n := *p.Instructions[i].Note; i == 0 || n != note {
+			note = n
+			fmt.Fprintf(&s, "%s\n", strings.TrimPrefix(n.Source+": "+n.Purpose, ": "))
+		}
+		for _, name := range at[i] {
+			fmt.Fprintf(&s, "  %s:\n", name)
+		}
+		fmt.Fprintf(&s, "    %s\n", p.text(i, label))
 	}
 	return s.String()
+}
+
+// labelNames are the labels' names, with numbers where several have the same.
+func (p *Program) labelNames() []string {
+	count, names := map[string]int{}, make([]string, len(p.labels))
+	for l := range p.labels {
+		name := p.labels[l].name
+		count[name]++
+		if names[l] = name; count[name] > 1 {
+			names[l] = fmt.Sprintf("%s (%d)", name, count[name])
+		}
+	}
+	return names
 }
 
 // Failure says in words that instruction i failed with errno: the field that

@@ -49,6 +49,36 @@ func simulate(t *testing.T, p *Program, answers map[Call]int64) string {
 	return strings.Join(trace, " ")
 }
 
+// Slips of who writes a program are found when it is written.
+func TestSlipsWithRegisters(t *testing.T) {
+	CheckRegisters = true
+	defer func() { CheckRegisters = false }()
+	for name, write := range map[string]func(b *Builder, r Reg){
+		"freed twice":                func(b *Builder, r Reg) { b.Free(r); b.Free(r) },
+		"used after it was freed":    func(b *Builder, r Reg) { b.Move(r, Imm(1)); b.Free(r); b.Do(Close, R(r)) },
+		"written after that":         func(b *Builder, r Reg) { b.Free(r); b.Do(Getpid).To(r) },
+		"read before it was written": func(b *Builder, r Reg) { b.Do(Close, R(r)) },
+		"compared before that":       func(b *Builder, r Reg) { b.Branch(r, Eq, 0, b.NewLabel("l")) },
+		"stored before that":         func(b *Builder, r Reg) { b.Store(r, 4, b.Buffer("b", 8)) },
+		"taken again, not written":   func(b *Builder, r Reg) { b.Move(r, Imm(1)); b.Free(r); b.Do(Close, R(b.Reg())) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("nobody noticed")
+				}
+			}()
+			b := NewBuilder()
+			write(b, b.Reg())
+		})
+	}
+	b := NewBuilder()
+	r := b.Reg()
+	b.Do(Getpid).To(r)
+	b.Do(Close, R(r))
+	b.Free(r)
+}
+
 func TestListingReadsLikeTheManual(t *testing.T) {
 	b := NewBuilder()
 	b.Source("mounts[3]", "mount tmpfs")
@@ -61,12 +91,16 @@ func TestListingReadsLikeTheManual(t *testing.T) {
 	b.Bind(done)
 	b.Source("", "end")
 	ended(b)
-	want := `  0  r1 = openat(AT_FDCWD, "/dev", O_PATH|O_CLOEXEC, 0) on ENOENT goto 4 (done)  ; mounts[3]: mount tmpfs
-  1  mkdirat(r1, "shm", 0755) ignoring EEXIST  ; mounts[3]: mount tmpfs
-  2  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ignoring any error  ; mounts[3]: mount tmpfs
-  3  if r1 >= -1 goto 4 (done)  ; mounts[3]: mount tmpfs
-  4  exit_group(0)  ; : end
-  5  exit_group(1)  ; : end
+	want := `mounts[3]: mount tmpfs
+    r1 = openat(AT_FDCWD, "/dev", O_PATH|O_CLOEXEC, 0) on ENOENT goto done
+    mkdirat(r1, "shm", 0755) ignoring EEXIST
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ignoring any error
+    if r1 >= -1 goto done
+end
+  done:
+    exit_group(0)
+  failure:
+    exit_group(1)
 `
 	if got := build(t, b).String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
