@@ -127,8 +127,8 @@ type execution struct {
 	answered bool
 	// first is the container's first process, root its root directory.
 	first, root *os.File
-	// freezer is how the program enters that of cgroup v1 itself, or nil.
-	freezer *os.File
+	// tasks are how the program enters hierarchies of cgroup v1 itself.
+	tasks []*os.File
 }
 
 func (e *execution) done(step string) {
@@ -270,7 +270,7 @@ func (e *execution) launch(streams [3]*os.File) error {
 	}
 	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
 		ID: e.container.ID(), Keyring: e.container.state.Keyring, Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
-		Cgroup: e.place.Dir != nil && !e.late, Freezer: e.freezer != nil,
+		Cgroup: e.place.Dir != nil && !e.late, Tasks: len(e.tasks),
 	})
 	if err != nil {
 		return err
@@ -317,12 +317,17 @@ func (e *execution) enter() error {
 	if err != nil {
 		return err
 	}
-	if e.place.Freezer != "" && !e.late {
-		if e.freezer, err = os.OpenFile(e.place.Freezer, os.O_WRONLY, 0); err != nil {
+	if e.late {
+		return nil
+	}
+	for _, name := range e.place.Halting {
+		file, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
 			return err
 		}
+		e.tasks = append(e.tasks, file)
 	}
-	if e.place.Prepare != nil && !e.late {
+	if e.place.Prepare != nil {
 		e.thread = launch.NewThread()
 		e.thread.Do(e.place.Prepare)
 	}
@@ -334,8 +339,8 @@ func (e *execution) leave() {
 	if e.thread != nil {
 		e.thread.End()
 	}
-	closeFiles([]*os.File{e.place.Dir, e.freezer})
-	e.freezer = nil
+	closeFiles(append(e.tasks, e.place.Dir))
+	e.tasks = nil
 }
 
 // clone starts the program in the container's cgroup.
@@ -378,14 +383,15 @@ func (e *execution) attach() error {
 // of the pipe that is the program's is the caller's to close.
 func (e *execution) controlFiles(exe *os.File) (files []*os.File, release *os.File, err error) {
 	files = make([]*os.File, len(e.plan.Files))
+	tasks := e.tasks
 	for i, f := range e.plan.Files {
 		switch f.Kind {
 		case compile.ContainerProcess:
 			files[i] = e.first
 		case compile.ContainerRoot:
 			files[i] = e.root
-		case compile.ContainerFreezer:
-			files[i] = e.freezer
+		case compile.ContainerTasks:
+			files[i], tasks = tasks[0], tasks[1:]
 		case compile.ContainerCgroup:
 			files[i] = e.place.Dir
 		case compile.Spare:

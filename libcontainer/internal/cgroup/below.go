@@ -51,7 +51,7 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	p.withoutFreezer()
+	p.withoutHalting()
 	return p, err
 }
 

@@ -315,10 +315,10 @@ type Placement struct {
 	Prepare func() error
 	// Move takes a process there, systemd's way, or is nil.
 	Move func(pid int) error
-	// Freezer is the file of cgroup v1 by which a process enters that hierarchy, or
-	// "". For a further process Prepare leaves it out: a thread of rt's would stand
-	// still in a frozen one.
-	Freezer string
+	// Halting are the files of cgroup v1 by which a process enters the hierarchies that
+	// can make it stand still: freezer and cpu. For a further process Prepare leaves
+	// them out, since a thread of rt's would stand still, too.
+	Halting []string
 	// tasks are the files by which Prepare works.
 	tasks []string
 	// Paths are Config.Paths without those that could not be made.
@@ -379,8 +379,8 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 				continue // not made, or not for us
 			}
 			p.tasks = append(p.tasks, file)
-			if controller == "freezer" {
-				p.Freezer = file
+			if path == at("freezer", paths["freezer"]) || path == at("cpu", paths["cpu"]) {
+				p.Halting = append(p.Halting, file)
 			}
 		}
 		seen[path] = true
@@ -392,12 +392,12 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 	return &p, nil
 }
 
-// withoutFreezer leaves the freezer to the process itself.
-func (p *Placement) withoutFreezer() {
-	if p == nil || p.Freezer == "" {
+// withoutHalting leaves what can make it stand still to the process itself.
+func (p *Placement) withoutHalting() {
+	if p == nil || len(p.Halting) == 0 {
 		return
 	}
-	rest := slices.DeleteFunc(slices.Clone(p.tasks), func(file string) bool { return file == p.Freezer })
+	rest := slices.DeleteFunc(slices.Clone(p.tasks), func(file string) bool { return slices.Contains(p.Halting, file) })
 	p.Prepare = func() error { return enter(rest, 0) }
 }
 

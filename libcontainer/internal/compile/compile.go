@@ -104,8 +104,8 @@ const (
 	ContainerRoot
 	// ContainerCgroup is the directory of cgroup v2 in which a process is born.
 	ContainerCgroup
-	// ContainerFreezer is the file by which a process enters the freezer of cgroup v1.
-	ContainerFreezer
+	// ContainerTasks is a file by which a process enters a hierarchy of cgroup v1.
+	ContainerTasks
 	// HookState is a file with the container's state for hooks in the container.
 	HookState
 	// HookOutput and HookErrors are files for what those hooks print.

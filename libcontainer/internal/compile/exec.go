@@ -24,8 +24,8 @@ type ExecOptions struct {
 	// Cgroup is true when the program is not started in the container's cgroup, and
 	// has the directory of one of v2 in which it goes on.
 	Cgroup bool
-	// Freezer is true when the program has to enter the freezer of cgroup v1 itself.
-	Freezer bool
+	// Tasks is the number of hierarchies of cgroup v1 that the program enters itself.
+	Tasks int
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
 	// Gaps are the numbers of those that are not there; any file is in their place.
@@ -47,8 +47,8 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	forks := opt.Namespaces&unix.CLONE_NEWPID != 0
 	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
-	if opt.Freezer {
-		c.enterFreezer()
+	for range opt.Tasks {
+		c.enterHierarchy()
 	}
 	if opt.Cgroup {
 		c.bornInCgroup()
@@ -86,11 +86,11 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	return c.finish()
 }
 
-// enterFreezer enters the container's freezer of cgroup v1, and stands still if that is
-// frozen.
-func (c *compiler) enterFreezer() {
-	tasks := c.file(File{Kind: ContainerFreezer})
-	c.Source("linux.cgroupsPath", "enter the container's freezer")
+// enterHierarchy enters the container's freezer of cgroup v1, or its share of the CPUs,
+// and may stand still then.
+func (c *compiler) enterHierarchy() {
+	tasks := c.file(File{Kind: ContainerTasks})
+	c.Source("linux.cgroupsPath", "enter the container's cgroup")
 	c.Do(program.Write, tasks, c.Str("0"), program.Imm(1))
 	c.doneWith(tasks)
 }
