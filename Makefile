@@ -13,7 +13,9 @@ GO      ?= go
 export CGO_ENABLED := 0
 # What must not come from the builder's machine stays out of the binary.
 LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+# Without templates urfave/cli is a megabyte smaller.
+TAGS    := urfave_cli_no_template
+BUILD   := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS)'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -69,6 +71,9 @@ lint:
 	cd tests/conformance && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
 	cd $(SHIM) && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
+	@for m in github.com/opencontainers/runtime-spec github.com/sirupsen/logrus github.com/urfave/cli/v3 golang.org/x/sys; do \
+		$(GO) list -deps ./cmd/rt | grep -q "^$$m" || { echo "lint: rt is to be built on $$m" >&2; exit 1; }; \
+	done
 	# A runtime reads deprecated fields, too.
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
@@ -93,10 +98,10 @@ unit:
 # The interpreter of the other architecture, in user-mode emulation, which does
 # not know the calls by which image files are made; those are no part of it.
 arm64: build-arm64
-	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/program/image
+	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/internal/program/image
 	GOARCH=arm64 $(GO) test -c -o bin/rt-arm64.test ./cmd/rt
 	cd cmd/rt && qemu-aarch64-static $(CURDIR)/bin/rt-arm64.test -test.run CaughtSignals
-	cd libcontainer/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
+	cd libcontainer/internal/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
 
 # The same tests in every layout of cgroups that the machine can show.
 integration: build
@@ -226,7 +231,7 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) "./$${f%:*}" || exit 1; \
 	done
 FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:FuzzParseAgreesWithEncodingJSON \
-	libcontainer/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/program/image:FuzzEncode
+	libcontainer/internal/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/internal/program/image:FuzzEncode
 
 # Attacks on containers' borders: refused by rt, and each successful against a build
 # that lacks the defence against it. Each is in a view of cgroups of its own choice.

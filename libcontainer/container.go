@@ -15,9 +15,9 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
 
@@ -108,7 +108,10 @@ func (c *Container) OwnerUID() int { return c.state.UID }
 func (c *Container) Rootfs() string { return c.state.Rootfs }
 
 // SystemdScope is the unit of systemd that is the container's cgroup, or "".
-func (c *Container) SystemdScope() string { return c.state.Cgroup.Scope() }
+func (c *Container) SystemdScope() string {
+	config := cgroup.Config(c.state.Cgroup)
+	return config.Scope()
+}
 
 // SharesPids tells whether the container has no pid namespace of its own: then
 // the kernel does not end its other processes with the first one.

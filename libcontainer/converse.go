@@ -3,18 +3,19 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/netdev"
-	"github.com/rtcontainers/rt/libcontainer/program"
-	"github.com/rtcontainers/rt/libcontainer/program/image"
-	"github.com/rtcontainers/rt/libcontainer/resctrl"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/netdev"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"github.com/rtcontainers/rt/libcontainer/internal/resctrl"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
 
@@ -45,7 +46,7 @@ func (b *creation) converse() error {
 	watch := &hookWatch{hooks: b.spec.Hooks, output: b.hookOutput}
 	for {
 		m, err := b.proc.Receive()
-		if err != nil && b.ready && !b.endedEarly {
+		if errors.Is(err, io.EOF) && b.ready && !b.endedEarly {
 			// The socket closes when the user's program is executed.
 			if err := watch.gone(); err != nil {
 				return err
@@ -55,7 +56,7 @@ func (b *creation) converse() error {
 			return b.started()
 		}
 		if err != nil {
-			return died(b.proc, b.cgroup)
+			return died(err, b.proc, b.cgroup)
 		}
 		switch m.Words[0] {
 		case compile.RequestCgroup:
@@ -155,9 +156,13 @@ func kernelLog(b []byte) string {
 	return s
 }
 
-// died says how the program ended without a word. It may have no cgroup.
-func died(p *launch.Process, cg *cgroup.Cgroup) error {
+// died ends a program with which there is no conversation any more. If it has ended
+// without a word the error says how. It may have no cgroup.
+func died(err error, p *launch.Process, cg *cgroup.Cgroup) error {
 	ws := p.Kill()
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
 	limit := int64(0)
 	if cg != nil {
 		if why := cg.OutOfMemory(); why != "" {

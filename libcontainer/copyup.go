@@ -8,8 +8,8 @@ import (
 	"strconv"
 
 	"github.com/rtcontainers/rt/internal/defence"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"golang.org/x/sys/unix"
 )
 

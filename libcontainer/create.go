@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -9,12 +10,12 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/program/image"
-	"github.com/rtcontainers/rt/libcontainer/resctrl"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"github.com/rtcontainers/rt/libcontainer/internal/resctrl"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -99,6 +100,8 @@ type creation struct {
 	place  *cgroup.Placement
 	// thread is where the container is born; `rt explain` has none.
 	thread *launch.Thread
+	// keyring is the name of the session keyring.
+	keyring string
 	// resctrl is where the resctrl file system is mounted, if it is wanted.
 	resctrl string
 	// hookState and hookOutput are the files of hooks that run in the
@@ -132,6 +135,9 @@ func create(o *Options, gate bool) (*Container, *Process, error) {
 	b := &creation{o: o, gate: gate, thread: launch.NewThread()}
 	defer b.endThread()
 	if err := b.load(); err != nil {
+		return nil, nil, err
+	}
+	if err := b.nameKeyring(); err != nil {
 		return nil, nil, err
 	}
 	b.done("read and checked the configuration")
@@ -171,6 +177,20 @@ func (b *creation) done(step string) {
 
 // load reads the configuration. Nothing on the system has changed when it
 // fails.
+// nameKeyring makes a name for the session keyring: as with runc, and a number that no
+// other container can guess.
+func (b *creation) nameKeyring() error {
+	if b.o.NoNewKeyring {
+		return nil
+	}
+	var number [16]byte
+	if _, err := unix.Getrandom(number[:], 0); err != nil {
+		return os.NewSyscallError("getrandom", err)
+	}
+	b.keyring = "_ses." + b.o.ID + "." + hex.EncodeToString(number[:])
+	return nil
+}
+
 func (b *creation) load() error {
 	if err := state.CheckID(b.o.ID); err != nil {
 		return err
@@ -260,13 +280,13 @@ func (b *creation) reserve() error {
 	b.state = &state.State{
 		OCIVersion: b.spec.Version, ID: b.o.ID, Bundle: b.o.Bundle, Rootfs: b.rootfs,
 		Created: time.Now().UTC(), UID: os.Geteuid(), Annotations: b.spec.Annotations,
-		Cgroup: b.cgroup.Config,
+		Cgroup: state.Cgroup(b.cgroup.Config), Keyring: b.keyring,
 	}
 	pidns := spec.FindNamespace(b.spec, specs.PIDNamespace)
 	b.state.SharedPids = pidns == nil || pidns.Path != ""
 	b.state.Seccomp = seccompState(b.spec)
 	if b.resctrl != "" {
-		group := resctrl.Plan(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt)
+		group := state.Resctrl(resctrl.Plan(b.resctrl, b.o.ID, b.spec.Linux.IntelRdt))
 		b.state.Resctrl = &group
 	}
 	if h := b.spec.Hooks; h != nil {
@@ -389,7 +409,7 @@ func executable(plan *compile.Plan, warn func(string)) (*os.File, error) {
 func (b *creation) compile(host compile.Host) (err error) {
 	b.lastCap = host.LastCap
 	o := compile.Options{
-		ID: b.o.ID, Rootfs: b.rootfs, Bundle: b.o.Bundle, NoPivot: b.o.NoPivot, NoNewKeyring: b.o.NoNewKeyring,
+		ID: b.o.ID, Rootfs: b.rootfs, Bundle: b.o.Bundle, NoPivot: b.o.NoPivot, Keyring: b.keyring,
 		PreserveFDs: len(b.o.Preserve), Gaps: gaps(b.o.Preserve), Gate: b.gate, MoveCgroup: b.o.SystemdCgroup,
 	}
 	if o.NoPivot {
@@ -468,7 +488,7 @@ func (b *creation) launch(exe *os.File, stdio [3]*os.File) error {
 	b.proc, err = b.thread.Start(cfg)
 	if err == nil {
 		b.cgroup.Paths = b.place.Paths
-		b.state.Cgroup = b.cgroup.Config
+		b.state.Cgroup = state.Cgroup(b.cgroup.Config)
 		if b.gate {
 			b.state.Image = (*state.Image)(&b.proc.Image)
 		}

@@ -11,9 +11,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -127,6 +127,8 @@ type execution struct {
 	answered bool
 	// first is the container's first process, root its root directory.
 	first, root *os.File
+	// tasks are how the program enters hierarchies of cgroup v1 itself.
+	tasks []*os.File
 }
 
 func (e *execution) done(step string) {
@@ -267,8 +269,8 @@ func (e *execution) launch(streams [3]*os.File) error {
 		return err
 	}
 	e.plan, err = compile.CompileExec(e.spec, host, compile.ExecOptions{
-		ID: e.container.ID(), Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
-		Cgroup: e.place.Dir != nil && !e.late,
+		ID: e.container.ID(), Keyring: e.container.state.Keyring, Namespaces: namespaces, PreserveFDs: len(e.o.Preserve), Gaps: gaps(e.o.Preserve),
+		Cgroup: e.place.Dir != nil && !e.late, Tasks: len(e.tasks),
 	})
 	if err != nil {
 		return err
@@ -315,7 +317,17 @@ func (e *execution) enter() error {
 	if err != nil {
 		return err
 	}
-	if e.place.Prepare != nil && !e.late {
+	if e.late {
+		return nil
+	}
+	for _, name := range e.place.Halting {
+		file, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		e.tasks = append(e.tasks, file)
+	}
+	if e.place.Prepare != nil {
 		e.thread = launch.NewThread()
 		e.thread.Do(e.place.Prepare)
 	}
@@ -327,9 +339,8 @@ func (e *execution) leave() {
 	if e.thread != nil {
 		e.thread.End()
 	}
-	if e.place.Dir != nil {
-		e.place.Dir.Close()
-	}
+	closeFiles(append(e.tasks, e.place.Dir))
+	e.tasks = nil
 }
 
 // clone starts the program in the container's cgroup.
@@ -372,12 +383,15 @@ func (e *execution) attach() error {
 // of the pipe that is the program's is the caller's to close.
 func (e *execution) controlFiles(exe *os.File) (files []*os.File, release *os.File, err error) {
 	files = make([]*os.File, len(e.plan.Files))
+	tasks := e.tasks
 	for i, f := range e.plan.Files {
 		switch f.Kind {
 		case compile.ContainerProcess:
 			files[i] = e.first
 		case compile.ContainerRoot:
 			files[i] = e.root
+		case compile.ContainerTasks:
+			files[i], tasks = tasks[0], tasks[1:]
 		case compile.ContainerCgroup:
 			files[i] = e.place.Dir
 		case compile.Spare:
@@ -400,7 +414,7 @@ func (e *execution) converse() error {
 				e.done("executed the process")
 				return nil
 			}
-			return died(e.proc, e.cgroup)
+			return died(err, e.proc, e.cgroup)
 		}
 		switch m.Words[0] {
 		case compile.RequestChild:

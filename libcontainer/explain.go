@@ -3,8 +3,8 @@ package libcontainer
 import (
 	"os"
 
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
 )
 
 // Plan is how a container would be made.
@@ -30,8 +30,12 @@ type PlanFile struct {
 // PlanStep is one instruction: its call, the field of config.json that asked
 // for it, and its purpose.
 type PlanStep struct {
-	Step    int    `json:"step"`
-	Call    string `json:"call"`
+	Step int    `json:"step"`
+	Call string `json:"call"`
+	// Syscall is the system call's name, empty for jumps and the like.
+	Syscall string `json:"syscall,omitempty"`
+	// Rare is true for what is done only where something is missing or fails.
+	Rare    bool   `json:"rare,omitempty"`
 	Source  string `json:"source,omitempty"`
 	Purpose string `json:"purpose"`
 }
@@ -50,6 +54,9 @@ func Explain(o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.NoNewKeyring {
+		b.keyring = "_ses." + o.ID + ".NUMBER"
+	}
 	if err := b.compile(host); err != nil {
 		return nil, err
 	}
@@ -60,7 +67,11 @@ func Explain(o Options) (*Plan, error) {
 	p := b.plan.Program
 	for i := range p.Instructions {
 		ins := &p.Instructions[i]
-		plan.Steps = append(plan.Steps, PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose})
+		step := PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose, Rare: i >= b.plan.Rare}
+		if ins.Op == program.OpSyscall {
+			step.Syscall = ins.Call.String()
+		}
+		plan.Steps = append(plan.Steps, step)
 	}
 	return plan, nil
 }

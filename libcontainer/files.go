@@ -12,9 +12,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/sysfile"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/hooks"
-	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/hooks"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -273,7 +273,7 @@ func mapTree(fd int, m *compile.IDMap) error {
 	if m.Namespace != "" {
 		ns, err = os.Open(m.Namespace)
 	} else {
-		ns, err = launch.UserNamespace(idMap(m.UIDs), idMap(m.GIDs))
+		ns, err = userNamespace(idMap(m.UIDs), idMap(m.GIDs))
 	}
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )

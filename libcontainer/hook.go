@@ -12,9 +12,9 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/hooks"
-	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/hooks"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"golang.org/x/sys/unix"
 )
 

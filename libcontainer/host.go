@@ -12,8 +12,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +29,10 @@ func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.Fil
 		if err != nil {
 			return h, err
 		}
-		h.Cgroup = facts
+		h.Cgroup = compile.Cgroup{Unified: facts.Unified, V2: facts.V2}
+		for _, v1 := range facts.V1 {
+			h.Cgroup.V1 = append(h.Cgroup.V1, compile.Hierarchy(v1))
+		}
 		if n := spec.FindNamespace(s, specs.CgroupNamespace); n != nil && n.Path != "" {
 			own, err := os.Stat("/proc/self/ns/cgroup")
 			theirs, otherErr := os.Stat(n.Path)

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/rtcontainers/rt/internal/defence"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"golang.org/x/sys/unix"
 )
 

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"unsafe"
 
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/program/image"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
 	"golang.org/x/sys/unix"
 )
 

@@ -7,13 +7,14 @@ import (
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/hooks"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/program"
-	"github.com/rtcontainers/rt/libcontainer/program/image"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/hooks"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"github.com/rtcontainers/rt/libcontainer/internal/resctrl"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
 
@@ -176,7 +177,9 @@ func (c *Container) lock() error {
 	return nil
 }
 
-func (c *Container) cgroup() (*cgroup.Cgroup, error) { return cgroup.Load(c.state.Cgroup) }
+func (c *Container) cgroup() (*cgroup.Cgroup, error) {
+	return cgroup.Load(cgroup.Config(c.state.Cgroup))
+}
 
 // Delete removes a container that has stopped, or was never started. With
 // force a running one is killed first, and what a creation left that died in
@@ -282,7 +285,7 @@ func (c *Container) destroy(others bool, warn func(string)) error {
 		}
 	}
 	if c.state.Resctrl != nil {
-		if err := c.state.Resctrl.Remove(); err != nil {
+		if err := resctrl.Group(*c.state.Resctrl).Remove(); err != nil {
 			return err
 		}
 	}

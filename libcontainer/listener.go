@@ -6,8 +6,8 @@ import (
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/launch"
-	"github.com/rtcontainers/rt/libcontainer/state"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
 

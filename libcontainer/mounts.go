@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/compile"
-	"github.com/rtcontainers/rt/libcontainer/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
@@ -132,7 +132,7 @@ func (b *mountChange) converse() error {
 			return nil
 		}
 		if err != nil {
-			return died(b.proc, nil)
+			return died(err, b.proc, nil)
 		}
 		switch m.Words[0] {
 		case compile.RequestPath:

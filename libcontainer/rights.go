@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )

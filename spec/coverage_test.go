@@ -53,7 +53,11 @@ func checkProof(t *testing.T, row, files, tests string) {
 	t.Helper()
 	for _, file := range strings.Split(files, ", ") {
 		file = strings.Trim(file, " `")
-		if !strings.HasPrefix(file, "spec/") {
+		switch _, err := os.Stat(filepath.Join("..", "libcontainer", "internal", file)); {
+		case strings.HasPrefix(file, "spec/"):
+		case err == nil:
+			file = "libcontainer/internal/" + file
+		default:
 			file = "libcontainer/" + file
 		}
 		if _, err := os.Stat(filepath.Join("..", file)); err != nil && strings.TrimSpace(files) != "ignored" {
@@ -67,7 +71,7 @@ func checkProof(t *testing.T, row, files, tests string) {
 	for _, n := range names {
 		directories := []string{filepath.Join("..", "tests", "integration")}
 		if n[1] != "" {
-			directories = []string{filepath.Join("..", n[1]), filepath.Join("..", "libcontainer", n[1])}
+			directories = []string{filepath.Join("..", n[1]), filepath.Join("..", "libcontainer", n[1]), filepath.Join("..", "libcontainer", "internal", n[1])}
 		}
 		found := false
 		for _, directory := range directories {

@@ -5,12 +5,11 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
-	"github.com/rtcontainers/rt/libcontainer/seccomp"
 )
 
 // Features describes what rt supports, whatever the host does: features.md.
 // It is made of the tables that the code itself works from.
-func Features(annotations map[string]string) *features.Features {
+func Features(annotations map[string]string, architectures []string) *features.Features {
 	return &features.Features{
 		OCIVersionMin:                      VersionMin,
 		OCIVersionMax:                      specs.Version,
@@ -18,20 +17,20 @@ func Features(annotations map[string]string) *features.Features {
 		MountOptions:                       MountOptionNames(),
 		Annotations:                        annotations,
 		PotentiallyUnsafeConfigAnnotations: UnsafeAnnotations,
-		Linux:                              linuxFeatures(),
+		Linux:                              linuxFeatures(architectures),
 	}
 }
 
 // linuxFeatures: features-linux.md.
-func linuxFeatures() *features.Linux {
+func linuxFeatures(architectures []string) *features.Linux {
 	yes := true
 	return &features.Linux{
 		Namespaces:   sortedNamespaces(),
 		Capabilities: Capabilities,
 		Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &yes, Rdma: &yes},
 		Seccomp: &features.Seccomp{
-			Enabled: &yes, Actions: seccomp.Actions(), Operators: seccomp.Operators(),
-			Archs: seccomp.Architectures(), KnownFlags: seccomp.Flags(), SupportedFlags: seccomp.Flags(),
+			Enabled: &yes, Actions: SeccompActions.Names(), Operators: operatorNames(),
+			Archs: architectures, KnownFlags: SeccompFlags.Names(), SupportedFlags: SeccompFlags.Names(),
 		},
 		Apparmor: &features.Apparmor{Enabled: &yes},
 		Selinux:  &features.Selinux{Enabled: &yes},
@@ -66,5 +65,12 @@ func MountOptionNames() []string {
 	names = append(append(names, SuperblockFlags...), IgnoredOptions...)
 	names = append(names, SpecialOptions...)
 	slices.Sort(names)
+	return names
+}
+
+func operatorNames() (names []string) {
+	for _, o := range SeccompOperators {
+		names = append(names, string(o))
+	}
 	return names
 }

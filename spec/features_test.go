@@ -9,7 +9,7 @@ import (
 )
 
 func TestFeaturesAreTheTables(t *testing.T) {
-	f := Features(nil)
+	f := Features(nil, nil)
 	if f.OCIVersionMin != VersionMin || f.OCIVersionMax != specs.Version {
 		t.Errorf("%s to %s", f.OCIVersionMin, f.OCIVersionMax)
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/seccomp"
 )
 
 // PersonalityDomains gives the domains of linux.personality their values:
@@ -27,7 +26,7 @@ func (v *validator) linux() {
 	v.devices(l.Devices)
 	v.netDevices(l.NetDevices)
 	if l.Seccomp != nil {
-		for _, p := range seccomp.Check(l.Seccomp) {
+		for _, p := range CheckSeccomp(l.Seccomp) {
 			v.add(p.Field, "%s", p.Message)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/rtcontainers/rt/internal/jsontext"
 )
 
-//go:generate go run -tags generate ../internal/jsongen -roots spec -o decode_gen.go
+//go:generate go run -tags generate ../libcontainer/internal/jsongen -roots spec -o decode_gen.go
 
 // ConfigName is the configuration's name in a bundle.
 const ConfigName = "config.json"

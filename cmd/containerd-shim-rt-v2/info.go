@@ -6,6 +6,7 @@ import (
 
 	"github.com/containerd/containerd/api/types"
 	containerdversion "github.com/containerd/containerd/version"
+	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"github.com/rtcontainers/rt/spec"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -40,7 +41,7 @@ func writeInfo(w io.Writer, options io.Reader) error {
 	if len(data) == 0 {
 		given = nil
 	}
-	features, err := json.Marshal(spec.Features(nil))
+	features, err := json.Marshal(spec.Features(nil, seccomp.Architectures()))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,7 +20,7 @@ func TestParse(t *testing.T) {
 		lists   string
 		args    []string
 	}{
-		{line: "run id", command: "run", values: "root=" + defaultRoot() + " log-format=text detach=", args: []string{"id"}},
+		{line: "run id", command: "run", values: "root=" + defaultRoot() + " log-format=text detach=false", args: []string{"id"}},
 		{line: "--root /r --log-format=json --systemd-cgroup create -b /b --pid-file=/p --preserve-fds 2 id", command: "create",
 			values: "root=/r log-format=json systemd-cgroup=true bundle=/b pid-file=/p preserve-fds=2", args: []string{"id"}},
 		{line: "kill --all id KILL", command: "kill", values: "all=true", args: []string{"id", "KILL"}},
@@ -30,36 +32,41 @@ func TestParse(t *testing.T) {
 		{line: "run -bundle /b id", command: "run", values: "bundle=/b", args: []string{"id"}},
 		{line: "run --debug id", command: "run", values: "debug=true", args: []string{"id"}},
 		{line: "update -r - id", command: "update", values: "resources=-", args: []string{"id"}},
-		{line: "exec -e A=1,2 --env=B= -u 1:2 -t id sh -c echo --help -- -x", command: "exec", values: "user=1:2 tty=true help=",
+		{line: "exec -e A=1,2 --env=B= -u 1:2 -t id sh -c echo --help -- -x", command: "exec", values: "user=1:2 tty=true help=false",
 			lists: "env=A=1,2 env=B=", args: []string{"id", "sh", "-c", "echo", "--help", "--", "-x"}},
-		{line: "--rootless true spec", command: "spec", values: "rootless=true spec-rootless="},
-		{line: "spec --rootless", command: "spec", values: "rootless=auto spec-rootless=true"},
-		{line: "run --help", command: "run", values: "help=true"},
-		{line: "state -h id", command: "state", values: "help=true", args: []string{"id"}},
-		{line: "--version", values: "version=true"},
-		{line: "-h run", values: "help=true"},
+		{line: "--rootless true spec", command: "spec", values: "rootless=false"},
+		{line: "spec --rootless", command: "spec", values: "rootless=true"},
+		{line: "exec -e A=x, -c CAP_KILL id id", command: "exec", lists: "env=A=x, cap=CAP_KILL", args: []string{"id", "id"}},
+		{line: "exec id -- sh", command: "exec", args: []string{"id", "sh"}},
+		{line: "ps id -- -ef", command: "ps", args: []string{"id", "-ef"}},
+		{line: "run --help"},
+		{line: "state -h id"},
+		{line: "--version"},
+		{line: "-h run"},
 		{line: ""},
 	} {
-		cmd, in, err := parse(strings.Fields(c.line))
+		in, err := understand(c.line)
 		if err != nil {
 			t.Errorf("%s: %v", c.line, err)
 			continue
 		}
-		name := ""
-		if cmd != nil {
-			name = cmd.name
+		if in == nil {
+			if c.command != "" {
+				t.Errorf("%s: is no command", c.line)
+			}
+			continue
 		}
-		if name != c.command || in.command != c.command || len(in.args)+len(c.args) > 0 && !reflect.DeepEqual(in.args, c.args) {
-			t.Errorf("%s: command %q, arguments %q", c.line, name, in.args)
+		if in.Name != c.command || len(in.args)+len(c.args) > 0 && !reflect.DeepEqual(in.args, c.args) {
+			t.Errorf("%s: command %q, arguments %q", c.line, in.Name, in.args)
 		}
 		for value := range strings.FieldsSeq(c.values) {
-			if name, want, _ := strings.Cut(value, "="); in.String(name) != want {
-				t.Errorf("%s: --%s is %q", c.line, name, in.String(name))
+			if name, want, _ := strings.Cut(value, "="); fmt.Sprint(in.Value(name)) != want {
+				t.Errorf("%s: --%s is %v", c.line, name, in.Value(name))
 			}
 		}
 		var lists []string
-		for name, list := range in.lists {
-			for _, value := range list {
+		for _, name := range []string{"env", "cap"} {
+			for _, value := range in.StringSlice(name) {
 				lists = append(lists, name+"="+value)
 			}
 		}
@@ -67,6 +74,16 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: lists %q", c.line, lists)
 		}
 	}
+}
+
+// understand returns what a command would be given; nil if none is to be done.
+func understand(line string) (in *input, err error) {
+	argv := strings.Fields(line)
+	root := commandLine(argv, io.Discard, func(given *input, _ func(*input) error) error {
+		in = given
+		return nil
+	})
+	return in, root.Run(context.Background(), append([]string{"rt"}, argv...))
 }
 
 func TestUsageErrors(t *testing.T) {
@@ -93,19 +110,24 @@ func TestUsageErrors(t *testing.T) {
 
 // The help of every command shows all of its flags.
 func TestHelp(t *testing.T) {
-	for _, c := range append(commands(), command{flags: globalFlags()}) {
-		var b bytes.Buffer
-		help := &c
-		if c.name == "" {
-			help = nil
-		}
-		if err := printHelp(&b, help); err != nil {
+	for _, name := range append(commandNames(), "") {
+		var out bytes.Buffer
+		argv := strings.Fields(name + " --help")
+		if err := executeTo(&out, argv); err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range append(c.flags, alwaysFlags(c.name)...) {
-			if !strings.Contains(b.String(), "--"+f.name) {
-				t.Errorf("%q: no --%s: %s", c.name, f.name, b.String())
+		root := commandLine(argv, &out, nil)
+		flags := root.Flags
+		if name != "" {
+			flags = append(flags, root.Command(name).Flags...)
+		}
+		for _, f := range flags {
+			if !strings.Contains(out.String(), "--"+f.Names()[0]) {
+				t.Errorf("%q: no --%s: %s", name, f.Names()[0], out.String())
 			}
+		}
+		if !strings.Contains(out.String(), "GLOBAL OPTIONS") || name != "" && !strings.Contains(out.String(), "rt "+name) {
+			t.Errorf("%q: %s", name, out.String())
 		}
 	}
 }
@@ -133,7 +155,9 @@ func TestComplete(t *testing.T) {
 		{[]string{"no-such", ""}, ""},
 	} {
 		var b bytes.Buffer
-		complete(&b, c.words)
+		if err := executeTo(&b, append(c.words, completionFlag)); err != nil {
+			t.Errorf("%q: %v", c.words, err)
+		}
 		if lines := strings.Fields(b.String()); c.want == "" && len(lines) > 0 || c.want != "" && !strings.Contains(fmt.Sprint(lines), c.want) {
 			t.Errorf("%q: %q", c.words, lines)
 		}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/urfave/cli/v3"
 )
 
 // completionFlag is how the completion of the shells asks what may stand in the
@@ -43,54 +46,69 @@ complete -c rt -a '(__rt_candidates)'
 
 func completionCommand() command {
 	return command{
-		name:  "completion",
-		usage: "print the script that completes rt's command lines in a shell",
-		args:  "<bash | zsh | fish>",
+		Command: cli.Command{
+			Name:      "completion",
+			Usage:     "print the script that completes rt's command lines in a shell",
+			ArgsUsage: "<bash | zsh | fish>",
+		},
 		run: func(in *input) error {
 			if len(in.args) == 1 {
 				if script, ok := completionScripts[in.args[0]]; ok {
-					fmt.Print(script)
-					return nil
+					_, err := io.WriteString(in.Root().Writer, script)
+					return err
 				}
 			}
-			return usageError(in.command, "needs one of bash, zsh, fish, not %q", in.args)
+			return usageError(in.Name, "needs one of bash, zsh, fish, not %q", in.args)
 		},
 	}
 }
 
-// complete prints what may stand in the place of the last word: names of
-// commands, ids of containers, flags.
-func complete(w io.Writer, words []string) {
-	current := ""
-	if n := len(words); n > 0 {
-		current, words = words[n-1], words[:n-1]
+// complete prints what may stand in the place of the last of the words: names of
+// commands, ids of containers, flags. Nothing where a flag's value is wanted, which may
+// be a file.
+func complete(words []string) cli.ShellCompleteFunc {
+	return func(_ context.Context, c *cli.Command) {
+		w, current, before := c.Root().Writer, "", ""
+		if n := len(words); n > 0 {
+			current = words[n-1]
+			before = strings.Join(words[max(0, n-2):n-1], "")
+		}
+		args := c.Args().Slice()
+		switch {
+		case wantsValue(c, before):
+		case strings.HasPrefix(current, "-"):
+			for _, f := range append(c.VisibleFlags(), c.VisiblePersistentFlags()...) {
+				fmt.Fprintln(w, "--"+f.Names()[0])
+			}
+		case c == c.Root() && len(args) > 1: // behind a command that there is not
+		case c == c.Root():
+			for _, name := range commandNames() {
+				fmt.Fprintln(w, name)
+			}
+		case len(args) > 1:
+		case c.Name == "completion":
+			for shell := range completionScripts {
+				fmt.Fprintln(w, shell)
+			}
+		case strings.HasPrefix(c.ArgsUsage, "<container-id"):
+			entries, _ := os.ReadDir(c.String("root"))
+			for _, e := range entries {
+				fmt.Fprintln(w, e.Name())
+			}
+		}
 	}
-	c, in, err := parse(words)
-	if err != nil {
-		return // a flag's value is wanted, which may be a file, or the line is wrong
+}
+
+// wantsValue tells whether a word is a flag whose value is the next word.
+func wantsValue(c *cli.Command, word string) bool {
+	if !strings.HasPrefix(word, "-") || strings.Contains(word, "=") {
+		return false
 	}
-	switch {
-	case strings.HasPrefix(current, "-"):
-		flags := slices.Concat(alwaysFlags(in.command), globalFlags())
-		if c != nil {
-			flags = append(flags, c.flags...)
-		}
-		for _, f := range flags {
-			fmt.Fprintln(w, "--"+f.name)
-		}
-	case c == nil:
-		for _, c := range commands() {
-			fmt.Fprintln(w, c.name)
-		}
-	case len(in.args) > 0:
-	case c.name == "completion":
-		for shell := range completionScripts {
-			fmt.Fprintln(w, shell)
-		}
-	case strings.HasPrefix(c.args, "<container-id"):
-		entries, _ := os.ReadDir(in.String("root"))
-		for _, e := range entries {
-			fmt.Fprintln(w, e.Name())
+	name := strings.TrimLeft(word, "-")
+	for _, f := range append(c.VisibleFlags(), c.VisiblePersistentFlags()...) {
+		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), name) {
+			return true
 		}
 	}
+	return false
 }

@@ -10,15 +10,18 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
 func createCommand() command {
 	return command{
-		name:  "create",
-		usage: "create a container; `rt start` starts its process",
-		args:  "<container-id>",
-		flags: creationFlags(),
+		Command: cli.Command{
+			Name:      "create",
+			Usage:     "create a container; `rt start` starts its process",
+			ArgsUsage: "<container-id>",
+			Flags:     creationFlags(),
+		},
 		run: func(in *input) error {
 			o, err := creationOptions(in)
 			if err != nil {
@@ -40,16 +43,16 @@ func createCommand() command {
 }
 
 // creationFlags are those that create and run share.
-func creationFlags() []flag {
-	return []flag{
-		{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
-		{name: "config", kind: stringFlag, usage: "read the configuration from `FILE`, not from config.json in the bundle"},
-		{name: "console-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
-		{name: "pid-file", kind: stringFlag, usage: "write the pid of the container's process to `FILE`"},
-		{name: "pidfd-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives a pidfd of the container's process"},
-		{name: "no-pivot", usage: "enter the root file system with chroot, not pivot_root: for one on a ramdisk"},
-		{name: "no-new-keyring", usage: "leave the container in the caller's session keyring"},
-		{name: "preserve-fds", kind: intFlag, usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the container"},
+func creationFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
+		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE`, not from config.json in the bundle"},
+		&cli.StringFlag{Name: "console-socket", Usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
+		&cli.StringFlag{Name: "pid-file", Usage: "write the pid of the container's process to `FILE`"},
+		&cli.StringFlag{Name: "pidfd-socket", Usage: "`PATH` of a unix socket that receives a pidfd of the container's process"},
+		&cli.BoolFlag{Name: "no-pivot", Usage: "enter the root file system with chroot, not pivot_root: for one on a ramdisk"},
+		&cli.BoolFlag{Name: "no-new-keyring", Usage: "leave the container in the caller's session keyring"},
+		&cli.IntFlag{Name: "preserve-fds", HideDefault: true, Usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the container"},
 	}
 }
 

@@ -10,16 +10,19 @@ import (
 
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 )
 
 func eventsCommand() command {
 	return command{
-		name:  "events",
-		usage: "print what a container uses, and when it runs out of memory, as JSON",
-		args:  "<container-id>",
-		flags: []flag{
-			{name: "interval", kind: stringFlag, value: "5s", usage: "print statistics every `DURATION`"},
-			{name: "stats", usage: "print the statistics once"},
+		Command: cli.Command{
+			Name:      "events",
+			Usage:     "print what a container uses, and when it runs out of memory, as JSON",
+			ArgsUsage: "<container-id>",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "interval", Value: "5s", Usage: "print statistics every `DURATION`"},
+				&cli.BoolFlag{Name: "stats", Usage: "print the statistics once"},
+			},
 		},
 		run: func(in *input) error {
 			id, err := in.oneID()

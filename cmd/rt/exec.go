@@ -13,32 +13,35 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 )
 
 func execCommand() command {
 	return command{
-		name:  "exec",
-		usage: "run a further process in a container",
-		args:  "<container-id> <command> [argument...] | --process FILE <container-id>",
-		rest:  true,
-		flags: []flag{
-			{name: "console-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives the master of the process's terminal"},
-			{name: "cwd", kind: stringFlag, usage: "working `DIR` in the container"},
-			{name: "env", alias: "e", kind: listFlag, usage: "set the environment variable `NAME=VALUE`"},
-			{name: "tty", alias: "t", usage: "give the process a terminal"},
-			{name: "user", alias: "u", kind: stringFlag, usage: "run as the user `UID[:GID]`"},
-			{name: "additional-gids", alias: "g", kind: listFlag, usage: "add the group `GID`"},
-			{name: "process", alias: "p", kind: stringFlag, usage: "read the process from `FILE`, an object as process in config.json"},
-			{name: "detach", alias: "d", usage: "do not wait for the process"},
-			{name: "pid-file", kind: stringFlag, usage: "write the process's pid to `FILE`"},
-			{name: "pidfd-socket", kind: stringFlag, usage: "`PATH` of a unix socket that receives a pidfd of the process"},
-			{name: "process-label", kind: stringFlag, usage: "SELinux `LABEL` of the process"},
-			{name: "apparmor", kind: stringFlag, usage: "AppArmor `PROFILE` of the process"},
-			{name: "no-new-privs", usage: "forbid the process new privileges"},
-			{name: "cap", alias: "c", kind: listFlag, usage: "add the capability `NAME`"},
-			{name: "preserve-fds", kind: intFlag, usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the process"},
-			{name: "cgroup", kind: listFlag, usage: "run in the cgroup `[CONTROLLER:]PATH` below the container's"},
-			{name: "ignore-paused", usage: "start the process in a paused container, too"},
+		Command: cli.Command{
+			Name:         "exec",
+			Usage:        "run a further process in a container",
+			ArgsUsage:    "<container-id> <command> [argument...] | --process FILE <container-id>",
+			StopOnNthArg: &first,
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "console-socket", Usage: "`PATH` of a unix socket that receives the master of the process's terminal"},
+				&cli.StringFlag{Name: "cwd", Usage: "working `DIR` in the container"},
+				&cli.StringSliceFlag{Name: "env", Aliases: []string{"e"}, Usage: "set the environment variable `NAME=VALUE`"},
+				&cli.BoolFlag{Name: "tty", Aliases: []string{"t"}, Usage: "give the process a terminal"},
+				&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Usage: "run as the user `UID[:GID]`"},
+				&cli.StringSliceFlag{Name: "additional-gids", Aliases: []string{"g"}, Usage: "add the group `GID`"},
+				&cli.StringFlag{Name: "process", Aliases: []string{"p"}, Usage: "read the process from `FILE`, an object as process in config.json"},
+				&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the process"},
+				&cli.StringFlag{Name: "pid-file", Usage: "write the process's pid to `FILE`"},
+				&cli.StringFlag{Name: "pidfd-socket", Usage: "`PATH` of a unix socket that receives a pidfd of the process"},
+				&cli.StringFlag{Name: "process-label", Usage: "SELinux `LABEL` of the process"},
+				&cli.StringFlag{Name: "apparmor", Usage: "AppArmor `PROFILE` of the process"},
+				&cli.BoolFlag{Name: "no-new-privs", Usage: "forbid the process new privileges"},
+				&cli.StringSliceFlag{Name: "cap", Aliases: []string{"c"}, Usage: "add the capability `NAME`"},
+				&cli.IntFlag{Name: "preserve-fds", HideDefault: true, Usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the process"},
+				&cli.StringSliceFlag{Name: "cgroup", Usage: "run in the cgroup `[CONTROLLER:]PATH` below the container's"},
+				&cli.BoolFlag{Name: "ignore-paused", Usage: "start the process in a paused container, too"},
+			},
 		},
 		run: func(in *input) error {
 			if err := runExec(in); err != nil {
@@ -112,7 +115,7 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 		return nil, err
 	}
 	process.Env = append(process.Env, env...)
-	if o.Cgroup, err = libcontainer.SubCgroups(in.List("cgroup")); err != nil {
+	if o.Cgroup, err = libcontainer.SubCgroups(in.StringSlice("cgroup")); err != nil {
 		return nil, fmt.Errorf("--cgroup: %w", err)
 	}
 	if o.PIDFD, err = socket(in, "pidfd-socket", "setns"); err != nil {
@@ -136,7 +139,7 @@ func execProcess(in *input, c *libcontainer.Container) (*specs.Process, error) {
 		return nil, err
 	}
 	p.Args, p.Terminal = in.args[1:], in.Bool("tty")
-	p.Env = append(p.Env, in.List("env")...)
+	p.Env = append(p.Env, in.StringSlice("env")...)
 	if cwd := in.String("cwd"); cwd != "" {
 		p.Cwd = cwd
 	}
@@ -149,8 +152,8 @@ func execProcess(in *input, c *libcontainer.Container) (*specs.Process, error) {
 	if in.Bool("no-new-privs") {
 		p.NoNewPrivileges = true
 	}
-	addCapabilities(p, in.List("cap"))
-	return p, changeUser(p, in.String("user"), in.List("additional-gids"))
+	addCapabilities(p, in.StringSlice("cap"))
+	return p, changeUser(p, in.String("user"), in.StringSlice("additional-gids"))
 }
 
 func readProcess(name string) (*specs.Process, error) {

@@ -2,23 +2,33 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"text/tabwriter"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/sys/unix"
 )
 
 func explainCommand() command {
 	return command{
-		name:  "explain",
-		usage: "print how a container would be made, without making it",
-		args:  "[bundle directory]",
-		flags: []flag{
-			{name: "json", usage: "print the plan as JSON"},
-			{name: "no-pivot", usage: "as of create"},
-			{name: "no-new-keyring", usage: "as of create"},
+		Command: cli.Command{
+			Name:      "explain",
+			Usage:     "print how a container would be made, without making it",
+			ArgsUsage: "[bundle directory]",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "calls", Usage: "print every step with its system call"},
+				&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
+				&cli.BoolFlag{Name: "no-pivot", Usage: "plan for create --no-pivot"},
+				&cli.BoolFlag{Name: "no-new-keyring", Usage: "plan for create --no-new-keyring"},
+			},
 		},
 		run: func(in *input) error {
 			bundle := "."
@@ -39,25 +49,126 @@ func explainCommand() command {
 			if in.Bool("json") {
 				return printJSON(plan)
 			}
-			return printPlan(plan)
+			out := bufio.NewWriter(os.Stdout)
+			printPlan(out, plan, terminalWidth(), in.Bool("calls"))
+			return out.Flush()
 		},
 	}
 }
 
-func printPlan(plan *libcontainer.Plan) error {
-	out := bufio.NewWriter(os.Stdout) // a table is written in pieces of a cell
-	fmt.Fprintf(out, "rt clones a process with %s.\n", plan.Clone)
-	for _, f := range plan.Files {
-		fmt.Fprintf(out, "Descriptor %d: %s\n", f.Number, f.What)
+// terminalWidth is the number of columns of the terminal, of $COLUMNS, or 100.
+func terminalWidth() int {
+	if size, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+		return max(int(size.Col), 40)
 	}
-	fmt.Fprintln(out, "The process then does, step by step:")
-	w := tabwriter.NewWriter(out, 0, 1, 2, ' ', 0)
-	fmt.Fprint(w, "\nSTEP\tCALL\tFROM\tPURPOSE\n")
-	for _, s := range plan.Steps {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", s.Step, s.Call, s.Source, s.Purpose)
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return max(n, 40)
 	}
+	return 100
+}
+
+// printPlan prints what a person wants to know first: what is ignored, and one line a
+// field of config.json with what it makes rt do; or every step.
+func printPlan(out io.Writer, plan *libcontainer.Plan, width int, calls bool) {
 	for _, m := range plan.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", m)
+		fold(out, "warning: ", m, width)
 	}
-	return errors.Join(w.Flush(), out.Flush())
+	fold(out, "", "rt clones a process with "+strings.ReplaceAll(plan.Clone, "|", ", ")+".", width)
+	for _, f := range plan.Files {
+		fold(out, "", fmt.Sprintf("Its descriptor %d is %s.", f.Number, f.What), width)
+	}
+	if calls {
+		printSteps(out, plan, width)
+	} else {
+		printFields(out, plan, width)
+	}
+}
+
+// planField is what a field of config.json makes rt do, at one place in the plan.
+type planField struct {
+	name, purpose string
+	purposes      map[string]bool
+	// calls are the system calls that are made in any case.
+	calls int
+}
+
+// planFields puts neighbouring steps of a field together. What is rare belongs to what
+// it stands in for, and is not counted.
+func planFields(plan *libcontainer.Plan) []*planField {
+	var fields []*planField
+	var last *planField
+	for _, s := range plan.Steps {
+		if s.Rare {
+			break
+		}
+		if last == nil || last.name != s.Source {
+			last = &planField{name: s.Source, purpose: s.Purpose, purposes: map[string]bool{}}
+			fields = append(fields, last)
+		}
+		last.purposes[s.Purpose] = true
+		if s.Syscall != "" {
+			last.calls++
+		}
+	}
+	return slices.DeleteFunc(fields, func(f *planField) bool { return f.calls == 0 })
+}
+
+func printFields(out io.Writer, plan *libcontainer.Plan, width int) {
+	fields, column, total, rare := planFields(plan), len("FIELD"), 0, 0
+	for _, f := range fields {
+		column = max(column, len(f.name))
+		total += f.calls
+	}
+	for _, s := range plan.Steps {
+		if s.Rare && s.Syscall != "" {
+			rare++
+		}
+	}
+	column = min(column, width/3)
+	fmt.Fprintf(out, "\nCALLS  %-*s  WHAT IT DOES\n", column, "FIELD")
+	for _, f := range fields {
+		purpose := f.purpose
+		if n := len(f.purposes) - 1; n > 0 {
+			purpose += fmt.Sprintf(", and %d more", n)
+		}
+		fold(out, fmt.Sprintf("%5d  %-*s  ", f.calls, column, cmp.Or(f.name, "-")), purpose, width)
+	}
+	fold(out, "", fmt.Sprintf("%d system calls, and up to %d more where something is missing. --calls lists them, --json for programs.", total, rare), width)
+}
+
+// printSteps prints every step below the field and the purpose that it is for.
+func printSteps(out io.Writer, plan *libcontainer.Plan, width int) {
+	source, purpose, rare := "", "", false
+	for i, s := range plan.Steps {
+		if s.Rare && !rare {
+			fmt.Fprintln(out, "\nOnly where something is missing or fails:")
+			rare = true
+		}
+		if i == 0 || s.Source != source || s.Purpose != purpose {
+			source, purpose = s.Source, s.Purpose
+			fmt.Fprintln(out)
+			fold(out, "", strings.TrimPrefix(source+": "+purpose, ": "), width)
+		}
+		fold(out, fmt.Sprintf("%6d  ", s.Step), s.Call, width)
+	}
+}
+
+// fold prints a text behind a lead, in lines that fit the width and begin below the text.
+func fold(out io.Writer, lead, text string, width int) {
+	indent := min(utf8.RuneCountInString(lead), width/2)
+	room := max(width-indent, 20)
+	for first := true; first || text != ""; first = false {
+		line := text
+		if utf8.RuneCountInString(text) > room {
+			line = string([]rune(text)[:room])
+			if i := strings.LastIndexAny(line, " |"); i > room/2 {
+				line = line[:i+1]
+			}
+		}
+		text = strings.TrimLeft(text[len(line):], " ")
+		if !first {
+			lead = strings.Repeat(" ", indent)
+		}
+		fmt.Fprintln(out, strings.TrimRight(lead+line, " "))
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,9 +25,11 @@ func withContainer(in *input, id string, f func(*libcontainer.Container) error) 
 
 func startCommand() command {
 	return command{
-		name:  "start",
-		usage: "start the process of a created container",
-		args:  "<container-id>",
+		Command: cli.Command{
+			Name:      "start",
+			Usage:     "start the process of a created container",
+			ArgsUsage: "<container-id>",
+		},
 		run: func(in *input) error {
 			id, err := in.oneID()
 			if err != nil {
@@ -54,12 +57,14 @@ func start(c *libcontainer.Container) error {
 
 func killCommand() command {
 	return command{
-		name:  "kill",
-		usage: "send a signal (default: SIGTERM) to the process of a container",
-		args:  "<container-id> [signal]",
-		flags: []flag{
-			{name: "all", alias: "a", usage: "send it to all processes of the container"},
-			{name: "regex", alias: "r", usage: "send it to all containers whose ids match the regular expression"},
+		Command: cli.Command{
+			Name:      "kill",
+			Usage:     "send a signal (default: SIGTERM) to the process of a container",
+			ArgsUsage: "<container-id> [signal]",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "send it to all processes of the container"},
+				&cli.BoolFlag{Name: "regex", Aliases: []string{"r"}, Usage: "send it to all containers whose ids match the regular expression"},
+			},
 		},
 		run: func(in *input) error {
 			args := in.args
@@ -163,12 +168,14 @@ func realTime(name string) (unix.Signal, bool) {
 
 func deleteCommand() command {
 	return command{
-		name:  "delete",
-		usage: "delete containers that have stopped, and all that is left of them",
-		args:  "<container-id>...",
-		flags: []flag{
-			{name: "force", alias: "f", usage: "kill a container that still runs; no container is no error"},
-			{name: "regex", alias: "r", usage: "delete all containers whose ids match the regular expression"},
+		Command: cli.Command{
+			Name:      "delete",
+			Usage:     "delete containers that have stopped, and all that is left of them",
+			ArgsUsage: "<container-id>...",
+			Flags: []cli.Flag{
+				&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill a container that still runs; no container is no error"},
+				&cli.BoolFlag{Name: "regex", Aliases: []string{"r"}, Usage: "delete all containers whose ids match the regular expression"},
+			},
 		},
 		run: func(in *input) error {
 			if len(in.args) == 0 {

@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 )
 
 // containerState is the state document as runc prints it: the specification's,
@@ -48,9 +49,11 @@ func userName(uid int) string {
 
 func stateCommand() command {
 	return command{
-		name:  "state",
-		usage: "print the state of a container as JSON",
-		args:  "<container-id>",
+		Command: cli.Command{
+			Name:      "state",
+			Usage:     "print the state of a container as JSON",
+			ArgsUsage: "<container-id>",
+		},
 		run: func(in *input) error {
 			id, err := in.oneID()
 			if err != nil {
@@ -74,11 +77,13 @@ func printJSON(v any) error {
 
 func listCommand() command {
 	return command{
-		name:  "list",
-		usage: "list the containers below --root",
-		flags: []flag{
-			{name: "format", alias: "f", kind: stringFlag, value: "table", usage: "`FORMAT` of the list: table or json"},
-			{name: "quiet", alias: "q", usage: "print container ids only"},
+		Command: cli.Command{
+			Name:  "list",
+			Usage: "list the containers below --root",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`FORMAT` of the list: table or json"},
+				&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print container ids only"},
+			},
 		},
 		run: func(in *input) error {
 			if len(in.args) > 0 {

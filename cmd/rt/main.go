@@ -8,6 +8,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,10 @@ import (
 
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/plain"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 )
 
 // version and commit are set by the linker.
@@ -55,22 +58,17 @@ func main() {
 }
 
 // execute does what the command line says.
-func execute(argv []string) error {
-	if n := len(argv) - 1; n >= 0 && argv[n] == completionFlag {
-		complete(os.Stdout, argv[:n])
-		return nil
-	}
-	c, in, err := parse(argv)
-	switch {
-	case err != nil:
-		return err
-	case in.Bool("version"):
-		printVersion(os.Stdout)
-		return nil
-	case c == nil || in.Bool("help"):
-		return printHelp(os.Stdout, c)
-	}
-	return c.do(in)
+func execute(argv []string) error { return executeTo(os.Stdout, argv) }
+
+func executeTo(out io.Writer, argv []string) error {
+	cli.VersionPrinter = func(c *cli.Command) { printVersion(c.Root().Writer) }
+	root := commandLine(argv, out, func(in *input, run func(*input) error) error {
+		if err := setUp(in); err != nil {
+			return err
+		}
+		return run(in)
+	})
+	return root.Run(context.Background(), append([]string{"rt"}, argv...))
 }
 
 // exitStatus ends rt with the status of what it ran.
@@ -84,7 +82,7 @@ func fail(err error) {
 		logrus.Error(err)
 	}
 	if logFile != nil || !logsJSON {
-		fmt.Fprintln(os.Stderr, "rt:", err)
+		fmt.Fprintln(os.Stderr, "rt:", plain.Text(err.Error())) // a hook or the image may have a say in it
 	}
 	var other interface{ exitStatus() int }
 	if errors.As(err, &other) {
@@ -93,25 +91,17 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func commands() []command {
-	return []command{
-		createCommand(), startCommand(), runCommand(), execCommand(), stateCommand(), killCommand(), deleteCommand(),
-		pauseCommand(), resumeCommand(), psCommand(), eventsCommand(), updateCommand(), mountsCommand(), listCommand(), specCommand(), featuresCommand(), explainCommand(),
-		completionCommand(), helpCommand(),
-	}
-}
-
-func globalFlags() []flag {
-	return []flag{
-		{name: "debug", usage: "log what rt does, step by step"},
-		{name: "log", kind: stringFlag, usage: "write the log to `FILE` (default: /dev/stderr), or to syslog:IDENTIFIER or journald:IDENTIFIER"},
-		{name: "log-level", kind: stringFlag, usage: "log from this `LEVEL` on: error, warning (default), info or debug"},
-		{name: "log-format", kind: stringFlag, value: "text", usage: "`FORMAT` of the log: text or json"},
-		{name: "root", kind: stringFlag, value: defaultRoot(), usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
-		{name: "criu", kind: stringFlag, usage: "`PATH` of criu: accepted for callers that name it, and not used"},
-		{name: "cgroup-manager", kind: stringFlag, usage: "`MANAGER` of cgroups: cgroupfs (default), systemd, or disabled: the container stays in rt's own"},
-		{name: "systemd-cgroup", usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
-		{name: "rootless", kind: stringFlag, value: "auto", usage: "ignore missing permissions over cgroups: true, false or auto"},
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "debug", Usage: "log what rt does, step by step"},
+		&cli.StringFlag{Name: "log", Usage: "write the log to `FILE` (default: /dev/stderr), or to syslog:IDENTIFIER or journald:IDENTIFIER"},
+		&cli.StringFlag{Name: "log-level", Usage: "log from this `LEVEL` on: error, warning (default), info or debug"},
+		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of the log: text or json"},
+		&cli.StringFlag{Name: "root", Value: defaultRoot(), Usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
+		&cli.StringFlag{Name: "criu", Usage: "`PATH` of criu: accepted for callers that name it, and not used"},
+		&cli.StringFlag{Name: "cgroup-manager", Usage: "`MANAGER` of cgroups: cgroupfs (default), systemd, or disabled: the container stays in rt's own"},
+		&cli.BoolFlag{Name: "systemd-cgroup", Usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
+		&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "ignore missing permissions over cgroups: `MODE` true, false or auto"},
 	}
 }
 
@@ -192,16 +182,18 @@ func setUp(in *input) error {
 	if err != nil {
 		return fmt.Errorf("--root: %w", err)
 	}
-	in.values["root"] = root
-	switch in.String("rootless") {
+	if err := in.Set("root", root); err != nil {
+		return fmt.Errorf("--root: %w", err)
+	}
+	switch in.Root().String("rootless") {
 	case "true", "false", "auto":
 	default:
-		return fmt.Errorf("--rootless: %q is not one of true, false, auto", in.String("rootless"))
+		return fmt.Errorf("--rootless: %q is not one of true, false, auto", in.Root().String("rootless"))
 	}
 	switch manager := in.String("cgroup-manager"); manager {
 	case "", "cgroupfs", "disabled":
 	case "systemd":
-		in.values["systemd-cgroup"] = "true"
+		return in.Set("systemd-cgroup", "true")
 	default:
 		return fmt.Errorf("--cgroup-manager: %q is not one of cgroupfs, systemd, disabled", manager)
 	}
@@ -210,7 +202,7 @@ func setUp(in *input) error {
 
 // rootless tells whether missing permissions over cgroups are an error.
 func rootless(in *input) bool {
-	switch in.String("rootless") {
+	switch in.Root().String("rootless") {
 	case "true":
 		return true
 	case "false":

@@ -1,94 +1,101 @@
+//go:build man
+
 package main
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
+
+	docs "github.com/urfave/cli-docs/v3"
+	"github.com/urfave/cli/v3"
 )
 
-// manPages are the manual pages in man(7)'s language, by file name: rt.8 and
-// one a command, made from the definitions of the commands.
-func manPages() map[string]string {
-	pages := map[string]string{"rt.8": mainPage()}
-	for _, c := range commands() {
-		pages["rt-"+c.name+".8"] = commandPage(&c)
-	}
-	return pages
-}
+// page is a manual page in Markdown, from which urfave/cli-docs makes man(7).
+const page = `% {{ .Command.Name }} {{ .SectionNum }}
 
-// page collects the lines of a manual page.
-type page struct{ strings.Builder }
+# NAME
 
-func newPage(name, summary string) *page {
-	p := new(page)
-	fmt.Fprintf(p, ".TH %s 8 \"\" \"rt %s\"\n", strings.ToUpper(name), version)
-	p.section("NAME")
-	p.text(name + " - " + summary)
-	return p
-}
+{{ .Command.Name }} - {{ .Command.Usage }}
 
-func (p *page) section(name string) { fmt.Fprintf(p, ".SH %s\n", name) }
+# SYNOPSIS
 
-// text is a paragraph, or a line that must not be taken for a request.
-func (p *page) text(s string) { fmt.Fprintln(p, roff(s)) }
+{{ .Command.UsageText }}
 
-func (p *page) entry(tag, text string) {
-	fmt.Fprintf(p, ".TP\n\\fB%s\\fR\n", roff(tag))
-	p.text(text)
-}
+# DESCRIPTION
 
-// roff protects what man(7) would take for its own.
-func roff(s string) string {
-	s = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(s)
-	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
-		s = `\&` + s
-	}
-	return s
-}
+{{ .Command.Description }}
+{{ if .Command.Commands }}
+# COMMANDS
+{{ range .Command.Commands }}
+**{{ .Name }}**(8)
+: {{ .Usage }}
+{{ end }}{{ end }}{{ if .Command.VisibleFlags }}
+# OPTIONS
+{{ range .Command.VisibleFlags }}
+{{ printf "%s" . }}
+{{ end }}{{ end }}
+# EXIT STATUS
 
-// flags are the options.
-func (p *page) flags(title string, flags []flag) {
-	if len(flags) == 0 {
-		return
-	}
-	p.section(title)
-	for _, f := range flags {
-		tag, text := f.shown()
-		if f.value != "" && f.name != "root" { // whose default depends on the user
-			text += " (default: " + f.value + ")"
+**run** and **exec** end with the status of the container's process, or 128 and the number of the signal that
+ended it. A failure of rt itself is 1, of **exec** 255. An unknown command is 3.
+
+# FILES
+
+/run/rt
+: the state of containers; for users other than root $XDG_RUNTIME_DIR/rt
+
+# SEE ALSO
+
+**rt**(8), https://github.com/opencontainers/runtime-spec
+`
+
+// With the build tag man, rt does nothing but write its manual pages to the directory
+// that is its argument: rt.8, and one a command.
+func init() {
+	docs.MarkdownDocTemplate = page
+	cli.FlagStringer = manFlag
+	root := commandLine([]string{"help"}, io.Discard, nil)
+	root.UsageText = "**rt** [*global option*...] *command* [*option*...] [*argument*...]"
+	for _, c := range root.Commands {
+		c.UsageText = fmt.Sprintf("**rt** [*global option*...] **%s** [*option*...] %s", c.Name, strings.NewReplacer("<", `\<`, "[", `\[`).Replace(c.ArgsUsage))
+		if c.Description == "" {
+			c.Description = strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + "."
 		}
-		p.entry(tag, text)
+		c.Name = "rt-" + c.Name
 	}
+	for _, c := range append([]*cli.Command{root}, root.Commands...) {
+		text, err := docs.ToManWithSection(c, 8)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(os.Args[1], c.Name+".8"), []byte(text), 0o644)
+		}
+		if err != nil {
+			fail(err)
+		}
+	}
+	os.Exit(0)
 }
 
-func mainPage() string {
-	p := newPage("rt", summary)
-	p.section("SYNOPSIS")
-	p.text(synopsis)
-	p.section("DESCRIPTION")
-	p.text(strings.Join(strings.Fields(description), " "))
-	p.section("COMMANDS")
-	for _, c := range commands() {
-		p.entry("rt-"+c.name+"(8)", c.usage)
+// manFlag is a flag as an entry of a list of definitions.
+func manFlag(f cli.Flag) string {
+	d := f.(cli.DocGenerationFlag)
+	usage, value := d.GetUsage(), ""
+	if parts := strings.Split(usage, "`"); d.TakesValue() && len(parts) == 3 {
+		value = " *" + parts[1] + "*"
 	}
-	p.flags("GLOBAL OPTIONS", globalFlags())
-	p.section("FILES")
-	p.entry("/run/rt", "the state of containers; for users other than root $XDG_RUNTIME_DIR/rt")
-	p.section("EXIT STATUS")
-	p.text("run and exec end with the status of the container's process, or 128 and the number of the signal that ended it. " +
-		"A failure of rt itself is 1, of exec 255.")
-	p.section("SEE ALSO")
-	p.text("The OCI runtime specification: https://github.com/opencontainers/runtime-spec")
-	return p.String()
-}
-
-func commandPage(c *command) string {
-	p := newPage("rt-"+c.name, c.usage)
-	p.section("SYNOPSIS")
-	p.text(c.synopsis())
-	p.section("DESCRIPTION")
-	p.text(strings.ToUpper(c.usage[:1]) + c.usage[1:] + ".")
-	p.flags("OPTIONS", c.flags)
-	p.section("SEE ALSO")
-	p.text("rt(8), which has the global options")
-	return p.String()
+	var names []string
+	for _, name := range f.Names() {
+		dashes := "--"
+		if len(name) == 1 {
+			dashes = "-"
+		}
+		names = append(names, "**"+dashes+name+"**"+value)
+	}
+	text := strings.ReplaceAll(usage, "`", "")
+	if v := d.GetValue(); d.TakesValue() && v != "" && v != "0" && names[0] != "**--root** *DIR*" { // that depends on the user
+		text += " (default: " + v + ")"
+	}
+	return strings.Join(names, ", ") + "\n: " + text
 }

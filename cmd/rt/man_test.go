@@ -1,30 +1,37 @@
 package main
 
 import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // Every command has a page, with every option.
 func TestManPages(t *testing.T) {
-	pages := manPages()
-	if len(pages) != len(commands())+1 {
-		t.Errorf("%d pages", len(pages))
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "run", "-tags", "man", ".", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	for _, c := range commands() {
-		text := pages["rt-"+c.name+".8"]
-		for _, f := range c.flags {
-			if !strings.Contains(text, roff("--"+f.name)) {
-				t.Errorf("%s: no --%s", c.name, f.name)
+	page := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(dir, name+".8"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.NewReplacer(`\-`, "-", `\fB`, "", `\fP`, "", `\[ha]`, "^").Replace(string(text))
+	}
+	index := page("rt")
+	for _, c := range commandLine([]string{"help"}, io.Discard, nil).Commands {
+		text := page("rt-" + c.Name)
+		for _, f := range c.Flags {
+			if !strings.Contains(text, "--"+f.Names()[0]) {
+				t.Errorf("%s: no --%s: %s", c.Name, f.Names()[0], text)
 			}
 		}
-		if !strings.Contains(pages["rt.8"], roff("rt-"+c.name+"(8)")) {
-			t.Errorf("rt.8 does not name %s", c.name)
-		}
-		for _, line := range strings.Split(text, "\n") {
-			if strings.HasPrefix(line, ".") && len(strings.Fields(line)[0]) > 3 {
-				t.Errorf("%s: a line looks like a request: %s", c.name, line)
-			}
+		if !strings.Contains(index, "rt-"+c.Name+"(8)") {
+			t.Errorf("rt.8 does not name %s", c.Name)
 		}
 	}
 }

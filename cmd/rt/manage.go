@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/urfave/cli/v3"
 )
 
 func pauseCommand() command {
@@ -24,7 +25,9 @@ func resumeCommand() command {
 // simple is a command that does one thing to one container.
 func simple(name, usage string, do func(*libcontainer.Container) error) command {
 	return command{
-		name: name, usage: usage, args: "<container-id>",
+		Command: cli.Command{
+			Name: name, Usage: usage, ArgsUsage: "<container-id>",
+		},
 		run: func(in *input) error {
 			id, err := in.oneID()
 			if err != nil {
@@ -37,11 +40,13 @@ func simple(name, usage string, do func(*libcontainer.Container) error) command 
 
 func psCommand() command {
 	return command{
-		name:  "ps",
-		usage: "list the processes of a container",
-		args:  "<container-id> [option of ps(1)...]",
-		rest:  true,
-		flags: []flag{{name: "format", alias: "f", kind: stringFlag, value: "table", usage: "`FORMAT` of the list: table or json"}},
+		Command: cli.Command{
+			Name:         "ps",
+			Usage:        "list the processes of a container",
+			ArgsUsage:    "<container-id> [option of ps(1)...]",
+			StopOnNthArg: &first,
+			Flags:        []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`FORMAT` of the list: table or json"}},
+		},
 		run: func(in *input) error {
 			if len(in.args) == 0 {
 				return errors.New("ps: needs a container id")

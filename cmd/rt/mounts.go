@@ -7,20 +7,23 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 )
 
 func mountsCommand() command {
 	return command{
-		name:  "mounts",
-		usage: "add mounts to a container, or remove them; the file (- is the standard input) lists them as config.json does",
-		args:  "<add | remove> <container-id> <file>",
+		Command: cli.Command{
+			Name:      "mounts",
+			Usage:     "add mounts to a container, or remove them; the file (- is the standard input) lists them as config.json does",
+			ArgsUsage: "<add | remove> <container-id> <file>",
+		},
 		run: func(in *input) error {
 			if n := len(in.args); n != 3 {
-				return usageError(in.command, "needs add or remove, a container id and a file, not %d arguments", n)
+				return usageError(in.Name, "needs add or remove, a container id and a file, not %d arguments", n)
 			}
 			change := map[string]func(*libcontainer.Container, []specs.Mount) error{"add": addMounts, "remove": (*libcontainer.Container).RemoveMounts}[in.args[0]]
 			if change == nil {
-				return usageError(in.command, "%q is not one of add, remove", in.args[0])
+				return usageError(in.Name, "%q is not one of add, remove", in.args[0])
 			}
 			list, err := readMounts(in.args[2])
 			if err != nil {

@@ -9,19 +9,22 @@ import (
 
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
 
 func runCommand() command {
 	return command{
-		name:  "run",
-		usage: "create and start a container, wait for it, and delete it",
-		args:  "<container-id | bundle directory>",
-		flags: append(creationFlags(),
-			flag{name: "detach", alias: "d", usage: "do not wait for the container"},
-			flag{name: "keep", usage: "do not delete the container after it has ended"},
-			flag{name: "no-subreaper", usage: "do not adopt the container's orphaned processes"},
-		),
+		Command: cli.Command{
+			Name:      "run",
+			Usage:     "create and start a container, wait for it, and delete it",
+			ArgsUsage: "<container-id | bundle directory>",
+			Flags: append(creationFlags(),
+				&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the container"},
+				&cli.BoolFlag{Name: "keep", Usage: "do not delete the container after it has ended"},
+				&cli.BoolFlag{Name: "no-subreaper", Usage: "do not adopt the container's orphaned processes"},
+			),
+		},
 		run: run,
 	}
 }
@@ -110,7 +113,7 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 			return f.tty.take(master)
 		}
 	}
-	if in.command == "run" && !in.Bool("no-subreaper") {
+	if in.Name == "run" && !in.Bool("no-subreaper") {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			return nil, os.NewSyscallError("prctl(PR_SET_CHILD_SUBREAPER)", err)
 		}

@@ -8,20 +8,24 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rtcontainers/rt/libcontainer/seccomp"
 	"github.com/rtcontainers/rt/spec"
+	"github.com/urfave/cli/v3"
 )
 
 func specCommand() command {
 	return command{
-		name:  "spec",
-		usage: "write a default config.json",
-		flags: []flag{
-			{name: "bundle", alias: "b", kind: stringFlag, usage: "`DIR` of the bundle (default: the working directory)"},
-			{name: "rootless", key: "spec-rootless", usage: "for a container without privileges"},
+		Command: cli.Command{
+			Name:  "spec",
+			Usage: "write a default config.json",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
+				&cli.BoolFlag{Name: "rootless", Usage: "for a container without privileges"},
+			},
 		},
 		run: func(in *input) error {
 			s := spec.Default()
-			if in.Bool("spec-rootless") {
+			if in.Bool("rootless") {
 				spec.Rootless(s)
 			}
 			data, err := json.MarshalIndent(s, "", "\t")
@@ -44,13 +48,15 @@ func specCommand() command {
 
 func featuresCommand() command {
 	return command{
-		name:  "features",
-		usage: "print what rt supports as JSON",
+		Command: cli.Command{
+			Name:  "features",
+			Usage: "print what rt supports as JSON",
+		},
 		run: func(*input) error {
 			return printJSON(spec.Features(map[string]string{
 				"com.github.rtcontainers.rt.version": version,
 				"com.github.rtcontainers.rt.commit":  buildCommit(),
-			}))
+			}, seccomp.Architectures()))
 		},
 	}
 }

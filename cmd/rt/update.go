@@ -11,6 +11,7 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
 	"github.com/sirupsen/logrus"
+	"github.com/urfave/cli/v3"
 )
 
 // limit is a flag of update and the field that it sets.
@@ -120,12 +121,14 @@ func size(s string, to **int64) error {
 }
 
 func updateCommand() command {
-	flags := []flag{{name: "resources", alias: "r", kind: stringFlag, usage: "read the changes from `FILE` (- is the standard input), an object as linux.resources; other flags are ignored"}}
+	flags := []cli.Flag{&cli.StringFlag{Name: "resources", Aliases: []string{"r"}, Usage: "read the changes from `FILE` (- is the standard input), an object as linux.resources; other flags are ignored"}}
 	for _, l := range limits {
-		flags = append(flags, flag{name: l.flag, kind: stringFlag, usage: l.usage})
+		flags = append(flags, &cli.StringFlag{Name: l.flag, Usage: l.usage})
 	}
 	return command{
-		name: "update", usage: "change the limits of a container", args: "<container-id>", flags: flags,
+		Command: cli.Command{
+			Name: "update", Usage: "change the limits of a container", ArgsUsage: "<container-id>", Flags: flags,
+		},
 		run: func(in *input) error {
 			id, err := in.oneID()
 			if err != nil {

@@ -85,6 +85,8 @@ const (
 	Seccomp Name = "seccomp-architectures"
 	// Keyring gives a container a session keyring of its own.
 	Keyring Name = "keyring"
+	// KeyringName gives that a name which no other container can guess.
+	KeyringName Name = "keyring-name"
 	// InheritableCapabilities keeps inheritable capabilities as configured
 	// (CVE-2022-29162).
 	InheritableCapabilities Name = "inheritable-capabilities"

@@ -11,6 +11,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/seccomp/simulate"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,7 +88,7 @@ func check(t *testing.T, p *specs.LinuxSeccomp, decisions []decision) *Filter {
 func TestOperatorsCompare64Bits(t *testing.T) {
 	values := []uint64{0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x100000001,
 		0x1ffffffff, 0x8000000000000000, math.MaxUint64 - 1, math.MaxUint64}
-	for _, op := range operators {
+	for _, op := range spec.SeccompOperators {
 		for _, value := range values {
 			p := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{
 				rule1(specs.ActAllow, "ioctl", arg(1, op, value, 0x100000001)),

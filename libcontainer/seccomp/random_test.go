@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/seccomp/simulate"
+	"github.com/rtcontainers/rt/spec"
 )
 
 // generator makes valid profiles and the calls that tell them apart.
@@ -26,12 +27,13 @@ var interesting = []uint64{
 }
 
 func (g *generator) action() (specs.LinuxSeccompAction, *uint) {
-	a := pick(g, actions[:])
-	if a.name == specs.ActNotify || a.maxData == 0 || g.IntN(2) == 0 {
-		return a.name, nil
+	a := pick(g, spec.SeccompActions)
+	name := specs.LinuxSeccompAction(a.Name)
+	if name == specs.ActNotify || a.Value.MaxErrno == 0 || g.IntN(2) == 0 {
+		return name, nil
 	}
 	errno := uint(g.IntN(4))
-	return a.name, &errno
+	return name, &errno
 }
 
 func (g *generator) name() string {
@@ -55,7 +57,7 @@ func (g *generator) rule(names []string) specs.LinuxSyscall {
 	for range max(0, g.IntN(6)-2) {
 		s.Args = append(s.Args, specs.LinuxSeccompArg{
 			Index: uint(g.IntN(maxArgs)), Value: pick(g, interesting),
-			ValueTwo: pick(g, interesting), Op: pick(g, operators[:]),
+			ValueTwo: pick(g, interesting), Op: pick(g, spec.SeccompOperators),
 		})
 	}
 	return s

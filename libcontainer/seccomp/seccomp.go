@@ -7,6 +7,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/seccomp/simulate"
+	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
 )
 
@@ -96,7 +97,7 @@ func (m *machine) compile(profile *specs.LinuxSeccomp) (*Filter, error) {
 	if problems := Check(profile); len(problems) > 0 {
 		return nil, Invalid(problems)
 	}
-	f := &Filter{Listener: notifies(profile)}
+	f := &Filter{Listener: spec.SeccompNotifies(profile)}
 	f.setFlags(profile)
 	for i, arch := range profile.Architectures {
 		if !m.has(arch) {
@@ -125,7 +126,8 @@ func (f *Filter) setFlags(profile *specs.LinuxSeccomp) {
 		f.Flags = unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
 	}
 	for _, name := range profile.Flags {
-		f.Flags |= findFlag(name).value
+		bit, _ := spec.SeccompFlags.Find(string(name))
+		f.Flags |= bit
 	}
 	if f.Listener {
 		f.Flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER

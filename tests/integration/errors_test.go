@@ -198,9 +198,20 @@ func TestExplain(t *testing.T) {
 	b := newBundle(t, "true")
 	b.write()
 	text := b.ok("explain", b.dir)
-	for _, w := range []string{"CLONE_NEWPID", "STEP", "PURPOSE", "mounts[0]", "pivot_root", "execve", "process.args[0]"} {
+	for _, w := range []string{"CLONE_NEWPID", "CALLS", "FIELD", "mounts[0]", `mount proc on "/proc"`, "process.args[0]"} {
 		if !strings.Contains(text, w) {
 			t.Errorf("no %q in\n%s", w, text)
+		}
+	}
+	calls := b.ok("explain", "--calls", b.dir)
+	for _, w := range []string{"mounts[0]: mount proc", "pivot_root", "execve"} {
+		if !strings.Contains(calls, w) {
+			t.Errorf("no %q in\n%s", w, calls)
+		}
+	}
+	for _, line := range lines(text + "\n" + calls) {
+		if len([]rune(line)) > 100 {
+			t.Errorf("does not fit: %s", line)
 		}
 	}
 	var plan struct {

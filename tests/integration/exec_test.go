@@ -151,17 +151,7 @@ func TestExecDescriptors(t *testing.T) {
 
 func TestExecInASubCgroup(t *testing.T) {
 	b := running(t)
-	dirs := b.cgroups()
-	for _, d := range dirs {
-		must(t, os.Mkdir(d+"/sub", 0o755))
-		if filepath.Base(filepath.Dir(d)) == "cpuset" || strings.Contains(d, "/cpuset/") {
-			for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
-				data, err := os.ReadFile(d + "/" + f)
-				must(t, err)
-				must(t, os.WriteFile(d+"/sub/"+f, data, 0))
-			}
-		}
-	}
+	makeSubCgroups(t, b.cgroups())
 	for _, line := range lines(b.ok("exec", "--cgroup", "sub", b.id, "cat", "/proc/self/cgroup")) {
 		if !strings.HasSuffix(line, ":/sub") && (cgroups.IsCgroup2UnifiedMode() == strings.HasPrefix(line, "0::")) {
 			t.Errorf("cgroup %s", line)
@@ -173,6 +163,56 @@ func TestExecInASubCgroup(t *testing.T) {
 	if r := b.rt("exec", "--cgroup", "../..", b.id, "true"); r.code != 255 || !strings.Contains(r.stderr, "leads out") {
 		t.Error(r)
 	}
+}
+
+// makeSubCgroups makes a cgroup below each.
+func makeSubCgroups(t *testing.T, dirs []string) {
+	t.Helper()
+	for _, d := range dirs {
+		must(t, os.Mkdir(d+"/sub", 0o755))
+		if filepath.Base(filepath.Dir(d)) == "cpuset" || strings.Contains(d, "/cpuset/") {
+			for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
+				data, err := os.ReadFile(d + "/" + f)
+				must(t, err)
+				must(t, os.WriteFile(d+"/sub/"+f, data, 0))
+			}
+		}
+	}
+}
+
+// A process that is born in a frozen cgroup does not begin. rt gives it up after a
+// while, and it is gone when the cgroup thaws.
+func TestExecIntoAFrozenCgroup(t *testing.T) {
+	b := running(t)
+	makeSubCgroups(t, b.cgroups())
+	file, frozen, thawed := "cgroup.freeze", "1", "0"
+	if !cgroups.IsCgroup2UnifiedMode() {
+		file, frozen, thawed = "freezer.state", "FROZEN", "THAWED"
+	}
+	var sub string
+	for _, d := range b.cgroups() {
+		if _, err := os.Stat(filepath.Join(d, "sub", file)); err == nil && (sub == "" || strings.Contains(d, "/freezer/")) {
+			sub = filepath.Join(d, "sub")
+		}
+	}
+	must(t, os.WriteFile(filepath.Join(sub, file), []byte(frozen), 0))
+	defer func() { _ = os.WriteFile(filepath.Join(sub, file), []byte(thawed), 0) }()
+	pidFile := filepath.Join(b.dir, "pid")
+	r := b.rt("exec", "--detach", "--pid-file", pidFile, "--cgroup", "sub", b.id, "true")
+	for _, word := range []string{"frozen", sub} {
+		if r.code != 255 || !strings.Contains(r.stderr, word) {
+			t.Errorf("no %q in %v", word, r)
+		}
+	}
+	if _, err := os.Stat(pidFile); err == nil {
+		t.Error("a pid file was left")
+	}
+	b.ok("exec", b.id, "true")
+	must(t, os.WriteFile(filepath.Join(sub, file), []byte(thawed), 0))
+	eventually(t, "the process is gone", func() bool {
+		data, err := os.ReadFile(filepath.Join(sub, "cgroup.procs"))
+		return err == nil && len(data) == 0
+	})
 }
 
 func TestManyExecsAtOnce(t *testing.T) {

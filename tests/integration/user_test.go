@@ -111,6 +111,7 @@ var needs = map[string]need{
 	"TestCgroupMountWithoutANamespace":      needsCgroup,
 	"TestDeleteSparesOthers":                needsCgroup,
 	"TestExecInASubCgroup":                  needsCgroup,
+	"TestExecIntoAFrozenCgroup":             needsCgroup,
 	"TestFrozenCgroup":                      needsCgroup,
 	"TestHooksThatCallRT":                   needsCgroup,
 	"TestKeeperRemovesWhatTheContainerMade": needsCgroup,

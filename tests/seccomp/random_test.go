@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/seccomp"
+	"github.com/rtcontainers/rt/spec"
 )
 
 var callNames = []string{
@@ -33,10 +33,7 @@ func randomProfile(r *rand.Rand) *specs.LinuxSeccomp {
 		getpid.Action = specs.ActAllow
 	}
 	p.Syscalls = append(p.Syscalls, getpid)
-	var ops []specs.LinuxSeccompOperator
-	for _, op := range seccomp.Operators() {
-		ops = append(ops, specs.LinuxSeccompOperator(op))
-	}
+	ops := spec.SeccompOperators
 	for range 1 + r.IntN(30) {
 		name := pick(r, callNames)
 		if actions[name] == "" {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+)
+
+// command is one command of rt: what urfave/cli has to know of it, and what it does.
+type command struct {
+	cli.Command
+	run func(in *input) error
+}
+
+// input is a command line that was understood.
+type input struct {
+	*cli.Command
+	args []string
+}
+
+func newInput(c *cli.Command) *input { return &input{c, c.Args().Slice()} }
+
+// oneID is the container id of commands that take nothing else.
+func (in *input) oneID() (string, error) {
+	if n := len(in.args); n != 1 {
+		return "", fmt.Errorf("%s: needs exactly one container id, not %d arguments", in.Name, n)
+	}
+	return in.args[0], nil
+}
+
+// first is for commands that take another command line behind their first argument.
+var first = 1
+
+// commandLine is rt with its commands; perform is what is done with one that was
+// understood. Most command lines name one command: only those whose name is among the
+// words are made.
+func commandLine(argv []string, out io.Writer, perform func(in *input, run func(*input) error) error) *cli.Command {
+	root := &cli.Command{
+		Name: "rt", Usage: summary, Description: description, Version: version, ArgsUsage: "[argument...]",
+		Flags: globalFlags(), HideHelpCommand: true, DisableSliceFlagSeparator: true, Writer: out,
+		OnUsageError:   usageProblem(argv),
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // main knows the exit statuses
+		Action: func(_ context.Context, c *cli.Command) error {
+			if name := c.Args().First(); name != "" {
+				return unknownCommand{usageError("", "%q is not a command", name)}
+			}
+			return cli.ShowRootCommandHelp(c)
+		},
+	}
+	named := func(name string) bool { return slices.Contains(argv, name) }
+	all := !slices.ContainsFunc(commandNames(), named) || named("help")
+	for _, m := range makers() {
+		if all || named(m.name) {
+			root.Commands = append(root.Commands, wired(m.command(), argv, perform))
+		}
+	}
+	if n := len(argv); n > 0 && argv[n-1] == completionFlag {
+		root.EnableShellCompletion = true
+		for _, c := range append(root.Commands, root) {
+			c.ShellComplete = complete(argv[:n-1])
+		}
+	}
+	return root
+}
+
+// wired is a command with what all have in common.
+func wired(c command, argv []string, perform func(*input, func(*input) error) error) *cli.Command {
+	cmd, run := &c.Command, c.run
+	cmd.DisableSliceFlagSeparator, cmd.HideHelpCommand, cmd.OnUsageError = true, true, usageProblem(argv)
+	cmd.CommandNotFound = func(ctx context.Context, c *cli.Command, _ string) { // what follows --help is no command
+		_ = cli.ShowCommandHelp(ctx, c.Root(), c.Name)
+	}
+	cmd.Action = func(_ context.Context, c *cli.Command) error { return perform(newInput(c), run) }
+	return cmd
+}
+
+// maker makes a command.
+type maker struct {
+	name    string
+	command func() command
+}
+
+// makers are those of all commands, in the order of the help.
+func makers() []maker {
+	return []maker{
+		{"create", createCommand}, {"start", startCommand}, {"run", runCommand}, {"exec", execCommand}, {"state", stateCommand},
+		{"kill", killCommand}, {"delete", deleteCommand}, {"pause", pauseCommand}, {"resume", resumeCommand}, {"ps", psCommand},
+		{"events", eventsCommand}, {"update", updateCommand}, {"mounts", mountsCommand}, {"list", listCommand}, {"spec", specCommand},
+		{"features", featuresCommand}, {"explain", explainCommand}, {"completion", completionCommand}, {"help", helpCommand},
+	}
+}
+
+func commandNames() []string {
+	var names []string
+	for _, m := range makers() {
+		names = append(names, m.name)
+	}
+	return names
+}
+
+func helpCommand() command {
+	return command{
+		Command: cli.Command{Name: "help", Usage: "print the help of a command, or of rt", ArgsUsage: "[command]"},
+		run: func(in *input) error {
+			if len(in.args) == 0 {
+				return cli.ShowRootCommandHelp(in.Command)
+			}
+			if !slices.Contains(commandNames(), in.args[0]) {
+				return usageError("", "%q is not a command", in.args[0])
+			}
+			return cli.ShowCommandHelp(context.Background(), in.Root(), in.args[0])
+		},
+	}
+}
+
+// unknownCommand has the exit status that runc gives it.
+type unknownCommand struct{ error }
+
+func (unknownCommand) exitStatus() int { return 3 }
+
+// usageError is an error about the command line of a command, or of rt itself.
+func usageError(name, format string, args ...any) error {
+	line := "rt"
+	if name != "" {
+		line, format = "rt "+name, name+": "+format
+	}
+	return fmt.Errorf(format+"; see `%s --help`", append(args, line)...)
+}
+
+// The words of urfave/cli about flags, which has no types for them.
+var (
+	unknownFlag  = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
+	missingValue = regexp.MustCompile(`^flag needs an argument: -*(.*)$`)
+	wrongValue   = regexp.MustCompile(`^invalid value (".*") for flag -(.*?): (parse error|strconv\.ParseInt: .*)$`)
+)
+
+// usageProblem says what is wrong with a flag, and where help is.
+func usageProblem(argv []string) cli.OnUsageErrorFunc {
+	return func(_ context.Context, c *cli.Command, err error, sub bool) error {
+		if !sub {
+			return flagError("", argv, err.Error())
+		}
+		return flagError(c.Name, argv, err.Error())
+	}
+}
+
+func flagError(name string, argv []string, text string) error {
+	if m := unknownFlag.FindStringSubmatch(text); m != nil {
+		flag := "--" + m[1]
+		if slices.Contains(argv, flag[1:]) {
+			flag = flag[1:]
+		}
+		return usageError(name, "there is no flag %s", flag)
+	}
+	if m := missingValue.FindStringSubmatch(text); m != nil {
+		return usageError(name, "--%s needs a value", m[1])
+	}
+	if m := wrongValue.FindStringSubmatch(text); m != nil {
+		wants := "a number"
+		if m[3] == "parse error" {
+			wants = "one of true, false"
+		}
+		return usageError(name, "--%s: %s is not %s", m[2], m[1], wants)
+	}
+	return usageError(name, "%s", strings.TrimSpace(text))
+}

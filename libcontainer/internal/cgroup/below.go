@@ -1,0 +1,91 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ParseBelow reads where below a container's cgroup a process belongs: each
+// value is a path for all controllers, or CONTROLLER[,CONTROLLER]:PATH. The
+// result is by controller, "" for all that are not named.
+func ParseBelow(values []string) (map[string]string, error) {
+	below := map[string]string{}
+	for _, v := range values {
+		controllers, path, named := strings.Cut(v, ":")
+		if !named {
+			controllers, path = "", v
+		}
+		for controller := range strings.SplitSeq(controllers, ",") {
+			if _, twice := below[controller]; twice {
+				return nil, fmt.Errorf("%q: given twice", v)
+			}
+			below[controller] = path
+		}
+	}
+	return below, nil
+}
+
+// PlacementBelow is where a further process of the container is born: in the
+// container's cgroup, or below it in one that exists.
+func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
+	unified := c.Unified() != ""
+	for controller := range below {
+		if _, ok := c.Paths[controller]; controller != "" && (unified || !ok) {
+			return nil, fmt.Errorf("--cgroup: the container has no cgroup of the controller %q", controller)
+		}
+	}
+	var problems []error
+	p, err := c.placement(c.Paths, func(controller, path string) string {
+		sub, ok := below[controller]
+		if !ok {
+			sub = below[""]
+		}
+		place, err := inside(path, sub)
+		problems = append(problems, err)
+		return place
+	})
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	p.withoutHalting()
+	return p, err
+}
+
+// PlacementOf is where a process is that may have gone below the container's
+// cgroup. On v2, a container that hands controllers to cgroups below its own
+// takes no more processes in its own: cgroups(7), "no internal processes".
+func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
+	theirs, err := memberships(strconv.Itoa(pid))
+	if err != nil {
+		return nil, err
+	}
+	path, _ := find(theirs, "")
+	place := filepath.Join(unifiedRoot, path)
+	if !strings.HasPrefix(place, c.Unified()+"/") {
+		return nil, fmt.Errorf("process %d is not in a cgroup below %s", pid, c.Unified())
+	}
+	p, err := c.placement(c.Paths, func(string, string) string { return place })
+	if err == nil && p.Dir == nil {
+		return nil, &os.PathError{Op: "open", Path: place, Err: os.ErrNotExist}
+	}
+	return p, err
+}
+
+// inside joins a cgroup's directory with a path below it that must exist.
+func inside(dir, sub string) (string, error) {
+	place := filepath.Join(dir, sub)
+	if place != dir && !strings.HasPrefix(place, dir+"/") {
+		return "", fmt.Errorf("--cgroup: %q leads out of the container's cgroup", sub)
+	}
+	if sub == "" {
+		return place, nil
+	}
+	if _, err := os.Stat(place); err != nil {
+		return "", fmt.Errorf("--cgroup: %w", err)
+	}
+	return place, nil
+}

@@ -1,0 +1,497 @@
+// Package cgroup is a thin layer over github.com/opencontainers/cgroups: it
+// makes a container's cgroup without moving anybody into it, and says how the
+// container's first process gets there at its birth.
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	systemddbus "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/sysfile"
+	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
+)
+
+// Config is what has to be remembered of a container's cgroup.
+type Config struct {
+	// Paths are the directories by controller; in cgroup v2 there is one, "".
+	Paths map[string]string
+	// Path, Parent and Name are the place as it was asked for.
+	Path   string
+	Parent string
+	Name   string
+	Prefix string
+	// Systemd is true when systemd manages the cgroup.
+	Systemd bool
+	// Rootless is true when missing permissions are not an error.
+	Rootless bool
+}
+
+// Cgroup is a container's cgroup.
+type Cgroup struct {
+	Config
+	// Missing is true after Create when the user may not make cgroups, and the
+	// container does not need one.
+	Missing   bool
+	manager   cgroups.Manager
+	resources *cgroups.Resources
+	// owner is the uid that may divide the cgroup, or nil for rt's own.
+	owner *int
+	// own are rt's cgroups, where there is cgroup v1.
+	own []membership
+	// mountedEarly is true when the container's cgroup mounts are prepared before
+	// its first process is there.
+	mountedEarly bool
+	// none is true for a container that stays in its creator's cgroup.
+	none bool
+	// onlyDevices is true when nothing else is limited.
+	onlyDevices bool
+	// existed is true when a directory was there before the container.
+	existed bool
+}
+
+// New works out where a container's cgroup is: nothing is made yet. The field
+// linux.cgroupsPath is a path, absolute below the mount points of the cgroup
+// file systems or relative to rt's own cgroup; with systemd it is
+// slice:prefix:name. Without it the container's id is the name.
+func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
+	if err := CheckSupported(s); err != nil {
+		return nil, err
+	}
+	cfg := Config{Systemd: systemd, Rootless: rootless}
+	path := ""
+	if s.Linux != nil {
+		path = s.Linux.CgroupsPath
+	}
+	resources := Resources(s)
+	var properties []systemddbus.Property
+	switch {
+	case systemd:
+		if err := cfg.systemdPath(path, id); err != nil {
+			return nil, err
+		}
+		var err error
+		if properties, err = unitProperties(s.Annotations); err != nil {
+			return nil, err
+		}
+		if !cgroups.IsCgroup2UnifiedMode() {
+			properties = append(properties, deviceProperties(resources.Devices)...)
+		}
+	case path == "":
+		cfg.Name = id
+	default:
+		cfg.Path = filepath.Clean(path)
+	}
+	var own []membership
+	if !cgroups.IsCgroup2UnifiedMode() {
+		var err error
+		if own, err = memberships("self"); err == nil && !systemd {
+			cfg.Paths, err = v1Paths(cfg.inner(), own)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
+		}
+	}
+	c, err := cfg.open(&cgroups.Cgroup{Resources: resources, OwnerUID: owner(s), SystemdProps: properties})
+	if err != nil {
+		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
+	}
+	// The library changes its own map while the cgroup is made, and others look
+	// at ours.
+	c.Paths = maps.Clone(c.manager.GetPaths())
+	c.own = own
+	c.onlyDevices = onlyDevices(s)
+	c.mountedEarly = spec.FindNamespace(s, specs.CgroupNamespace) == nil
+	return c, nil
+}
+
+// inner is the place as a clean path. Relative ones stay below rt's own cgroup.
+func (cfg *Config) inner() string {
+	path := cfg.Path
+	if path == "" {
+		path = filepath.Join(cfg.Parent, cfg.Name)
+	}
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return strings.TrimPrefix(filepath.Clean("/"+path), "/")
+}
+
+// ErrNone means that a container has no cgroup, or none yet.
+var ErrNone = errors.New("the container has no cgroup")
+
+// Load returns the cgroup that was remembered. The error is ErrNone when none
+// was: without a path, rt's own cgroup would be taken for it.
+func Load(cfg Config) (*Cgroup, error) {
+	if len(cfg.Paths) == 0 {
+		return nil, ErrNone
+	}
+	return cfg.open(&cgroups.Cgroup{Resources: &cgroups.Resources{}})
+}
+
+// open completes the library's terms of a cgroup with its place.
+func (cfg Config) open(c *cgroups.Cgroup) (*Cgroup, error) {
+	c.Path, c.Parent, c.Name, c.ScopePrefix = cfg.Path, cfg.Parent, cfg.Name, cfg.Prefix
+	c.Systemd, c.Rootless = cfg.Systemd, cfg.Rootless
+	m, err := manager.NewWithPaths(c, cfg.Paths)
+	if err != nil {
+		return nil, err
+	}
+	return &Cgroup{Config: cfg, manager: m, resources: c.Resources, owner: c.OwnerUID}, nil
+}
+
+// Unified is the container's directory when the machine has only cgroup v2.
+func (c *Cgroup) Unified() string {
+	if c.none {
+		return ""
+	}
+	if len(c.Paths) == 1 && cgroups.IsCgroup2UnifiedMode() {
+		return c.Paths[""]
+	}
+	return ""
+}
+
+// CheckUnused fails when the cgroup has processes: they would share the
+// container's limits, and its end. In a frozen one no container could be made.
+// It comes before anything that has to be undone, since that ends all processes
+// of the cgroup.
+func (c *Cgroup) CheckUnused() error {
+	if c.none {
+		return nil
+	}
+	if pids, err := c.allPids(); err == nil && len(pids) > 0 {
+		return fmt.Errorf("linux.cgroupsPath: cgroup %s already has processes in it", c.anyPath())
+	}
+	if dir := c.frozenAncestor(); dir != "" {
+		return fmt.Errorf("linux.cgroupsPath: cgroup %s is frozen: nothing can run in it", dir)
+	}
+	return nil
+}
+
+// frozenAncestor looks at the cgroup, or the next one above that exists.
+func (c *Cgroup) frozenAncestor() string {
+	if dir := c.Unified(); dir != "" {
+		return frozenFrom(dir, "cgroup.events", "frozen 1")
+	}
+	return frozenFrom(c.Paths["freezer"], "freezer.state", "FR") // FREEZING, FROZEN
+}
+
+// FrozenAt tells in which cgroup a process of the container's is frozen, by the
+// container or by others; "": in none. What cannot be seen is not frozen.
+func (c *Cgroup) FrozenAt(pid int) string {
+	theirs, err := memberships(strconv.Itoa(pid))
+	if err != nil {
+		return ""
+	}
+	if c.Unified() != "" {
+		path, _ := find(theirs, "")
+		return frozenFrom(filepath.Join(unifiedRoot, path), "cgroup.events", "frozen 1")
+	}
+	if path, ok := find(theirs, "freezer"); ok {
+		return frozenFrom(filepath.Join(unifiedRoot, "freezer", path), "freezer.state", "FR")
+	}
+	return ""
+}
+
+func frozenFrom(dir, file, mark string) string {
+	for ; len(dir) > len(unifiedRoot); dir = filepath.Dir(dir) {
+		text, err := sysfile.Read(filepath.Join(dir, file))
+		if sysfile.IsNotExist(err) {
+			continue
+		}
+		if err == nil && strings.Contains(string(text), mark) {
+			return dir
+		}
+		break
+	}
+	return ""
+}
+
+// Create makes the directories. The device rules follow with RestrictDevices or,
+// where they need not be there before the first process, with Limit.
+func (c *Cgroup) Create() error {
+	switch {
+	case c.none:
+		return nil
+	case c.Systemd:
+		return c.createForScope()
+	case c.Unified() != "":
+		return c.createUnified()
+	}
+	err := c.createV1()
+	if errors.Is(err, errUnusual) {
+		return c.createByLibrary()
+	}
+	return err
+}
+
+func (c *Cgroup) createUnified() error {
+	if err := c.createByLibrary(); err != nil {
+		return err
+	}
+	return c.giveAway()
+}
+
+// createForScope makes nothing: systemd makes the scope around its first process.
+// But where the container mounts its cgroup from outside of a cgroup namespace,
+// the mount is prepared before there is a process; systemd takes over a
+// directory that is there.
+func (c *Cgroup) createForScope() error {
+	if !c.mountedEarly {
+		return nil
+	}
+	for _, path := range c.Paths {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return fmt.Errorf("linux.cgroupsPath: %w", err)
+		}
+	}
+	return nil
+}
+
+// RestrictDevices sets the device rules that must be complete before there is a
+// process in the cgroup. It may run while others look at Paths.
+func (c *Cgroup) RestrictDevices() error {
+	if !c.devicesFirst() {
+		return nil
+	}
+	return c.restrict(cgroups.DevicesSetV1, c.Paths["devices"])
+}
+
+// restrict sets the device rules by themselves: the library would look at all
+// controllers.
+func (c *Cgroup) restrict(set func(dir string, r *cgroups.Resources) error, dir string) error {
+	err := set(dir, &cgroups.Resources{Devices: c.resources.Devices})
+	var rule *ruleError
+	if errors.As(err, &rule) {
+		return err
+	}
+	if err != nil && !c.Rootless {
+		return fmt.Errorf("linux.resources.devices: %w", err)
+	}
+	return nil
+}
+
+func (c *Cgroup) createByLibrary() error {
+	err := c.manager.Apply(-1)
+	switch {
+	case err == nil:
+		return nil
+	case c.Rootless && errors.Is(err, cgroups.ErrRootless):
+		c.Missing = true
+		return nil
+	case c.Rootless && c.Path == "" && errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; a user session of systemd has them with --systemd-cgroup: %w", err)
+	}
+	// Real time has to be there before the first process.
+	if f := field(err); f != allResources {
+		return fmt.Errorf("%s: %w", f, err)
+	}
+	return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
+}
+
+func (c *Cgroup) anyPath() string {
+	for _, p := range c.Paths {
+		return p
+	}
+	return ""
+}
+
+// Placement is how a process gets into the cgroup.
+type Placement struct {
+	// Dir is the cgroup v2 directory to be born in, or nil.
+	Dir *os.File
+	// Prepare takes the calling OS thread into the cgroup v1 directories, so
+	// that its next child is born there. It is nil when there are none.
+	Prepare func() error
+	// Move takes a process there, systemd's way, or is nil.
+	Move func(pid int) error
+	// Halting are the files of cgroup v1 by which a process enters the hierarchies that
+	// can make it stand still: freezer and cpu. For a further process Prepare leaves
+	// them out, since a thread of rt's would stand still, too.
+	Halting []string
+	// tasks are the files by which Prepare works.
+	tasks []string
+	// Paths are Config.Paths without those that could not be made.
+	Paths map[string]string
+}
+
+// Placement opens what a launch needs. The caller closes Dir.
+func (c *Cgroup) Placement() (*Placement, error) {
+	if c.none {
+		return new(Placement), nil
+	}
+	if c.Systemd {
+		return &Placement{Move: c.move, Paths: c.Paths}, nil
+	}
+	paths := maps.Clone(c.manager.GetPaths())
+	p, err := c.placement(paths, func(_, path string) string { return path })
+	if err == nil {
+		p.Paths = paths
+	}
+	return p, err
+}
+
+// move lets systemd make the scope around a process. On v1 some limits come with it.
+func (c *Cgroup) move(pid int) error {
+	err := c.manager.Apply(pid)
+	if err == nil {
+		return nil
+	}
+	if f := field(err); f != allResources {
+		return fmt.Errorf("%s: %w", f, err)
+	}
+	return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
+}
+
+// placement opens the directories, or what at makes of them.
+func (c *Cgroup) placement(paths map[string]string, at func(controller, path string) string) (*Placement, error) {
+	var p Placement
+	seen := map[string]bool{}
+	for controller, path := range paths {
+		if path != "" {
+			path = at(controller, path)
+		}
+		switch {
+		case path == "" || seen[path]:
+			continue
+		case controller == "":
+			fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0)
+			if err == unix.ENOENT {
+				continue // a hybrid machine whose v2 part is not for us
+			}
+			if err != nil {
+				return nil, &os.PathError{Op: "open", Path: path, Err: err}
+			}
+			p.Dir = os.NewFile(uintptr(fd), path)
+		default:
+			file := filepath.Join(path, "tasks")
+			if c.Rootless && unix.Access(file, unix.W_OK) != nil {
+				continue // not made, or not for us
+			}
+			p.tasks = append(p.tasks, file)
+			if path == at("freezer", paths["freezer"]) || path == at("cpu", paths["cpu"]) {
+				p.Halting = append(p.Halting, file)
+			}
+		}
+		seen[path] = true
+	}
+	if len(p.tasks) > 0 {
+		// The calling thread itself: unlike a move by number, this waits for nobody.
+		p.Prepare = func() error { return enter(p.tasks, 0) }
+	}
+	return &p, nil
+}
+
+// withoutHalting leaves what can make it stand still to the process itself.
+func (p *Placement) withoutHalting() {
+	if p == nil || len(p.Halting) == 0 {
+		return
+	}
+	rest := slices.DeleteFunc(slices.Clone(p.tasks), func(file string) bool { return slices.Contains(p.Halting, file) })
+	p.Prepare = func() error { return enter(rest, 0) }
+}
+
+// Attach takes a process with one thread to where others are born. That waits for
+// the whole system, but a limit of processes does not forbid it: cgroups(7).
+func (p *Placement) Attach(pid int) error {
+	files := p.tasks
+	if p.Dir != nil {
+		files = append(slices.Clip(files), filepath.Join(p.Dir.Name(), "cgroup.procs"))
+	}
+	return enter(files, pid)
+}
+
+// enter writes a pid to each of the files that take it to a cgroup, 0 for the caller.
+func enter(files []string, pid int) error {
+	for _, name := range files {
+		if err := sysfile.Write(name, []byte(strconv.Itoa(pid))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Limit applies linux.resources. It may run while the container is being made.
+func (c *Cgroup) Limit() error {
+	if c.none {
+		return nil
+	}
+	r := *c.resources
+	r.SkipDevices = c.devicesFirst()
+	switch {
+	case c.Systemd && !cgroups.IsCgroup2UnifiedMode():
+		// systemd has the rules since it made the scope. With them the library
+		// would freeze the program, which then could not end with rt.
+		r.SkipDevices, r.SkipFreezeOnSet = true, true
+		if err := c.set(&r); err != nil {
+			return err
+		}
+		return c.restrict(cgroups.DevicesSetV1, c.Paths["devices"])
+	case !c.onlyDevices || c.Systemd || c.Rootless:
+		return c.set(&r)
+	case r.SkipDevices:
+		return nil
+	}
+	return c.restrict(cgroups.DevicesSetV2, c.Unified())
+}
+
+// devicesFirst tells whether linux.resources.devices must be complete before
+// the first process is in the cgroup: in v1 the rules pass through states in
+// which nothing is allowed. In v2 the filter is attached as a whole, and
+// systemd makes the cgroup only with the process.
+func (c *Cgroup) devicesFirst() bool { return !c.none && !c.Systemd && c.Unified() == "" }
+
+func (c *Cgroup) set(r *cgroups.Resources) error {
+	err := c.manager.Set(r)
+	if err == nil {
+		err = c.setDeviceWeights(r)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", field(err), err)
+	}
+	return nil
+}
+
+// setDeviceWeights sets the weights of single devices on cgroup v2. The library
+// does so for the BFQ scheduler only, and leaves them out without it.
+func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
+	dir := c.Unified()
+	if dir == "" || len(r.BlkioWeightDevice) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, "io.bfq.weight")); err == nil {
+		return nil
+	}
+	for _, d := range r.BlkioWeightDevice {
+		weight := cgroups.ConvertBlkIOToIOWeightValue(d.Weight)
+		if err := sysfile.Write(filepath.Join(dir, "io.weight"), fmt.Appendf(nil, "%d:%d %d", d.Major, d.Minor, weight)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Exists tells whether the directories are there.
+func (c *Cgroup) Exists() bool { return c.manager.Exists() }
+
+// Remove removes the directories of a cgroup that is empty, and tells whether
+// they are all gone.
+func (c *Cgroup) Remove() bool {
+	gone := true
+	for _, path := range c.Paths {
+		if err := unix.Rmdir(path); err != nil && err != unix.ENOENT {
+			gone = false
+		}
+	}
+	return gone
+}

@@ -1,0 +1,192 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/internal/sysfile"
+	"golang.org/x/sys/unix"
+)
+
+// Pids lists the processes in the cgroup and below, as far as they are in rt's
+// pid namespace. The error is ErrNone when the cgroup is gone.
+func (c *Cgroup) Pids() ([]int, error) {
+	pids, err := c.allPids()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, err
+	}
+	inside := func(int) bool { return true }
+	if c.Unified() == "" {
+		if inside, err = leaders(c.Paths["devices"]); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(pids, func(pid int) bool { return pid <= 0 || !inside(pid) }), nil
+}
+
+// leaders tells which processes have their first thread in a cgroup of v1 or
+// below. An rt that is on its way in (Placement.Prepare) has another thread there.
+// It is none of the container's processes.
+func leaders(dir string) (func(pid int) bool, error) {
+	ids, err := idsBelow(dir, "tasks")
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil // it has gone meanwhile
+	}
+	threads := make(map[int]bool, len(ids))
+	for _, id := range ids {
+		threads[id] = true
+	}
+	return func(pid int) bool {
+		return threads[pid] || ended(strconv.Itoa(pid))
+	}, err
+}
+
+// ended tells whether a process's first thread has ended: then it is in no cgroup.
+func ended(pid string) bool {
+	stat, err := sysfile.Read("/proc/" + pid + "/stat")
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err == nil && strings.HasPrefix(rest, "Z")
+}
+
+// Signal sends a signal to all processes in the cgroup and below, also when they
+// make new ones meanwhile. SIGKILL ends frozen processes, too. The error is ErrNone
+// when the cgroup is gone.
+func (c *Cgroup) Signal(sig unix.Signal) error {
+	pids, err := c.Pids()
+	if err != nil {
+		return err
+	}
+	if sig == unix.SIGKILL && !slices.Contains(pids, os.Getpid()) {
+		// One that rt itself is in cannot be ended as a whole.
+		if dir := c.Unified(); dir == "" || sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) != nil { // since Linux 5.14
+			_ = c.manager.Freeze(cgroups.Frozen) // nobody forks while the list is worked through
+			defer c.Thaw()
+		}
+	}
+	sent := map[int]bool{os.Getpid(): true}
+	const rounds = 10 // for processes that are made meanwhile
+	for n := 0; n < rounds; n++ {
+		fresh := slices.DeleteFunc(pids, func(pid int) bool { return sent[pid] })
+		if len(fresh) == 0 {
+			break
+		}
+		for batch := range slices.Chunk(fresh, 256) { // descriptors
+			err = errors.Join(err, c.signal(batch, sig))
+		}
+		for _, pid := range fresh {
+			sent[pid] = true
+		}
+		next, e := c.Pids()
+		if e != nil {
+			break // it has gone, or will not say
+		}
+		pids = next
+	}
+	return err
+}
+
+// signal sends a signal to those of the processes that are in the cgroup still. A
+// process that has ended may have left its number to any other: what is held is a
+// pidfd, and only then the cgroup is asked once more whose the number is.
+func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
+	held := map[int]int{}
+	defer func() {
+		for _, fd := range held {
+			unix.Close(fd)
+		}
+	}()
+	for _, pid := range pids {
+		fd, e := unix.PidfdOpen(pid, 0)
+		if e == nil {
+			held[pid] = fd
+		} else if e != unix.ESRCH {
+			err = errors.Join(err, fmt.Errorf("signal process %d: pidfd_open: %w", pid, e))
+		}
+	}
+	still, e := c.Pids()
+	if e != nil {
+		return err // the cgroup has gone, and all with it
+	}
+	for _, pid := range still {
+		if fd, ok := held[pid]; ok {
+			if e := unix.PidfdSendSignal(fd, sig, nil, 0); e != nil && e != unix.ESRCH {
+				err = errors.Join(err, fmt.Errorf("kill %d: %w", pid, e))
+			}
+		}
+	}
+	return err
+}
+
+// Thaw lets all processes in the cgroup and below go on: on v1, those that are
+// frozen do not end, nor does the init of their pid namespace.
+func (c *Cgroup) Thaw() {
+	if c.Unified() != "" || defence.Off(defence.CgroupTree) {
+		_ = c.manager.Freeze(cgroups.Thawed)
+		return
+	}
+	// What has gone needs no thawing.
+	_ = walkDown(c.Paths["freezer"], func(dir int) {
+		if fd, err := unix.Openat(dir, "freezer.state", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+			_, _ = unix.Write(fd, []byte("THAWED"))
+			unix.Close(fd)
+		}
+	}, nil)
+}
+
+// killPatience is how long Kill waits for processes to disappear.
+const killPatience = 10 * time.Second
+
+// Kill ends every process in the cgroup and waits until they are gone.
+func (c *Cgroup) Kill() error {
+	deadline := time.Now().Add(killPatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		pids, err := c.allPids()
+		if len(pids) == 0 && (err == nil || errors.Is(err, os.ErrNotExist)) {
+			return nil // no directory, nobody in it
+		}
+		if err != nil {
+			return err
+		}
+		_ = c.Signal(unix.SIGKILL)
+		if time.Now().After(deadline) {
+			return fmt.Errorf("cgroup %s: processes %v do not end", c.anyPath(), pids)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// Frozen tells whether the container is paused.
+func (c *Cgroup) Frozen() bool {
+	state, err := c.manager.GetFreezerState()
+	return err == nil && state == cgroups.Frozen
+}
+
+// Freeze pauses all processes of the container, or lets them go on.
+func (c *Cgroup) Freeze(on bool) error {
+	state := cgroups.Thawed
+	if on {
+		state = cgroups.Frozen
+	}
+	// On v1 the library gives up after half a second, in which a busy machine
+	// need not have stopped every process.
+	const tries = 10
+	err := c.manager.Freeze(state)
+	for n := 1; err != nil && on && c.Unified() == "" && n < tries; n++ {
+		err = c.manager.Freeze(state)
+	}
+	if err != nil && on {
+		c.Thaw() // not half of them
+	}
+	return err
+}

@@ -1,0 +1,194 @@
+package compile
+
+import (
+	"slices"
+
+	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
+	"golang.org/x/sys/unix"
+)
+
+// Keeper describes what stays of `rt run` while its container runs: a program
+// that forwards signals, collects orphans, and cleans up.
+type Keeper struct {
+	// Pid is the container's process, a child of the keeper; PidFD refers to it.
+	Pid, PidFD int
+	// Dir is the container's state directory, DirFD is open on it, and Inode is
+	// its number: the directory is left alone when it is another one by then.
+	Dir   string
+	DirFD int
+	Inode uint64
+	// Files are the names in Dir, in the order of their removal.
+	Files []string
+	// Cgroups are the directories to remove.
+	Cgroups []string
+	// Keep leaves the container's remains.
+	Keep bool
+	// Leave lets Delete do all of the removal.
+	Leave bool
+	// Delete is a command that removes what the keeper cannot.
+	Delete []string
+	// Ignored are the signals that are not forwarded.
+	Ignored []unix.Signal
+}
+
+// CompileKeeper makes the keeper's program. It takes the place of rt: the
+// container's parent stays the same process.
+func CompileKeeper(k *Keeper) (*program.Program, error) {
+	c := &keeper{Builder: program.NewBuilder(), Keeper: k}
+	c.wait()
+	if !k.Keep {
+		c.cleanUp()
+	}
+	c.exit()
+	return c.Build()
+}
+
+type keeper struct {
+	*program.Builder
+	*Keeper
+	status program.Ref
+}
+
+// wait forwards signals until the container's process has ended.
+func (k *keeper) wait() {
+	const maskSize = 8 // bytes of the kernel's signal set
+	k.status = k.Buffer("status", 8)
+	info := k.Buffer("signalfd_siginfo", 128)
+	signals, r := k.Reg(), k.Reg()
+	reap, next, ended := k.NewLabel("reap"), k.NewLabel("next signal"), k.NewLabel("ended")
+
+	if !defence.Off(defence.InheritedFiles) {
+		k.closeOthers()
+	}
+	k.Source("", "take signals as messages")
+	mask := program.At(k.Struct("all signals", program.U64(^uint64(0))))
+	k.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), mask, program.Imm(0), program.Imm(maskSize))
+	k.Do(program.Signalfd4, program.Imm(-1), mask, program.Imm(maskSize), program.Imm(unix.SFD_CLOEXEC)).To(signals)
+
+	k.Bind(reap)
+	k.Source("", "collect what has ended: the container, or an orphan")
+	k.Do(program.Wait4, program.Imm(-1), program.At(k.status), program.Imm(unix.WNOHANG), program.Imm(0)).To(r).Ignore()
+	k.Branch(r, program.Eq, int64(k.Pid), ended)
+	k.Branch(r, program.Ge, 1, reap)
+
+	k.Bind(next)
+	k.Source("", "wait for a signal")
+	k.Do(program.Read, program.R(signals), program.At(info), program.Imm(128)).Ignore(unix.EINTR)
+	k.Load(r, 4, info)
+	k.Branch(r, program.Eq, int64(unix.SIGCHLD), reap)
+	for _, s := range k.Ignored {
+		k.Branch(r, program.Eq, int64(s), next)
+	}
+	k.Source("", "forward the signal to the container")
+	k.Do(program.PidfdSendSignal, program.Imm(k.PidFD), program.R(r), program.Imm(0), program.Imm(0)).Ignore()
+	k.Jump(next)
+	k.Bind(ended)
+	k.Free(r)
+}
+
+// closeOthers closes what the keeper does not need: whatever the caller of rt left
+// open would be held for as long as the container runs.
+func (k *keeper) closeOthers() {
+	k.Source("", "close what the caller of rt left open")
+	first := 3
+	needed := []int{k.PidFD}
+	if !k.Keep {
+		needed = append(needed, k.DirFD)
+	}
+	slices.Sort(needed)
+	for _, fd := range needed {
+		if fd > first {
+			k.Do(program.CloseRange, program.Imm(first), program.Imm(fd-1), program.Imm(0))
+		}
+		first = fd + 1
+	}
+	k.Do(program.CloseRange, program.Imm(first), program.Imm(uint32(1<<32-1)), program.Imm(0))
+}
+
+// cleanUp deletes the container, unless somebody else has. The directory's lock
+// and its inode number tell.
+func (k *keeper) cleanUp() {
+	const offInode = 32 // of struct statx: stx_ino
+	stat := k.Buffer("statx", 256)
+	r := k.Reg()
+	gone, messy := k.NewLabel("exit"), k.NewLabel("left to rt")
+	k.Source("", "see whether the container is still there")
+	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_EX)).Ignore(unix.EINTR)
+	k.Do(program.Statx, program.AtFdcwd, k.Str(k.Dir), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_INO), program.At(stat)).OnError(gone)
+	k.Load(r, 8, stat.Plus(offInode))
+	k.Branch(r, program.Ne, int64(k.Inode), gone)
+
+	if k.Leave {
+		k.leave(r)
+		k.Bind(gone)
+		k.Free(r)
+		return
+	}
+	for _, dir := range k.Cgroups {
+		k.Source("linux.cgroupsPath", "remove the cgroup "+dir)
+		k.remove(program.AtFdcwd, dir, unix.AT_REMOVEDIR, messy)
+	}
+	k.Source("", "remove the state directory")
+	for _, name := range k.Files {
+		k.remove(program.Imm(k.DirFD), name, 0, messy)
+	}
+	k.remove(program.AtFdcwd, k.Dir, unix.AT_REMOVEDIR, messy)
+	k.Jump(gone)
+	k.Bind(messy)
+	k.leave(r)
+	k.Bind(gone)
+	k.Free(r)
+}
+
+func (k *keeper) remove(dir program.Arg, name string, flags int, messy program.Label) {
+	r, removed := k.Reg(), k.NewLabel("removed")
+	k.Do(program.Unlinkat, dir, k.Str(name), program.Imm(flags)).To(r).Ignore()
+	k.Branch(r, program.Eq, 0, removed)
+	k.Branch(r, program.Ne, -int64(unix.ENOENT), messy)
+	k.Bind(removed)
+	k.Free(r)
+}
+
+// leave lets the Delete command do the rest, and waits for it.
+func (k *keeper) leave(r program.Reg) {
+	k.Source("", "let rt delete the container")
+	parent, none := k.NewLabel("wait for rt"), k.NewLabel("rt has ended")
+	unlocked := program.At(k.Struct("no signals", program.U64(0)))
+	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_UN)).Ignore()
+	k.Do(program.Clone, program.Imm(int(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0)).To(r).OnError(none)
+	k.Branch(r, program.Ne, 0, parent)
+	k.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), unlocked, program.Imm(0), program.Imm(8)).Ignore()
+	k.Do(program.Execve, k.Str(k.Delete[0]), program.At(k.Strings("argv", k.Delete)), program.At(k.Strings("envp", nil))).Ignore()
+	k.Do(program.ExitGroup, program.Imm(1))
+	k.Bind(parent)
+	k.Do(program.Wait4, program.R(r), program.Imm(0), program.Imm(0), program.Imm(0)).Ignore()
+	k.Bind(none)
+}
+
+// exit hands the status on: as shells do, 128 and the signal's number when a
+// signal ended the process.
+func (k *keeper) exit() {
+	const (
+		lastSignal = 64
+		core       = 0x80 // the flag that a core was dumped, wait(2)
+	)
+	signal, code := k.Reg(), k.Reg()
+	k.Source("", "end as the container's process did")
+	k.Load(signal, 1, k.status)
+	k.Load(code, 1, k.status.Plus(1))
+	killed := k.NewLabel("killed")
+	k.Branch(signal, program.Ne, 0, killed)
+	k.Do(program.ExitGroup, program.R(code))
+	k.Bind(killed)
+	for s := 1; s <= lastSignal; s++ {
+		this, other := k.NewLabel("this signal"), k.NewLabel("another signal")
+		k.Branch(signal, program.Eq, int64(s), this)
+		k.Branch(signal, program.Ne, int64(s|core), other)
+		k.Bind(this)
+		k.Do(program.ExitGroup, program.Imm(128+s))
+		k.Bind(other)
+	}
+	k.FailAt(k.Here("failure"))
+	k.Do(program.ExitGroup, program.Imm(1))
+}

@@ -1,0 +1,156 @@
+package hooks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"golang.org/x/sys/unix"
+)
+
+// Result is how a command ended.
+type Result struct {
+	// Status is its wait(2) status.
+	Status unix.WaitStatus
+	// Output is the beginning of what it printed, 64 KiB at most.
+	Output []byte
+	// Late is true when it was killed after its time.
+	Late bool
+}
+
+// Command is a program of the host's and what it needs.
+type Command struct {
+	compile.Command
+	// Input is what it reads on its standard input.
+	Input []byte
+	// Timeout is how long it may run; 0 is without end.
+	Timeout time.Duration
+	// Stdout and Stderr are files to append its output to; "" keeps it for Result.
+	Stdout, Stderr string
+}
+
+// Execute runs a program of the host's, and waits for it. Package os/exec would let it
+// have what the caller's program has left open without O_CLOEXEC. Processes that the
+// command leaves behind are not waited for.
+func Execute(cmd *Command) (*Result, error) {
+	p, output, err := start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer output.Close()
+	defer p.Close()
+	end := limit(p.Pid, cmd.Timeout)
+	m, err := p.Receive()
+	status := launch.Reap(p.Pid)
+	late := end()
+	switch {
+	case err == nil && len(m.Text) > 0 && m.Words[0] == compile.RequestFailure:
+		return nil, failure(cmd, m)
+	case err != nil && !errors.Is(err, io.EOF):
+		return nil, err
+	}
+	text, _ := io.ReadAll(io.NewSectionReader(output, 0, 1<<16))
+	return &Result{status, text, late}, nil
+}
+
+func start(cmd *Command) (p *launch.Process, output *os.File, err error) {
+	prog, err := compile.CompileCommand(&cmd.Command)
+	if err != nil {
+		return nil, nil, err
+	}
+	im, err := image.Link(prog)
+	if err != nil {
+		return nil, nil, err
+	}
+	exe, err := im.File()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer exe.Close()
+	stdin, err := File("stdin")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer stdin.Close()
+	if _, err := stdin.WriteAt(cmd.Input, 0); err != nil {
+		return nil, nil, err
+	}
+	if output, err = File("output"); err != nil {
+		return nil, nil, err
+	}
+	files := []*os.File{stdin, output, output, nil}
+	for i, name := range []string{cmd.Stdout, cmd.Stderr} {
+		file, err := AppendTo(name)
+		if err != nil {
+			output.Close()
+			return nil, nil, err
+		}
+		if file != nil {
+			defer file.Close()
+			files[i+1] = file
+		}
+	}
+	p, err = launch.Start(&launch.Config{Image: exe, CgroupFD: -1, Files: files, Conversation: compile.CommandConversation})
+	if err != nil {
+		output.Close()
+	}
+	return p, output, err
+}
+
+// AppendTo opens a file to append to, which is made if it is not there; nil for "".
+func AppendTo(name string) (*os.File, error) {
+	if name == "" {
+		return nil, nil
+	}
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// File makes a file in memory.
+func File(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// limit ends the process group pid after a time. The function that it returns has to
+// be called when the process has ended, and tells whether that was why.
+func limit(pid int, timeout time.Duration) (end func() (late bool)) {
+	if timeout == 0 {
+		return func() bool { return false }
+	}
+	var mu sync.Mutex
+	ended, late := false, false
+	timer := time.AfterFunc(timeout, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !ended {
+			late = true
+			_ = unix.Kill(pid, unix.SIGKILL) // it may have no group of its own yet
+			_ = unix.Kill(-pid, unix.SIGKILL)
+		}
+	})
+	return func() bool {
+		timer.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
+		return late
+	}
+}
+
+// failure says why a command could not be executed.
+func failure(cmd *Command, m *launch.Message) error {
+	err := unix.Errno(m.Words[2])
+	if _, missing := os.Stat(cmd.Path); missing == nil && err == unix.ENOENT {
+		return fmt.Errorf("%w: the interpreter of the script, or the loader of the program", err)
+	}
+	return err
+}

@@ -1,0 +1,285 @@
+// Package launch starts programs and talks with them. It knows nothing of
+// config.json: what a program asks for is somebody else's to serve.
+package launch
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"github.com/rtcontainers/rt/internal/defence"
+	"golang.org/x/sys/unix"
+)
+
+// Config says how to start a program.
+type Config struct {
+	// Image is the executable.
+	Image *os.File
+	// CloneFlags make the new namespaces.
+	CloneFlags uint64
+	// CgroupFD is a cgroup v2 directory in which the process is born
+	// (CLONE_INTO_CGROUP), or -1.
+	CgroupFD int
+	// Files are the program's descriptors from 0 on. Entry Conversation is
+	// left nil: Start puts the socket there.
+	Files []*os.File
+	// Conversation is the place of the socket in Files.
+	Conversation int
+	// AmbientCaps are carried through the program's own execve.
+	AmbientCaps []uintptr
+}
+
+// Process is a started program.
+type Process struct {
+	Conversation
+	Pid   int
+	PidFD int
+	// leftAlone is true when it did not end in time after SIGKILL.
+	leftAlone bool
+	// Image is the executable that it runs until it becomes the user's program.
+	Image Image
+}
+
+// Image identifies the executable of a program: no other file has the same numbers
+// while a process runs it.
+type Image struct{ Device, Inode uint64 }
+
+// Runs tells whether a process runs the image: /proc/PID/exe, proc(5). The error
+// is EACCES where the caller may not look.
+func (i Image) Runs(pid int) (bool, error) {
+	var st unix.Stat_t
+	err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/exe", &st)
+	if err == unix.ENOENT || err == unix.ESRCH {
+		return false, nil
+	}
+	return err == nil && Image{st.Dev, st.Ino} == i, err
+}
+
+// Conversation is the socket between a program and who started it, or lets it
+// go on.
+type Conversation struct {
+	fd int
+	// pid is the program, if it is known.
+	pid int
+	// Frozen tells in which cgroup a process is frozen; "": in none. It may be nil.
+	Frozen func(pid int) string
+}
+
+// Start clones and executes the program. The caller closes the Process.
+func Start(cfg *Config) (*Process, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socketpair", err)
+	}
+	defer unix.Close(pair[1])
+	files := make([]uintptr, len(cfg.Files), len(cfg.Files)+1)
+	for i, f := range cfg.Files {
+		if i == cfg.Conversation {
+			files[i] = uintptr(pair[1])
+			continue
+		}
+		files[i] = f.Fd()
+	}
+	// The image is one of the files, too: its own number may be needed for
+	// another of them in the child.
+	exe := "/proc/self/fd/" + strconv.Itoa(len(files))
+	files = append(files, cfg.Image.Fd())
+	var st unix.Stat_t
+	if err := unix.Fstat(int(cfg.Image.Fd()), &st); err != nil {
+		unix.Close(pair[0])
+		return nil, os.NewSyscallError("fstat", err)
+	}
+	pidfd := -1
+	attr := &syscall.ProcAttr{
+		Env:   []string{},
+		Files: files,
+		Sys: &syscall.SysProcAttr{
+			Cloneflags:  uintptr(cfg.CloneFlags),
+			PidFD:       &pidfd,
+			AmbientCaps: cfg.AmbientCaps,
+		},
+	}
+	if cfg.CgroupFD >= 0 {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, cfg.CgroupFD
+	}
+	pid, err := syscall.ForkExec(exe, []string{"rt-init"}, attr)
+	runtime.KeepAlive(cfg)
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("start the init program (clone, execve): %w", err)
+	}
+	p := &Process{Conversation: Conversation{fd: pair[0], pid: pid}, Pid: pid, PidFD: pidfd, Image: Image{st.Dev, st.Ino}}
+	p.watch()
+	return p, nil
+}
+
+// Message is what a program sent.
+type Message struct {
+	// Words are the request and its argument.
+	Words [3]uint64
+	// Text is what follows them.
+	Text []byte
+	// File came with the message, or is nil.
+	File *os.File
+}
+
+// Receive waits for the program's next message. io.EOF: the program has ended,
+// or it is the user's program now.
+func (c *Conversation) Receive() (*Message, error) {
+	buf := make([]byte, 512)
+	oob := make([]byte, unix.CmsgSpace(4))
+	var stopped silence
+	for {
+		n, oobn, _, _, err := unix.Recvmsg(c.fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN: // nothing for a second
+			if err := stopped.look(c.pid, c.Frozen); err != nil {
+				return nil, err
+			}
+			continue
+		case err == unix.ECONNRESET || (err == nil && n == 0):
+			return nil, io.EOF
+		case err != nil:
+			return nil, os.NewSyscallError("recvmsg", err)
+		}
+		return parse(buf[:n], oob[:oobn])
+	}
+}
+
+func parse(b, oob []byte) (*Message, error) {
+	var m Message
+	if len(b)%8 != 0 || len(b) < 16 {
+		return nil, errors.New("malformed message from the init program")
+	}
+	for i := range m.Words {
+		if len(b) >= 8 {
+			m.Words[i], b = binary.LittleEndian.Uint64(b), b[8:]
+		}
+	}
+	m.Text = b
+	controls, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range controls {
+		fds, err := unix.ParseUnixRights(&c)
+		if err != nil {
+			return nil, err
+		}
+		for _, fd := range fds {
+			m.File = os.NewFile(uintptr(fd), "from the init program")
+		}
+	}
+	return &m, nil
+}
+
+// ErrGone means that the program has ended: Receive says so, too, and its status why.
+// An EPIPE is another peer's.
+var ErrGone = errors.New("the init program is gone")
+
+// Reply lets the program go on.
+func (c *Conversation) Reply() error { return c.Send([]byte{1}) }
+
+// Send sends a message with descriptors to the program.
+func (c *Conversation) Send(message []byte, fds ...int) error {
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	for {
+		err := unix.Sendmsg(c.fd, message, rights, nil, unix.MSG_NOSIGNAL)
+		switch err {
+		case unix.EINTR:
+		case unix.EPIPE, unix.ECONNRESET:
+			return ErrGone
+		default:
+			return os.NewSyscallError("sendmsg", err)
+		}
+	}
+}
+
+// Close ends the conversation.
+func (c *Conversation) Close() { unix.Close(c.fd) }
+
+// Adopt replaces the process by its child, which goes on with the program. The
+// program is not trusted: its word could make rt signal, limit and wait for any
+// process. The pid has to be that of a child of this process, and to run the
+// program's image, which no other container's does.
+func (p *Process) Adopt(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return os.NewSyscallError("pidfd_open", err)
+	}
+	if err := p.checkChild(pid, fd); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	Reap(p.Pid)
+	unix.Close(p.PidFD)
+	p.Pid, p.PidFD, p.Conversation.pid = pid, fd, pid
+	return nil
+}
+
+func (p *Process) checkChild(pid, pidfd int) error {
+	if defence.Off(defence.OwnChild) {
+		return nil
+	}
+	const options = unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
+	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, options, nil); err != nil {
+		return fmt.Errorf("the init program named process %d, which is no child of rt: waitid: %w", pid, err)
+	}
+	runs, err := p.Image.Runs(pid)
+	if !runs && err != unix.EACCES { // a user may not look at a child in every user namespace
+		return fmt.Errorf("the init program named process %d, which does not run it", pid)
+	}
+	return nil
+}
+
+// Ended tells whether the process has ended.
+func (p *Process) Ended() bool {
+	fds := []unix.PollFd{{Fd: int32(p.PidFD), Events: unix.POLLIN}}
+	n, _ := unix.Poll(fds, 0)
+	return n > 0
+}
+
+// Kill ends the process and waits for it: not for ever, since in a frozen cgroup of v1
+// it ends only when that is thawed.
+func (p *Process) Kill() unix.WaitStatus {
+	const patience = 5000 // ms
+	if p.leftAlone {
+		return 0
+	}
+	_ = unix.PidfdSendSignal(p.PidFD, unix.SIGKILL, nil, 0)
+	fds := []unix.PollFd{{Fd: int32(p.PidFD), Events: unix.POLLIN}}
+	for {
+		if n, err := unix.Poll(fds, patience); err != unix.EINTR {
+			if p.leftAlone = err == nil && n == 0; p.leftAlone {
+				return 0
+			}
+			return Reap(p.Pid)
+		}
+	}
+}
+
+// Reap waits for a child to end.
+func Reap(pid int) unix.WaitStatus {
+	var ws unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &ws, 0, nil); err != unix.EINTR {
+			return ws
+		}
+	}
+}
+
+// Close gives the descriptors back; the process lives on.
+func (p *Process) Close() {
+	p.Conversation.Close()
+	unix.Close(p.PidFD)
+}
