@@ -131,14 +131,23 @@ func hangs(t *testing.T, dir string) {
 // With userns-remap every container has a user namespace, and Docker's files
 // belong to subordinate ids.
 func TestDockerRemapsUsers(t *testing.T) {
-	for _, runtime := range runtimes() {
-		t.Run(runtime, func(t *testing.T) {
+	// The name is part of the paths of sockets: it must be short.
+	for _, k := range []struct {
+		name string
+		dockerKind
+	}{
+		{"rt", dockerKind{title: "Docker with userns-remap and rt", runtime: "rt", settings: `"path"`}},
+		{"runc", dockerKind{title: "Docker with userns-remap and runc", runtime: "runc", settings: `"path"`, others: true}},
+		{"shim", dockerKind{title: "Docker 29 with userns-remap and rt's shim", runtime: "rt", settings: `"runtimeType"`, current: true}},
+	} {
+		if k.others && !*compare {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
 			dir := openDir(t)
 			newUser(t, dir)
-			newDocker(t, dockerKind{
-				title: "Docker with userns-remap and " + runtime, runtime: runtime, settings: `"path"`,
-				more: map[string]any{"userns-remap": testUser},
-			}).run(t, remapScenarios)
+			k.more = map[string]any{"userns-remap": testUser}
+			newDocker(t, k.dockerKind).run(t, remapScenarios)
 		})
 	}
 }
@@ -151,6 +160,14 @@ var remapScenarios = []scenario{
 		st, err := os.Stat("/proc/" + e.inspect(t, id, ".State.Pid"))
 		must(t, err)
 		equal(t, fmt.Sprint(st.Sys().(*syscall.Stat_t).Uid), fmt.Sprint(firstSubID))
+	}},
+	{name: "streams that are opened anew", run: func(t *testing.T, e *engine) {
+		for _, user := range []string{"0", "1000"} {
+			equal(t, e.okIn(t, []string{"--user", user}, "sh", "-c", "echo text > /dev/stdout"), "text")
+		}
+		id := e.detached(t, nil, "sh", "-c", "echo log > /dev/stdout; sleep 1000")
+		eventually(t, "the log", func() bool { return e.ok(t, "logs", id) == "log" })
+		equal(t, e.ok(t, "exec", id, "sh", "-c", "echo text > /dev/stdout"), "text")
 	}},
 	{name: "exec", run: func(t *testing.T, e *engine) {
 		id := e.detached(t, nil, "sleep", "1000")
