@@ -54,14 +54,7 @@ func TestVersionsOfTheTaskAPI(t *testing.T) {
 	if string(two.Services().Get(0).FullName()) != taskServices[addressOnly] || string(three.Services().Get(0).FullName()) != taskServices[withBootstrap] {
 		t.Error(taskServices)
 	}
-	server, err := ttrpc.NewServer()
-	must(t, err)
-	must(t, new(service).RegisterTTRPC(server))
-	path := filepath.Join(t.TempDir(), "socket")
-	l, err := net.Listen("unix", path)
-	must(t, err)
-	go func() { _ = server.Serve(context.Background(), l) }()
-	defer server.Close()
+	path := serve(t, new(service).RegisterTTRPC)
 	conn, err := net.Dial("unix", path)
 	must(t, err)
 	client := ttrpc.NewClient(conn)
@@ -74,6 +67,39 @@ func TestVersionsOfTheTaskAPI(t *testing.T) {
 			if err == nil || strings.Contains(err.Error(), "nimplemented") {
 				t.Errorf("%s.%s: %v", s, name, err)
 			}
+		}
+	}
+}
+
+// serve is a server of services, which the end of the test closes.
+func serve(t *testing.T, register func(*ttrpc.Server) error) (socket string) {
+	t.Helper()
+	server, err := ttrpc.NewServer()
+	must(t, err)
+	must(t, register(server))
+	dir, err := os.MkdirTemp("", "rt") // a socket's path has 107 letters at most
+	must(t, err)
+	socket = filepath.Join(dir, "socket")
+	l, err := net.Listen("unix", socket)
+	must(t, err)
+	go func() { _ = server.Serve(context.Background(), l) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		os.RemoveAll(dir)
+	})
+	return socket
+}
+
+// A container that joins a shim which runs since before an update is told the version
+// that this one serves.
+func TestVersionOfARunningShim(t *testing.T) {
+	old := serve(t, func(server *ttrpc.Server) error {
+		taskapi.RegisterTaskService(server, new(service))
+		return nil
+	})
+	for socket, want := range map[string]int{old: addressOnly, serve(t, new(service).RegisterTTRPC): withBootstrap, "/no/such": addressOnly} {
+		if got := versionOf(t.Context(), "unix://"+socket); got != want {
+			t.Errorf("%d, not %d", got, want)
 		}
 	}
 }
