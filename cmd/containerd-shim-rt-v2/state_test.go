@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/cgroups/v3"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/errdefs"
@@ -42,8 +43,9 @@ func TestContainerThatDiesAtOnce(t *testing.T) {
 	if pid, _, _ := p.exit(); pid == 0 {
 		t.Error("its pid is not known")
 	}
-	if _, err := c.usage(); err == nil {
-		t.Error("what an ended process uses is told")
+	// On v1 an ended process is in the root of the hierarchies.
+	if _, err := c.usage(); err == nil && cgroups.Mode() != cgroups.Unified {
+		t.Error("what the whole machine uses is told")
 	}
 	_ = other.Wait()
 	if code := other.ProcessState.ExitCode(); code != 7 {
