@@ -40,6 +40,8 @@ type container struct {
 	// changing has room for the call that changes the container.
 	changing chan struct{}
 	pausing  atomic.Bool
+	// calls is shared by those that are under way: see ofContainer.
+	calls sync.RWMutex
 	// deleted is true when nothing is left to remove. Who changes the container has it.
 	deleted bool
 
@@ -376,6 +378,13 @@ func (c *container) delete(ctx context.Context, warn func(string)) error {
 	}
 	c.deleted = true
 	return nil
+}
+
+// awaitAnswers waits for the calls that found the container before it was deleted. None
+// of them takes long now: its processes have ended, and nobody starts any.
+func (c *container) awaitAnswers() {
+	c.calls.Lock()
+	defer c.calls.Unlock()
 }
 
 // endWatch ends the watch of lack of memory, which tells what is left to tell. No

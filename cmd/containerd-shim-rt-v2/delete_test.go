@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
+	"runtime"
 	"testing"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 )
 
 // ended makes a container with a mounted root file system that has ended.
@@ -97,4 +101,42 @@ func TestCancelledDelete(t *testing.T) {
 		t.Error("it succeeds")
 	}
 	c.unlock()
+}
+
+// The shim ends when its last container is deleted: those who have asked for it before
+// have their answers by then, such as who has killed it.
+func TestDeleteComesLast(t *testing.T) {
+	s := newShim(t)
+	socket := serve(t, s.RegisterTTRPC)
+	for i := range 20 {
+		id := fmt.Sprint("box", i)
+		s.run(id, "sleep 1000", nil)
+		c, err := s.container(id)
+		must(t, err)
+		kill := background(func() error {
+			return call(t, "unix://"+socket, "Kill", &taskapi.KillRequest{ID: id, Signal: uint32(unix.SIGKILL)}, empty)
+		})
+		must(t, c.first.wait(s.ctx))
+		answered := false
+		c.calls.RLock() // as the kill, had it not answered
+		deletion := background(func() error {
+			_, err := s.Delete(s.ctx, &taskapi.DeleteRequest{ID: id})
+			if err == nil && !answered {
+				err = errors.New("it is answered before another call")
+			}
+			return err
+		})
+		must(t, result(t, "Kill", kill))
+		for !s.forgotten(id) {
+			runtime.Gosched()
+		}
+		answered = true
+		c.calls.RUnlock()
+		must(t, result(t, "Delete", deletion))
+	}
+}
+
+func (s *shimUnderTest) forgotten(id string) bool {
+	_, err := s.container(id)
+	return err != nil
 }

@@ -64,11 +64,12 @@ var taskServices = map[int]string{addressOnly: "containerd.task.v2.Task", withBo
 // RegisterTTRPC offers the service to containerd.
 func (s *service) RegisterTTRPC(server *ttrpc.Server) error {
 	methods := &ttrpc.ServiceDesc{Methods: map[string]ttrpc.Method{
-		"State": method(s.State), "Create": method(s.Create), "Start": method(s.Start), "Delete": method(s.Delete),
-		"Pids": method(s.Pids), "Pause": method(s.Pause), "Resume": method(s.Resume), "Checkpoint": method(s.Checkpoint),
-		"Kill": method(s.Kill), "Exec": method(s.Exec), "ResizePty": method(s.ResizePty), "CloseIO": method(s.CloseIO),
-		"Update": method(s.Update), "Wait": method(s.Wait), "Stats": method(s.Stats), "Connect": method(s.Connect),
-		"Shutdown": method(s.Shutdown),
+		"Create": method(s.Create), "Delete": method(s.Delete), "Wait": method(s.Wait),
+		"Connect": method(s.Connect), "Shutdown": method(s.Shutdown),
+		"State": ofContainer(s, s.State), "Start": ofContainer(s, s.Start), "Pids": ofContainer(s, s.Pids),
+		"Pause": ofContainer(s, s.Pause), "Resume": ofContainer(s, s.Resume), "Checkpoint": ofContainer(s, s.Checkpoint),
+		"Kill": ofContainer(s, s.Kill), "Exec": ofContainer(s, s.Exec), "ResizePty": ofContainer(s, s.ResizePty),
+		"CloseIO": ofContainer(s, s.CloseIO), "Update": ofContainer(s, s.Update), "Stats": ofContainer(s, s.Stats),
 	}}
 	for _, name := range taskServices {
 		server.RegisterService(name, methods)
@@ -117,6 +118,23 @@ func pack(m proto.Message) (*anypb.Any, error) {
 // warn logs what the specification wants to be logged of a container.
 func warn(ctx context.Context, id string) func(string) {
 	return func(message string) { log.G(ctx).WithField("container", id).Warn(message) }
+}
+
+// ofContainer is a method whose answer Delete waits for: containerd ends the shim then,
+// and an answer that is still on its way would be lost.
+func ofContainer[Request, Response any, R interface {
+	*Request
+	GetID() string
+}](s *service, call func(context.Context, *Request) (*Response, error)) ttrpc.Method {
+	return method(func(ctx context.Context, r *Request) (*Response, error) {
+		c, err := s.container(R(r).GetID())
+		if err != nil {
+			return nil, err
+		}
+		c.calls.RLock()
+		defer c.calls.RUnlock()
+		return call(ctx, r)
+	})
 }
 
 func (s *service) container(id string) (*container, error) {
@@ -309,6 +327,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		s.mu.Lock()
 		delete(s.containers, r.ID)
 		s.mu.Unlock()
+		c.awaitAnswers()
 		s.events.send(&eventstypes.TaskDelete{ContainerID: c.id, Pid: pid, ExitStatus: status, ExitedAt: exitedAt})
 	}
 	return &taskapi.DeleteResponse{Pid: pid, ExitStatus: status, ExitedAt: exitedAt}, nil
