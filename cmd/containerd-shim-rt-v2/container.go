@@ -202,6 +202,8 @@ func (c *container) refuse(what string) error {
 	return fmt.Errorf("container %q: cannot %s: %w", c.id, what, errdefs.ErrFailedPrecondition)
 }
 
+const startAfterEnd = "start a process in a container that has ended"
+
 // addExec prepares a process that is to be executed.
 func (c *container) addExec(r *taskapi.ExecProcessRequest, warn func(string)) error {
 	s, remarks, err := spec.ParseProcess(r.Spec.GetValue())
@@ -256,14 +258,14 @@ func (c *container) start(ctx context.Context, watch func(*libcontainer.Containe
 
 // beginExec notes that a process is being started, which abort can end. It is not
 // when the container has ended.
-func (c *container) beginExec(p *process, abort context.CancelFunc) error {
+func (c *container) beginExec(p *process, abort context.CancelCauseFunc) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case c.over:
-		return c.refuse("start a process in a container that has ended")
+		return c.refuse(startAfterEnd)
 	case p.stage != prepared:
 		return fmt.Errorf("exec %q has been started: %w", p.id, errdefs.ErrFailedPrecondition)
 	}
@@ -273,14 +275,17 @@ func (c *container) beginExec(p *process, abort context.CancelFunc) error {
 
 // startExec executes a process.
 func (c *container) startExec(ctx, life context.Context, namespace string, p *process) (err error) {
-	ctx, abort := context.WithCancel(ctx)
-	defer abort()
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
 	if err := c.beginExec(p, abort); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			p.fail()
+		}
+		if errors.Is(err, context.Canceled) {
+			err = context.Cause(ctx)
 		}
 	}()
 	st, err := openStreams(ctx, life, namespace, c.id, p.stdio, c.options)
@@ -317,7 +322,7 @@ func (c *container) finish() (others []*process) {
 	for _, p := range c.execs {
 		p.mu.Lock()
 		if p.abort != nil {
-			p.abort()
+			p.abort(c.refuse(startAfterEnd))
 		}
 		if p.stage != prepared {
 			others = append(others, p)

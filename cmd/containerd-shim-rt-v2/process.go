@@ -31,7 +31,7 @@ type process struct {
 
 	mu      sync.Mutex
 	stage   stage
-	abort   context.CancelFunc // of an exec that is being started
+	abort   context.CancelCauseFunc // of an exec that is being started
 	streams *streams
 	pid     int
 	pidfd   *os.File
@@ -82,7 +82,7 @@ func (p *process) takePidfd(ctx context.Context, f *os.File) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pidfd = pidfd
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // abandon gives back what a process would have had that could not be made.
@@ -220,7 +220,7 @@ func (p *process) signal(sig unix.Signal) error {
 	case p.stage == stopped:
 		return errFinished
 	case p.abort != nil && sig == unix.SIGKILL:
-		p.abort()
+		p.abort(fmt.Errorf("exec %q was killed as it was started: %w", p.id, errdefs.ErrFailedPrecondition))
 		if p.pidfd == nil {
 			return nil
 		}
