@@ -195,7 +195,7 @@ func TestSignalsToACreatedContainer(t *testing.T) {
 // has gone, too.
 func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	b := newBundle(t, "sleep 1000 & sleep 1001 & exit 0")
-	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
+	shareHostPids(b)
 	b.write()
 	b.ok("run", "--detach", b.id)
 	b.waitFor(specs.StateStopped)
@@ -209,6 +209,26 @@ func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	b.fails([]string{"container not running"}, "kill", b.id, "KILL")
 	b.ok("delete", b.id)
 	b.noTrace()
+}
+
+// Where there is no cgroup either, nobody is found, and kill says so.
+func TestKillWithoutACgroup(t *testing.T) {
+	b := newBundle(t, "true")
+	shareHostPids(b)
+	b.write()
+	b.ok("--cgroup-manager", "disabled", "run", "--detach", b.id)
+	b.waitFor(specs.StateStopped)
+	b.fails([]string{b.id, "container not running"}, "kill", b.id, "KILL")
+	b.ok("delete", b.id)
+}
+
+// shareHostPids leaves the container in the pid namespace of the tests.
+func shareHostPids(b *bundle) {
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
+	if unprivileged {
+		// Only the owner of a pid namespace may mount its procfs.
+		b.spec.Mounts = slices.DeleteFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+	}
 }
 
 // Whatever CPUs and signals the caller keeps to itself, the container has all.

@@ -115,6 +115,7 @@ var needs = map[string]need{
 	"TestHooksThatCallRT":                   needsCgroup,
 	"TestKeeperRemovesWhatTheContainerMade": needsCgroup,
 	"TestKillAPausedContainer":              needsCgroup,
+	"TestKillWhatTheFirstProcessLeft":       needsCgroup,
 	"TestLimits":                            needsCgroup,
 	"TestMountsOfAPausedContainer":          needsCgroup,
 	"TestPauseAndResume":                    needsCgroup,
