@@ -41,7 +41,7 @@ var needs = map[string]need{
 	"TestAddMountsMapsIDs":                  needsRoot, // has files of other users
 	"TestAddedMountsPropagate":              needsRoot, // mounts on the machine
 	"TestMountsNeedANamespace":              needsRoot, // has no mount namespace
-	"TestOrdinaryUserWithoutUserNamespace":  needsRoot, // becomes a user
+	"TestErrorsOfAnOrdinaryUser":            needsRoot, // becomes a user
 	"TestPropagationAtWork":                 needsRoot, // mounts on the machine
 	"TestAllNamespacesAreNew":               needsRoot, // has a user namespace of other ids
 	"TestBindMounts":                        needsRoot, // mounts on the machine
