@@ -345,9 +345,14 @@ func TestLimitsOfTheCaller(t *testing.T) {
 	must(t, err)
 	b := newBundle(t, "true")
 	b.write()
+	nproc := "" // no limit for root
+	if unprivileged {
+		nproc = "RLIMIT_NPROC"
+	}
 	for _, c := range []struct{ limit, name string }{
 		{"--fsize=0", "RLIMIT_FSIZE"}, {"--fsize=1000", "RLIMIT_FSIZE"}, {"--nofile=4:4", "RLIMIT_NOFILE"}, {"--nofile=11:11", "RLIMIT_NOFILE"},
-		{"--core=0", ""}, {"--memlock=0", ""}, {"--msgqueue=0", ""}, {"--nice=0", ""}, {"--rtprio=0", ""}, {"--sigpending=0", ""}, {"--locks=0", ""}, {"--nproc=1", ""},
+		{"--core=0", ""}, {"--memlock=0", ""}, {"--msgqueue=0", ""}, {"--nice=0", ""}, {"--rtprio=0", ""}, {"--sigpending=0", ""}, {"--locks=0", ""},
+		{"--nproc=0", nproc}, {"--nproc=1", nproc}, {"--nproc=5", nproc},
 	} {
 		cmd := b.command("run", b.id)
 		cmd.Args = append([]string{prlimit, c.limit}, cmd.Args...)
@@ -356,7 +361,7 @@ func TestLimitsOfTheCaller(t *testing.T) {
 		switch {
 		case c.name == "" && err != nil:
 			t.Errorf("%s: %v: %s", c.limit, err, out)
-		case c.name != "" && (err == nil || !strings.Contains(string(out), c.name)):
+		case c.name != "" && (err == nil || !strings.Contains(string(out), c.name) || strings.Count(string(out), "\n") != 1):
 			t.Errorf("%s: %v: %s", c.limit, err, out)
 		}
 		b.noTrace()
