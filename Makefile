@@ -16,6 +16,8 @@ LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Without templates urfave/cli is a megabyte smaller.
 TAGS    := urfave_cli_no_template
 BUILD   := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS)'
+# rt begins with a few instructions of its own: cmd/rt/entry.go.
+BUILD_RT := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS) -E rt_entry'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -24,7 +26,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 all: build
 
 build:
-	$(BUILD) -o bin/rt ./cmd/rt
+	$(BUILD_RT) -o bin/rt ./cmd/rt
 
 # The shim for containerd is a module of its own: its dependencies stay out of rt.
 SHIM := cmd/containerd-shim-rt-v2
@@ -33,7 +35,7 @@ shim:
 	cd $(SHIM) && $(BUILD) -o $(CURDIR)/bin/containerd-shim-rt-v2 .
 
 build-arm64:
-	GOARCH=arm64 $(BUILD) -o bin/rt-arm64 ./cmd/rt
+	GOARCH=arm64 $(BUILD_RT) -o bin/rt-arm64 ./cmd/rt
 
 install: build shim man
 	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt

@@ -216,12 +216,23 @@ func (c *Container) Signal(sig unix.Signal) error {
 // killShared ends a container whose processes do not end with the first one, which
 // may have ended.
 func (c *Container) killShared() error {
-	if cg, err := c.cgroup(); err == nil && !c.lives() {
-		if pids, err := cg.Pids(); err == nil && len(pids) == 0 {
-			return c.signalFirst(unix.SIGKILL) // which says that there is nothing
-		}
+	if !c.lives() && c.isEmpty() {
+		return c.signalFirst(unix.SIGKILL) // which says that there is nothing
 	}
 	return c.SignalAll(unix.SIGKILL)
+}
+
+// isEmpty tells whether the container's cgroup has no process, or is not there: without
+// one, what a first process left cannot be found.
+func (c *Container) isEmpty() bool {
+	cg, err := c.cgroup()
+	if err == nil {
+		var pids []int
+		if pids, err = cg.Pids(); err == nil {
+			return len(pids) == 0
+		}
+	}
+	return errors.Is(err, cgroup.ErrNone)
 }
 
 // endsByDefault tells whether a signal ends a process that has no handler: signal(7).

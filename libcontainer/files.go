@@ -260,7 +260,11 @@ func (b *served) mapIDs(m *launch.Message) error {
 		return errors.New("the init program sent no mount tree")
 	}
 	defer m.File.Close()
-	if err := mapTree(int(m.File.Fd()), s.IDMap); err != nil {
+	err = mapTree(int(m.File.Fd()), s.IDMap)
+	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+		err = fmt.Errorf("only root can map the ids of the host's file systems, leave out the option idmap, or uidMappings and gidMappings: %w", err)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: source %q: map its ids: %w", s.Field, s.Path, err)
 	}
 	return nil

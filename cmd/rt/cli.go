@@ -132,13 +132,6 @@ func usageError(name, format string, args ...any) error {
 	return fmt.Errorf(format+"; see `%s --help`", append(args, line)...)
 }
 
-// The words of urfave/cli about flags, which has no types for them.
-var (
-	unknownFlag  = regexp.MustCompile(`^flag provided but not defined: -(.*)$`)
-	missingValue = regexp.MustCompile(`^flag needs an argument: -*(.*)$`)
-	wrongValue   = regexp.MustCompile(`^invalid value (".*") for flag -(.*?): (parse error|strconv\.ParseInt: .*)$`)
-)
-
 // usageProblem says what is wrong with a flag, and where help is.
 func usageProblem(argv []string) cli.OnUsageErrorFunc {
 	return func(_ context.Context, c *cli.Command, err error, sub bool) error {
@@ -149,18 +142,21 @@ func usageProblem(argv []string) cli.OnUsageErrorFunc {
 	}
 }
 
+// flagError puts the words of urfave/cli about flags, which has no types for them, into
+// rt's.
 func flagError(name string, argv []string, text string) error {
-	if m := unknownFlag.FindStringSubmatch(text); m != nil {
+	find := func(pattern string) []string { return regexp.MustCompile(pattern).FindStringSubmatch(text) }
+	if m := find(`^flag provided but not defined: -(.*)$`); m != nil {
 		flag := "--" + m[1]
 		if slices.Contains(argv, flag[1:]) {
 			flag = flag[1:]
 		}
 		return usageError(name, "there is no flag %s", flag)
 	}
-	if m := missingValue.FindStringSubmatch(text); m != nil {
+	if m := find(`^flag needs an argument: -*(.*)$`); m != nil {
 		return usageError(name, "--%s needs a value", m[1])
 	}
-	if m := wrongValue.FindStringSubmatch(text); m != nil {
+	if m := find(`^invalid value (".*") for flag -(.*?): (parse error|strconv\.ParseInt: .*)$`); m != nil {
 		wants := "a number"
 		if m[3] == "parse error" {
 			wants = "one of true, false"

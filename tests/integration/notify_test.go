@@ -200,7 +200,7 @@ func swapSocket(target string) {
 // The mode of the socket goes to nothing else, whatever the container does to its
 // name meanwhile.
 func TestNotifySocketIsNotSwapped(t *testing.T) {
-	for range often(40) {
+	for range often(6) {
 		b := newBundle(t, "exit 0")
 		privileged(b)
 		b.addSelf(swapper)

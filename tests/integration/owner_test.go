@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -177,34 +178,58 @@ func TestPidFileInAPublicDirectory(t *testing.T) {
 	want(t, "the target of the symlinks", string(data), "before")
 }
 
-// The kernel's answer to an ordinary user without a user namespace is EPERM; rt's is
-// what to write.
-func TestOrdinaryUserWithoutUserNamespace(t *testing.T) {
-	b := newBundle(t, "true")
-	dir := publicDir(t)
-	must(t, os.Mkdir(filepath.Join(dir, "rootfs"), 0o755))
-	b.spec.Root.Path = "rootfs"
-	data, err := json.Marshal(b.spec)
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, spec.ConfigName), data, 0o644))
-	program, err := os.ReadFile(rtPath) // which may be where others cannot go
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "rt"), program, 0o755))
-	must(t, os.Chown(dir, stranger, stranger))
-	cmd := exec.Command(filepath.Join(dir, "rt"), "--root", filepath.Join(dir, "state"), "run", b.id)
-	cmd.Dir = dir
-	cmd.Stdin = strings.NewReader("") // what a user is given they could own afterwards
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
-	out, err := cmd.CombinedOutput()
-	if err == nil || strings.Count(string(out), "\n") != 1 {
-		t.Errorf("%v, %s", err, out)
-	}
-	for _, word := range []string{"linux.namespaces", "user namespace", "rt spec --rootless"} {
-		if !strings.Contains(string(out), word) {
-			t.Errorf("no %q in %s", word, out)
-		}
-	}
-	if left, err := os.ReadDir(filepath.Join(dir, "state")); err == nil && len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+// The kernel's answer to an ordinary user is EPERM; rt's is what to write instead.
+func TestErrorsOfAnOrdinaryUser(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(b *bundle)
+		words  []string
+	}{
+		"no user namespace": {func(b *bundle) { b.spec.Linux = spec.Default().Linux },
+			[]string{"linux.namespaces", "user namespace", "rt spec --rootless"}},
+		"a device that the host does not have": {func(b *bundle) {
+			b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/nosuch", Type: "c", Major: 1, Minor: 3}}
+		}, []string{"linux.devices[0]", "/dev/nosuch", "only root"}},
+		"a mount with ids": {func(b *bundle) {
+			b.spec.Mounts = append(b.spec.Mounts, bindMount("/usr", "/data", "idmap=uids=0-1000-10;gids=0-3000-10"))
+		}, []string{"mounts[6]", "only root", "map the ids"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBundle(t, "true")
+			dir := publicDir(t)
+			must(t, os.Mkdir(filepath.Join(dir, "rootfs"), 0o755))
+			b.spec.Root.Path = "rootfs"
+			l := b.spec.Linux
+			l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+			l.UIDMappings = []specs.LinuxIDMapping{{HostID: stranger, Size: 1}}
+			l.GIDMappings = l.UIDMappings
+			l.Resources = nil
+			// There is no group of terminals.
+			b.spec.Mounts = slices.DeleteFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "devpts" })
+			c.change(b)
+			data, err := json.Marshal(b.spec)
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(dir, spec.ConfigName), data, 0o644))
+			program, err := os.ReadFile(rtPath) // which may be where others cannot go
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(dir, "rt"), program, 0o755))
+			must(t, os.Chown(dir, stranger, stranger))
+			must(t, os.Chown(filepath.Join(dir, "rootfs"), stranger, stranger))
+			cmd := exec.Command(filepath.Join(dir, "rt"), "--root", filepath.Join(dir, "state"), "run", b.id)
+			cmd.Dir = dir
+			cmd.Stdin = strings.NewReader("") // what a user is given they could own afterwards
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
+			out, err := cmd.CombinedOutput()
+			if err == nil || strings.Count(string(out), "\n") != 1 {
+				t.Errorf("%v, %s", err, out)
+			}
+			for _, word := range c.words {
+				if !strings.Contains(string(out), word) {
+					t.Errorf("no %q in %s", word, out)
+				}
+			}
+			if left, err := os.ReadDir(filepath.Join(dir, "state")); err == nil && len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
 	}
 }

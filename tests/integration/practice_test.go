@@ -195,7 +195,7 @@ func TestSignalsToACreatedContainer(t *testing.T) {
 // has gone, too.
 func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	b := newBundle(t, "sleep 1000 & sleep 1001 & exit 0")
-	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
+	shareHostPids(b)
 	b.write()
 	b.ok("run", "--detach", b.id)
 	b.waitFor(specs.StateStopped)
@@ -209,6 +209,26 @@ func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	b.fails([]string{"container not running"}, "kill", b.id, "KILL")
 	b.ok("delete", b.id)
 	b.noTrace()
+}
+
+// Where there is no cgroup either, nobody is found, and kill says so.
+func TestKillWithoutACgroup(t *testing.T) {
+	b := newBundle(t, "true")
+	shareHostPids(b)
+	b.write()
+	b.ok("--cgroup-manager", "disabled", "run", "--detach", b.id)
+	b.waitFor(specs.StateStopped)
+	b.fails([]string{b.id, "container not running"}, "kill", b.id, "KILL")
+	b.ok("delete", b.id)
+}
+
+// shareHostPids leaves the container in the pid namespace of the tests.
+func shareHostPids(b *bundle) {
+	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.PIDNamespace })
+	if unprivileged {
+		// Only the owner of a pid namespace may mount its procfs.
+		b.spec.Mounts = slices.DeleteFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "proc" })
+	}
 }
 
 // Whatever CPUs and signals the caller keeps to itself, the container has all.
@@ -280,40 +300,41 @@ func TestEnvironmentOfHooks(t *testing.T) {
 }
 
 // A limit of the process's is no limit of rt's own work.
-func TestSmallestLimits(t *testing.T) {
+func TestSmallestLimits(t *testing.T)        { smallestLimits(t, 0) }
+func TestSmallestLimitsOfAUser(t *testing.T) { smallestLimits(t, 1000) }
+
+func smallestLimits(t *testing.T, user uint32) {
 	for _, typ := range []string{"NOFILE", "FSIZE", "NPROC", "CORE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE", "RTPRIO", "SIGPENDING", "RSS"} {
 		for _, value := range []uint64{0, 1, 3} {
 			if typ == "NOFILE" && value == 0 {
 				continue // not even execve(2) works then
 			}
-			for _, user := range []uint32{0, 1000} {
-				b := newBundle(t, "exec sleep 1000")
-				b.spec.Process.Args = []string{"/bin/sleep", "1000"}
-				b.spec.Process.User = specs.User{UID: user, GID: user}
-				b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_" + typ, Soft: value, Hard: value}}
-				b.write()
-				if r := b.rt("create", b.id); r.code != 0 { // not everybody may raise it
-					if !strings.Contains(r.stderr, typ) {
-						t.Errorf("%s %d: %s", typ, value, r.stderr)
-					}
-					b.noTrace()
-					continue
+			b := newBundle(t, "exec sleep 1000")
+			b.spec.Process.Args = []string{"/bin/sleep", "1000"}
+			b.spec.Process.User = specs.User{UID: user, GID: user}
+			b.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_" + typ, Soft: value, Hard: value}}
+			b.write()
+			if r := b.rt("create", b.id); r.code != 0 { // not everybody may raise it
+				if !strings.Contains(r.stderr, typ) {
+					t.Errorf("%s %d: %s", typ, value, r.stderr)
 				}
-				if r := b.rt("start", b.id); r.code != 0 {
-					if !strings.Contains(r.stderr, typ) {
-						t.Errorf("%s %d: %s", typ, value, r.stderr)
-					}
-					b.ok("delete", "--force", b.id)
-					continue
-				}
-				time.Sleep(20 * time.Millisecond)
-				want(t, fmt.Sprintf("status with %s %d", typ, value), string(b.state().Status), "running")
-				if r := b.rt("exec", b.id, "/bin/true"); r.code != 0 {
-					t.Errorf("exec with %s %d: %s", typ, value, r.stderr)
+				b.noTrace()
+				continue
+			}
+			if r := b.rt("start", b.id); r.code != 0 {
+				if !strings.Contains(r.stderr, typ) {
+					t.Errorf("%s %d: %s", typ, value, r.stderr)
 				}
 				b.ok("delete", "--force", b.id)
-				b.noTrace()
+				continue
 			}
+			time.Sleep(20 * time.Millisecond)
+			want(t, fmt.Sprintf("status with %s %d", typ, value), string(b.state().Status), "running")
+			if r := b.rt("exec", b.id, "/bin/true"); r.code != 0 {
+				t.Errorf("exec with %s %d: %s", typ, value, r.stderr)
+			}
+			b.ok("delete", "--force", b.id)
+			b.noTrace()
 		}
 	}
 }
@@ -324,9 +345,14 @@ func TestLimitsOfTheCaller(t *testing.T) {
 	must(t, err)
 	b := newBundle(t, "true")
 	b.write()
+	nproc := "" // no limit for root
+	if unprivileged {
+		nproc = "RLIMIT_NPROC"
+	}
 	for _, c := range []struct{ limit, name string }{
 		{"--fsize=0", "RLIMIT_FSIZE"}, {"--fsize=1000", "RLIMIT_FSIZE"}, {"--nofile=4:4", "RLIMIT_NOFILE"}, {"--nofile=11:11", "RLIMIT_NOFILE"},
-		{"--core=0", ""}, {"--memlock=0", ""}, {"--msgqueue=0", ""}, {"--nice=0", ""}, {"--rtprio=0", ""}, {"--sigpending=0", ""}, {"--locks=0", ""}, {"--nproc=1", ""},
+		{"--core=0", ""}, {"--memlock=0", ""}, {"--msgqueue=0", ""}, {"--nice=0", ""}, {"--rtprio=0", ""}, {"--sigpending=0", ""}, {"--locks=0", ""},
+		{"--nproc=0", nproc}, {"--nproc=1", nproc}, {"--nproc=5", nproc},
 	} {
 		cmd := b.command("run", b.id)
 		cmd.Args = append([]string{prlimit, c.limit}, cmd.Args...)
@@ -335,10 +361,42 @@ func TestLimitsOfTheCaller(t *testing.T) {
 		switch {
 		case c.name == "" && err != nil:
 			t.Errorf("%s: %v: %s", c.limit, err, out)
-		case c.name != "" && (err == nil || !strings.Contains(string(out), c.name)):
+		case c.name != "" && (err == nil || !strings.Contains(string(out), c.name) || strings.Count(string(out), "\n") != 1):
 			t.Errorf("%s: %v: %s", c.limit, err, out)
 		}
 		b.noTrace()
+	}
+}
+
+// In a user namespace a bind mount keeps the flags of the host's mount, whatever its
+// options say: the kernel locks them (mount_namespaces(7)).
+func TestLockedFlagsOfABindMount(t *testing.T) {
+	src := "/sys/devices" // most machines mount a sysfs with these flags
+	if !unprivileged {
+		src = source(t, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
+	}
+	var fs unix.Statfs_t
+	must(t, unix.Statfs(src, &fs))
+	locked := ""
+	for _, f := range []struct {
+		flag int64
+		name string
+	}{{unix.ST_NOSUID, ",nosuid"}, {unix.ST_NODEV, ",nodev"}, {unix.ST_NOEXEC, ",noexec"}} {
+		if fs.Flags&f.flag != 0 {
+			locked += f.name
+		}
+	}
+	for _, c := range []struct{ options, want string }{
+		{"", "rw"}, {"rw", "rw"}, {"ro", "ro"}, {"exec", "rw"}, {"suid,dev", "rw"}, {"rprivate", "rw"}, {"noatime", "rw"},
+	} {
+		b := newBundle(t, `awk '$5 == "/data" { print $6 }' /proc/self/mountinfo`)
+		inUserNamespace(b)
+		m := specs.Mount{Destination: "/data", Type: "bind", Source: src, Options: []string{"bind"}}
+		if c.options != "" {
+			m.Options = append(m.Options, c.options)
+		}
+		b.spec.Mounts = append(b.spec.Mounts, m)
+		want(t, "flags with "+c.options, strings.TrimSuffix(strings.TrimSpace(b.run()), ",relatime"), c.want+locked)
 	}
 }
 
@@ -372,9 +430,6 @@ func TestFlagsOfABindMount(t *testing.T) {
 
 // What is read-only and has to be filled is filled.
 func TestReadOnlyFileSystemsThatAreFilled(t *testing.T) {
-	tmpfs := func(destination string, options ...string) specs.Mount {
-		return specs.Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: options}
-	}
 	for name, c := range map[string]struct {
 		change func(b *bundle)
 		at     string
@@ -385,26 +440,35 @@ func TestReadOnlyFileSystemsThatAreFilled(t *testing.T) {
 			b.spec.Mounts[1].Options = append(b.spec.Mounts[1].Options, "ro")
 			b.spec.Process.Terminal = true
 		}, "/dev"},
-		"mount": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro"), tmpfs("/t/a/b")) }, "/t"},
+		"mount": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfsMount("/t", "ro"), tmpfsMount("/t/a/b")) }, "/t"},
 		"cwd": {func(b *bundle) {
-			b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro"))
+			b.spec.Mounts = append(b.spec.Mounts, tmpfsMount("/t", "ro"))
 			b.spec.Process.Cwd = "/t/there"
 		}, "/t"},
-		"mode": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro", "mode=711")) }, "/t"},
-		"device": {func(b *bundle) {
-			b.spec.Mounts = append(b.spec.Mounts, tmpfs("/t", "ro"))
-			b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/t/null", Type: "c", Major: 1, Minor: 3}}
-		}, "/t"},
-		"tmpcopyup": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfs("/bin", "ro", "tmpcopyup")) }, "/bin"},
+		"mode":      {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfsMount("/t", "ro", "mode=711")) }, "/t"},
+		"tmpcopyup": {func(b *bundle) { b.spec.Mounts = append(b.spec.Mounts, tmpfsMount("/bin", "ro", "tmpcopyup")) }, "/bin"},
 		"cgroup":    {func(b *bundle) { b.spec.Mounts[6].Options = []string{"rro"} }, "/sys/fs/cgroup"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBundle(t, "")
 			c.change(b)
-			b.spec.Process.Args[2] = "touch " + c.at + "/x 2> /dev/null && echo writable; ls -d " + c.at
-			want(t, "output", strings.TrimSpace(b.run()), c.at)
+			b.isReadOnly(c.at)
 		})
 	}
+}
+
+func TestReadOnlyFileSystemWithADevice(t *testing.T) {
+	b := newBundle(t, "")
+	b.spec.Mounts = append(b.spec.Mounts, tmpfsMount("/t", "ro"))
+	b.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/t/null", Type: "c", Major: 1, Minor: 3}}
+	b.isReadOnly("/t")
+}
+
+// isReadOnly runs the container and fails the test if it can write to the directory.
+func (b *bundle) isReadOnly(dir string) {
+	b.t.Helper()
+	b.spec.Process.Args[2] = "touch " + dir + "/x 2> /dev/null && echo writable; ls -d " + dir
+	want(b.t, "output", b.run(), dir)
 }
 
 // A source in the root file system that an earlier mount brings.
@@ -473,8 +537,7 @@ func TestMissingDeviceInAUserNamespace(t *testing.T) {
 func TestSysfsOfTheHost(t *testing.T) {
 	b := newBundle(t, "ls -d /sys/class; touch /sys/x 2> /dev/null || echo read-only")
 	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.NetworkNamespace })
-	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-	mapped(b)
+	inUserNamespace(b)
 	want(t, "output", b.run(), "/sys/class\nread-only")
 }
 
@@ -565,30 +628,18 @@ func TestCgroupManagerDisabled(t *testing.T) {
 // Annotations by which Podman and CRI-O ask crun for something are carried out, or
 // refused by name.
 func TestAnnotationsOfCrun(t *testing.T) {
-	b := newBundle(t, "id -G; exit 0")
+	b := newBundle(t, "true")
 	out := filepath.Join(b.dir, "hooks.out")
 	b.spec.Annotations = map[string]string{
-		"run.oci.keep_original_groups": "1", "run.oci.hooks.stdout": out, "run.oci.hooks.stderr": out, "run.oci.systemd.subgroup": "",
-		"run.oci.something_new": "1",
+		"run.oci.hooks.stdout": out, "run.oci.hooks.stderr": out, "run.oci.systemd.subgroup": "", "run.oci.something_new": "1",
 	}
 	hook := func(text string) []specs.Hook {
 		return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo " + text + "; echo to stderr >&2"}}}
 	}
 	b.spec.Hooks = &specs.Hooks{CreateRuntime: hook("createRuntime"), StartContainer: hook("startContainer"), Poststop: hook("poststop")}
 	b.write()
-	cmd := b.command("run", b.id)
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = new(unix.SysProcAttr)
-	}
-	cmd.SysProcAttr.Credential = &syscall.Credential{Groups: []uint32{4242}}
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	got, err := cmd.Output()
-	if err != nil || strings.TrimSpace(string(got)) != "0 4242" {
-		t.Errorf("groups: %v: %s %s", err, got, &stderr)
-	}
-	if !strings.Contains(stderr.String(), "run.oci.something_new") {
-		t.Errorf("no word about an annotation that is not known: %s", &stderr)
+	if r := b.rt("run", b.id); r.code != 0 || !strings.Contains(r.stderr, "run.oci.something_new") {
+		t.Errorf("no word about an annotation that is not known: %v", r)
 	}
 	text, err := os.ReadFile(out)
 	must(t, err)
@@ -601,6 +652,20 @@ func TestAnnotationsOfCrun(t *testing.T) {
 	b.spec.Annotations = map[string]string{"run.oci.mount_context_type": "nosuch"}
 	b.write()
 	b.fails([]string{"annotations", "run.oci.mount_context_type", "rootcontext"}, "run", b.id)
+}
+
+func TestKeepOriginalGroups(t *testing.T) {
+	b := newBundle(t, "id -G; exit 0")
+	b.spec.Annotations = map[string]string{"run.oci.keep_original_groups": "1"}
+	b.write()
+	cmd := b.command("run", b.id)
+	cmd.SysProcAttr = &unix.SysProcAttr{Credential: &syscall.Credential{Groups: []uint32{4242}}}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	got, err := cmd.Output()
+	if err != nil || strings.TrimSpace(string(got)) != "0 4242" {
+		t.Errorf("groups: %v: %s %s", err, got, &stderr)
+	}
 }
 
 // update takes rules for devices from a file, too.

@@ -41,7 +41,7 @@ var needs = map[string]need{
 	"TestAddMountsMapsIDs":                  needsRoot, // has files of other users
 	"TestAddedMountsPropagate":              needsRoot, // mounts on the machine
 	"TestMountsNeedANamespace":              needsRoot, // has no mount namespace
-	"TestOrdinaryUserWithoutUserNamespace":  needsRoot, // becomes a user
+	"TestErrorsOfAnOrdinaryUser":            needsRoot, // becomes a user
 	"TestPropagationAtWork":                 needsRoot, // mounts on the machine
 	"TestAllNamespacesAreNew":               needsRoot, // has a user namespace of other ids
 	"TestBindMounts":                        needsRoot, // mounts on the machine
@@ -57,20 +57,24 @@ var needs = map[string]need{
 	"TestExecGetsTheFilterAndLimits":        needsRoot, // a program of a user's that waits has no oom_score_adj
 	"TestExecInAJoinedMountNamespace":       needsRoot, // makes one
 	"TestExecJoinsTheContainer":             needsRoot, // has other namespaces
+	"TestFlagsOfABindMount":                 needsRoot, // mounts on the machine
 	"TestHomeWithoutAFile":                  needsRoot, // makes a device
 	"TestHooksOfAClosedBundle":              needsRoot, // has a user namespace of other ids
 	"TestHooksSeeTheMounts":                 needsRoot, // joins the container's from outside
 	"TestIDMapOfTheUserNamespace":           needsRoot, // has files of other users
 	"TestIDMappedMounts":                    needsRoot, // has files of other users
+	"TestIdmapRanges":                       needsRoot, // maps ids of the host's file systems
 	"TestInheritedNamespaces":               needsRoot, // has no user namespace
 	"TestJoinNamespaces":                    needsRoot, // has no user namespace
 	"TestJoinUserNamespaceAndOthers":        needsRoot, // has a user namespace of other ids
+	"TestKeepOriginalGroups":                needsRoot, // becomes a member of a group
 	"TestKeeperReapsOrphans":                needsRoot, // has no user namespace
 	"TestKillAProcessWithoutALeader":        needsRoot, // has no user namespace
 	"TestKillAll":                           needsRoot, // has no user namespace
 	"TestKillAllOfABusyContainer":           needsRoot, // has no user namespace
 	"TestLargeConfigurations":               needsRoot, // makes devices
 	"TestList":                              needsRoot, // is the owner
+	"TestMissingDeviceInAUserNamespace":     needsRoot, // makes a device
 	"TestMountPointInAReadOnlyDirectory":    needsRoot, // has a user namespace of other ids
 	"TestNetDeviceErrors":                   needsRoot, // has network devices
 	"TestNetDevices":                        needsRoot, // has network devices
@@ -82,6 +86,7 @@ var needs = map[string]need{
 	"TestPidFileInAPublicDirectory":         needsRoot, // is another user, too
 	"TestPlantedState":                      needsRoot, // is another user, too
 	"TestPrioritiesInAUserNamespace":        needsRoot, // has a user namespace of other ids
+	"TestReadOnlyFileSystemWithADevice":     needsRoot, // makes a device
 	"TestRealTimeScheduling":                needsRoot, // CAP_SYS_NICE
 	"TestRecursiveReadOnly":                 needsRoot, // mounts on the machine
 	"TestSessionKeyring":                    needsRoot, // has a user namespace of other ids
@@ -90,8 +95,10 @@ var needs = map[string]need{
 	"TestSignalsAtAnyMoment":                needsRoot, // has the host's pids and a procfs
 	"TestStateBesideThatOfOthers":           needsRoot, // is another user, too
 	"TestSubreaperCollectsOrphans":          needsRoot, // has no user namespace
+	"TestTerminalInEveryNamespace":          needsRoot, // has a user namespace of other ids, or none
 	"TestThreadedCgroup":                    needsRoot, // makes a cgroup at the top
 	"TestTmpCopyUp":                         needsRoot, // has files of other users
+	"TestUpdateOfDeviceRules":               needsRoot, // mknod(2)
 	"TestUserNamespaceMapping":              needsRoot, // has a user namespace of other ids
 	"TestUserNamespaceOfRoot":               needsRoot, // has a user namespace of other ids
 	"TestWorkingDirectoryOfAUser":           needsRoot, // has files of other users
@@ -102,6 +109,7 @@ var needs = map[string]need{
 	"TestNonRootUserReopensStandardStreams": needsIDs,
 	"TestNotifySocketAndItsDirectory":       needsIDs,
 	"TestSeccompIsLoadedLast":               needsIDs,
+	"TestSmallestLimitsOfAUser":             needsIDs,
 	"TestUserGroupsAndUmask":                needsIDs,
 	"TestCPUIdle":                           needsCgroup,
 	"TestEventsStats":                       needsCgroup,
@@ -116,6 +124,7 @@ var needs = map[string]need{
 	"TestHooksThatCallRT":                   needsCgroup,
 	"TestKeeperRemovesWhatTheContainerMade": needsCgroup,
 	"TestKillAPausedContainer":              needsCgroup,
+	"TestKillWhatTheFirstProcessLeft":       needsCgroup,
 	"TestLimits":                            needsCgroup,
 	"TestMountsOfAPausedContainer":          needsCgroup,
 	"TestPauseAndResume":                    needsCgroup,
@@ -198,6 +207,16 @@ func (b *bundle) forUser() {
 		// There is no group of terminals.
 		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == "gid=5" })
 	}
+}
+
+// inUserNamespace gives the bundle of root a user namespace of other ids. That of an
+// ordinary user has one anyway.
+func inUserNamespace(b *bundle) {
+	if unprivileged {
+		return
+	}
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	mapped(b)
 }
 
 // subordinate maps the user's first range of subuid(5) or subgid(5).

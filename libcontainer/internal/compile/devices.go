@@ -175,7 +175,14 @@ func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
 // host has none at that path.
 func (c *compiler) deviceTree(field string, d *specs.LinuxDevice) program.Reg {
 	if !c.hostOpens() {
-		return c.openTree(d.Path, 0)
+		tree, missing := c.Reg(), c.NewLabel("the host has none")
+		c.Do(program.OpenTree, program.AtFdcwd, c.Str(d.Path), program.Imm(copyTree)).To(tree).OnError(missing, unix.ENOENT)
+		source, purpose := c.note()
+		c.later(source, purpose, func() {
+			c.Bind(missing)
+			c.fail(fmt.Sprintf("the host has no %s, and only root can make it: choose a path at which the host has the device", d.Path))
+		})
+		return tree
 	}
 	tree, answer, made := c.Reg(), c.Reg(), c.NewLabel("the parent has made it")
 	c.fetch(tree, RequestSource, c.source(Source{Path: d.Path, Field: field, Device: d}), "let the parent open or make "+d.Path)

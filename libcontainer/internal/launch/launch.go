@@ -109,6 +109,9 @@ func Start(cfg *Config) (*Process, error) {
 	}
 	pid, err := syscall.ForkExec(exe, []string{"rt-init"}, attr)
 	runtime.KeepAlive(cfg)
+	if err == unix.EAGAIN {
+		err = fmt.Errorf("the caller's RLIMIT_NPROC (ulimit -u) or the limit of a cgroup (pids.max) leaves no room for a process: %w", err)
+	}
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fmt.Errorf("start the init program (clone, execve): %w", err)
