@@ -42,7 +42,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	const module = "github.com/rtcontainers/rt/"
 	seen := map[string]bool{}
 	err := filepath.WalkDir("..", func(name string, d fs.DirEntry, err error) error {
-		if name == "../bin" || name == "../.git" {
+		if d != nil && d.IsDir() && (name == "../bin" || name == "../.git") {
 			return fs.SkipDir
 		}
 		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
