@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,7 +60,7 @@ func commandLine(argv []string, out io.Writer, perform func(in *input, run func(
 			root.Commands = append(root.Commands, wired(m.command(), argv, perform))
 		}
 	}
-	if n := len(argv); n > 0 && argv[n-1] == completionFlag {
+	if n := len(argv); n > 0 && argv[n-1] == completionFlag && os.Getenv(completing) != "" {
 		root.EnableShellCompletion = true
 		for _, c := range append(root.Commands, root) {
 			c.ShellComplete = complete(argv[:n-1])
@@ -111,7 +112,7 @@ func helpCommand() command {
 				return cli.ShowRootCommandHelp(in.Command)
 			}
 			if !slices.Contains(commandNames(), in.args[0]) {
-				return usageError("", "%q is not a command", in.args[0])
+				return unknownCommand{usageError("", "%q is not a command", in.args[0])}
 			}
 			return cli.ShowCommandHelp(context.Background(), in.Root(), in.args[0])
 		},
@@ -153,8 +154,8 @@ func flagError(name string, argv []string, text string) error {
 		}
 		return usageError(name, "there is no flag %s", flag)
 	}
-	if m := find(`^flag needs an argument: -*(.*)$`); m != nil {
-		return usageError(name, "--%s needs a value", m[1])
+	if m := find(`^flag needs an argument: (-.*)$`); m != nil {
+		return usageError(name, "%s needs a value", m[1])
 	}
 	if m := find(`^invalid value (".*") for flag -(.*?): (parse error|strconv\.ParseInt: .*)$`); m != nil {
 		wants := "a number"

@@ -39,6 +39,7 @@ func TestParse(t *testing.T) {
 		{line: "exec -e A=x, -c CAP_KILL id id", command: "exec", lists: "env=A=x, cap=CAP_KILL", args: []string{"id", "id"}},
 		{line: "exec id -- sh", command: "exec", args: []string{"id", "sh"}},
 		{line: "ps id -- -ef", command: "ps", args: []string{"id", "-ef"}},
+		{line: "exec id echo --generate-shell-completion", command: "exec", args: []string{"id", "echo", "--generate-shell-completion"}},
 		{line: "run --help"},
 		{line: "state -h id"},
 		{line: "--version"},
@@ -89,6 +90,9 @@ func understand(line string) (in *input, err error) {
 func TestUsageErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"no-such id":                    `"no-such" is not a command; see ` + "`rt --help`",
+		"no-such --help":                `"no-such" is not a command`,
+		"help no-such":                  `"no-such" is not a command`,
+		"run -b":                        "run: -b needs a value",
 		"--no-such run id":              "there is no flag --no-such; see `rt --help`",
 		"run --no-such id":              "run: there is no flag --no-such; see `rt run --help`",
 		"run --version":                 "there is no flag --version",
@@ -133,6 +137,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestComplete(t *testing.T) {
+	t.Setenv(completing, "1")
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "box"), 0o755); err != nil {
 		t.Fatal(err)

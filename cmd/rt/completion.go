@@ -11,9 +11,13 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// completionFlag is how the completion of the shells asks what may stand in the
-// place of the last word before it.
-const completionFlag = "--generate-shell-completion"
+// completionFlag is how the completion of the shells asks what may stand in the place
+// of the last word before it. It counts only with this variable: a container's command
+// may have such an argument, too.
+const (
+	completionFlag = "--generate-shell-completion"
+	completing     = "RT_COMPLETION"
+)
 
 // The scripts ask for candidates. When there are none, or none fits, a file may
 // be meant.
@@ -23,7 +27,7 @@ var completionScripts = map[string]string{
     for word in "${COMP_WORDS[@]:0:COMP_CWORD}"; do # bash splits --flag=value
         if [[ $word == = || ${line[*]: -1} == *= ]]; then line[-1]+=$word; else line+=("$word"); fi
     done
-    words=$("${line[@]}" "$cur" --generate-shell-completion 2>/dev/null)
+    words=$(RT_COMPLETION=1 "${line[@]}" "$cur" --generate-shell-completion 2>/dev/null)
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -o default -F _rt rt
@@ -31,14 +35,14 @@ complete -o default -F _rt rt
 	"zsh": `#compdef rt
 _rt() {
     local -a candidates
-    candidates=(${(f)"$("${(@)words[1,CURRENT]}" --generate-shell-completion 2>/dev/null)"})
+    candidates=(${(f)"$(RT_COMPLETION=1 "${(@)words[1,CURRENT]}" --generate-shell-completion 2>/dev/null)"})
     compadd -a candidates || _files
 }
 if [ "$funcstack[1]" = _rt ]; then _rt "$@"; else compdef _rt rt; fi
 `,
 	"fish": `function __rt_candidates
     set -l words (commandline -opc)
-    $words (commandline -ct) --generate-shell-completion 2>/dev/null
+    RT_COMPLETION=1 $words (commandline -ct) --generate-shell-completion 2>/dev/null
 end
 complete -c rt -a '(__rt_candidates)'
 `,

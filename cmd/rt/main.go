@@ -68,7 +68,13 @@ func executeTo(out io.Writer, argv []string) error {
 		}
 		return run(in)
 	})
-	return root.Run(context.Background(), append([]string{"rt"}, argv...))
+	unknown := ""
+	root.CommandNotFound = func(_ context.Context, _ *cli.Command, name string) { unknown = name }
+	err := root.Run(context.Background(), append([]string{"rt"}, argv...))
+	if err == nil && unknown != "" {
+		return unknownCommand{usageError("", "%q is not a command", unknown)}
+	}
+	return err
 }
 
 // exitStatus ends rt with the status of what it ran.

@@ -58,6 +58,11 @@ const (
 	FilteredHooks Name = "filtered-hooks"
 	// HostProc takes the host's proc and sysfs off where pivot_root is not used.
 	HostProc Name = "host-proc"
+	// ExactPlaces walks to mounts that are added to or removed from a container that
+	// runs without symlinks.
+	ExactPlaces Name = "exact-places"
+	// RootDestination refuses mounts onto the root directory by a symlink.
+	RootDestination Name = "root-destination"
 	// UnknownOptions refuses mount options that nobody knows.
 	UnknownOptions Name = "unknown-options"
 	// FoldedMembers takes members of config.json in another case.

@@ -158,18 +158,19 @@ func TestAddMountsIsWholeOrNot(t *testing.T) {
 	}
 }
 
-// A symlink of the container leads to a place in its root.
-func TestAddMountsStaysInTheRoot(t *testing.T) {
+// No symlink of the container is followed: it could lead to what has to stay.
+func TestAddMountsFollowsNoSymlinks(t *testing.T) {
 	b := running(t, writable)
 	outside := filepath.Join(b.dir, "outside")
 	must(t, os.Mkdir(outside, 0o777))
 	must(t, os.Symlink(outside, b.path("link")))
 	must(t, os.Symlink("/../../../..", b.path("up")))
-	b.addMounts(bindMount(b.source("source"), "/link/data"), tmpfsMount("/up/tmp"))
-	info := b.mountInfo()
-	if info[filepath.Join(outside, "data")] == "" || info["/tmp"] == "" {
-		t.Errorf("%v", info)
+	must(t, os.Symlink("/", b.path("root")))
+	for _, destination := range []string{"/link", "/link/data", "/up/tmp", "/root"} {
+		b.fails([]string{"mounts[0]", "symlink"}, "mounts", "add", b.id, b.mountsFile(bindMount(b.source("source"), destination)))
+		b.fails([]string{"mounts[0]", "symlink"}, "mounts", "remove", b.id, b.mountsFile(tmpfsMount(destination)))
 	}
+	b.ok("exec", b.id, "true")
 	if entries, err := os.ReadDir(outside); err != nil || len(entries) > 0 {
 		t.Errorf("made on the host: %v, %v", entries, err)
 	}
@@ -186,13 +187,13 @@ func TestAddMountsSparesTheMasks(t *testing.T) {
 		{"add", "/proc/tty", "procfs"},
 		{"add", "/proc/kcore", "linux.maskedPaths"},
 		{"add", "/proc/bus", "linux.readonlyPaths"},
-		{"add", "/to-proc", "procfs"},
-		{"add", "/to-sys", "sysfs"},
+		{"add", "/to-proc", "symlink"},
+		{"add", "/to-sys", "symlink"},
 		{"remove", "/", "mounts[0].destination"},
 		{"remove", "/proc", "linux.maskedPaths[0]"},
 		{"remove", "/sys", "linux.maskedPaths"},
 		{"remove", "/proc/kcore", "linux.maskedPaths"},
-		{"remove", "/in-proc/kcore", "procfs"},
+		{"remove", "/in-proc/kcore", "symlink"},
 		{"remove", "/to-kcore", "no symlink"},
 		{"remove", "/bin", "must be a mount point"},
 		{"remove", "/none", "no such file"},

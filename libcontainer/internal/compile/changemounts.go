@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -82,6 +83,8 @@ func (c *compiler) checkAddition(field string, m *specs.Mount) error {
 		return fmt.Errorf("%s.options: %q makes no mount: leave it out, and make the symlink in the container", field, spec.OptionCopySymlink)
 	case !spec.IsBind(m) && slices.Contains(onlyAtCreation, m.Type):
 		return fmt.Errorf("%s.type: a file system of type %q shows a container's namespaces, and can only be mounted when the container is created: put it into config.json", field, m.Type)
+	case !spec.IsBind(m) && m.Type == "overlay":
+		return fmt.Errorf("%s.type: the directories of an overlay would be looked for in the container: mount it on the host, and add a bind mount of it", field)
 	case !spec.IsBind(m) && tooLong(o.data):
 		return fmt.Errorf("%s.options: a value of more than %d bytes is only for a container that is being created: mount the file system on the host, and add a bind mount of it", field, maxOption)
 	}
@@ -114,6 +117,15 @@ func (c *compiler) checkPlace(field string, m *specs.Mount) error {
 		}
 	}
 	return nil
+}
+
+// resolve is how destinations are walked: a container that runs could lead rt by a
+// symlink to what has to stay.
+func (c *compiler) resolve() uint64 {
+	if c.ownFiles.slot != 0 && !defence.Off(defence.ExactPlaces) {
+		return inRootExact
+	}
+	return inRoot
 }
 
 // joinUsers joins the container's namespaces, but for the mount namespace, which the
@@ -174,7 +186,7 @@ func (c *compiler) removeMount(field string, m *specs.Mount) {
 	c.Source(field, fmt.Sprintf("take the mount at %q off", m.Destination))
 	above, name := path.Split(path.Clean("/" + m.Destination))
 	parent, target := c.Reg(), c.Reg()
-	c.openat2(parent, program.R(c.root), above, unix.O_PATH|unix.O_DIRECTORY, inRoot)
+	c.openat2(parent, program.R(c.root), above, unix.O_PATH|unix.O_DIRECTORY, c.resolve())
 	c.checkDestination(parent, m)
 	c.openat2(target, program.R(parent), name, unix.O_PATH|unix.O_NOFOLLOW, unix.RESOLVE_BENEATH)
 	_, purpose := c.note()

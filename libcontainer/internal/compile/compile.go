@@ -383,6 +383,9 @@ func (c *compiler) end() (*Plan, error) {
 	if !c.allowedBehind() {
 		return nil, errFilterForbids
 	}
+	if err := c.passesCapset(); err != nil {
+		return nil, err
+	}
 	if c.inherited != nil {
 		c.inherited.SetArg(0, program.Imm(c.firstFile()+len(c.plan.Files)))
 	}

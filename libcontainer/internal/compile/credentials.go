@@ -37,7 +37,8 @@ func (c *compiler) credentials() {
 		c.raise(caps)
 	default:
 		c.raise(caps)
-		c.late = func() { c.capabilities(caps) }
+		c.clearAmbient()
+		c.late = func() { c.lower(caps) }
 	}
 	c.enterWorkingDirectory(denied)
 	c.Source("process.user.umask", "set the file creation mask")
@@ -221,10 +222,29 @@ func (c *compiler) groups(gids []uint32) {
 
 // capabilities sets the four sets of the process, capset(2) and prctl(2).
 func (c *compiler) capabilities(s capSets) {
-	c.Source("process.capabilities", "set the capabilities")
-	c.capset(s)
+	c.setCapabilities(s)
+	c.clearAmbient()
+	c.raiseAmbient(s)
+}
+
+func (c *compiler) clearAmbient() {
 	c.Source("process.capabilities.ambient", "clear the ambient capabilities")
 	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
+}
+
+// lower sets the sets of the process behind its filter, which may forbid prctl(2): only
+// what has to be done is.
+func (c *compiler) lower(s capSets) {
+	c.setCapabilities(s)
+	c.raiseAmbient(s)
+}
+
+func (c *compiler) setCapabilities(s capSets) {
+	c.Source("process.capabilities", "set the capabilities")
+	c.capset(s)
+}
+
+func (c *compiler) raiseAmbient(s capSets) {
 	for n := 0; n <= c.host.LastCap; n++ {
 		if s.ambient&(1<<n) != 0 {
 			c.Source("process.capabilities.ambient", "raise "+capName(n))

@@ -46,7 +46,7 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	data := strings.Join(options, ",")
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() { c.makePath(target, m.Destination, inRoot, Directory) })
-	c.checkDestination(target, m)
+	c.checkTarget(target, m)
 	c.Do(program.Fchdir, program.R(target)).For("stand on the mount point")
 	c.Do(program.Mount, c.Str(m.Source), c.Str("."), c.Str(m.Type), program.Imm(flags), c.Str(data))
 	c.Do(program.Chdir, c.Str("/")).For("step back")

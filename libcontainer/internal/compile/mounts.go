@@ -136,7 +136,7 @@ func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
 	c.checkProcSource(tree, m)
 	c.attributes(tree, o.exactly())
 	target := c.Reg()
-	c.targetWith(target, m.Destination, o.targetFlags(), inRoot, field, func() {
+	c.targetWith(target, m.Destination, o.targetFlags(), c.resolve(), field, func() {
 		mode, file, directory, made := c.Reg(), c.NewLabel("file"), c.NewLabel("directory"), c.NewLabel("made")
 		// Not by opening it: that may be forbidden in a user namespace.
 		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("find out whether the source is a directory")
@@ -144,14 +144,14 @@ func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
 		c.Branch(mode, program.Lt, unix.S_IFDIR, file)
 		c.Branch(mode, program.Lt, unix.S_IFDIR+0o10000, directory)
 		c.Bind(file)
-		c.makePath(target, m.Destination, inRoot, EmptyFile)
+		c.makePath(target, m.Destination, c.resolve(), EmptyFile)
 		c.Jump(made)
 		c.Bind(directory)
-		c.makePath(target, m.Destination, inRoot, Directory)
+		c.makePath(target, m.Destination, c.resolve(), Directory)
 		c.Bind(made)
 		c.Free(mode)
 	})
-	c.checkDestination(target, m)
+	c.checkTarget(target, m)
 	c.moveMount(tree, target)
 	c.close(target)
 	c.mounted(m.Destination, tree)
@@ -324,7 +324,7 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 		o.set &^= readOnly
 	}
 	mount := c.newMount(m.Type, m.Source, o)
-	resolve := uint64(inRoot)
+	resolve := c.resolve()
 	if m.Type == "proc" || m.Type == "sysfs" {
 		resolve = inRootExact
 	}
@@ -484,7 +484,7 @@ func (c *compiler) attach(m *specs.Mount, resolve uint64, mount program.Reg) {
 	c.target(target, m.Destination, resolve, c.CurrentNote().Source, func() {
 		c.makePath(target, m.Destination, resolve, Directory)
 	})
-	c.checkDestination(target, m)
+	c.checkTarget(target, m)
 	c.moveMount(mount, target)
 	c.close(target)
 }

@@ -130,6 +130,9 @@ func (c *compiler) mask(m mask, name string) {
 	other, done := c.NewLabel("not a directory"), c.NewLabel("hidden")
 	p := c.kernels(name)
 	c.openPlace(m.target, p, unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(other, unix.ENOENT, unix.ENOTDIR)
+	if p.fstype == "" {
+		c.checkNotRoot(m.target, name)
+	}
 
 	have := c.NewLabel("have an empty directory")
 	mounted := c.NewLabel("directory hidden")

@@ -197,6 +197,54 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 	})
 }
 
+// checkTarget refuses an open mount point at which nothing may be mounted.
+func (c *compiler) checkTarget(target program.Reg, m *specs.Mount) {
+	c.checkDestination(target, m)
+	if !spec.IsRoot(m.Destination) && c.place(m.Destination).fstype == "" {
+		c.checkNotRoot(target, m.Destination)
+	}
+}
+
+// checkNotRoot refuses a place that is the root directory itself, by a symlink: a mount
+// there hides all others from processes that enter the container later, but not from
+// those that are in it.
+func (c *compiler) checkNotRoot(target program.Reg, name string) {
+	if defence.Off(defence.RootDestination) {
+		return
+	}
+	const (
+		attributes = 9    // the second byte of stx_attributes: statx(2)
+		mountRoot  = 0x20 // of STATX_ATTR_MOUNT_ROOT, above all others there
+		mountID    = 144  // stx_mnt_id
+	)
+	stat := func(fd program.Reg) {
+		c.Do(program.Statx, program.R(fd), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_MNT_ID), program.At(c.stat)).
+			For("find out whether " + name + " is the root directory")
+	}
+	r, another, isMount := c.Reg(), c.NewLabel("another directory"), c.NewLabel("the root of a mount")
+	stat(target)
+	c.Load(r, 1, c.stat.Plus(attributes))
+	c.Branch(r, program.Ge, mountRoot, isMount)
+	c.Bind(another)
+	c.Free(r)
+	source, purpose := c.note()
+	c.later(source, purpose, func() {
+		c.Bind(isMount)
+		id := c.Reg()
+		stat(c.root)
+		c.Load(id, 4, c.stat.Plus(mountID))
+		stat(target)
+		// futex(2) compares a number in memory with another, and does not wait.
+		c.Do(program.Futex, program.At(c.stat.Plus(mountID)), program.Imm(futexWait), program.R(id), program.At(c.Struct("no time", program.U64(0), program.U64(0)))).
+			To(id).Ignore(unix.EAGAIN, unix.ETIMEDOUT).For("compare the mounts")
+		c.Branch(id, program.Ne, -int64(unix.ETIMEDOUT), another)
+		c.Free(id)
+		c.fail(purpose + ": that place is the container's root directory, by a symlink; choose another destination")
+	})
+}
+
+const futexWait = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
+
 // mountsOn tells whether a destination is one where the configuration itself wants
 // a mount on such a file system: the same place again, or, of a sysfs, below it.
 func (c *compiler) mountsOn(destination, fstype string) bool {

@@ -42,6 +42,16 @@ func (c *compiler) passesExecve(f *seccomp.Filter) error {
 	return errors.New("linux.seccomp: the filter forbids execve, by which the container's process begins: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
 }
 
+// passesCapset refuses a filter that is loaded last, with CAP_SYS_ADMIN, and behind
+// which that could not be given up.
+func (c *compiler) passesCapset() error {
+	const address = 0x400000
+	if c.late == nil || c.filter.Passes(unix.SYS_CAPSET, [6]uint64{address, address}) {
+		return nil
+	}
+	return errors.New("linux.seccomp: the filter forbids capset, by which the process loses what it takes to load it: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW, or set process.noNewPrivileges")
+}
+
 // Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). With one of them
 // the process loads it last, so that it cannot forbid what the program itself has to
 // call. Without, the program loads it before others can trace it, and gives the

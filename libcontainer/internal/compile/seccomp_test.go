@@ -25,7 +25,7 @@ func TestFilterIsLoadedBeforeOthersSee(t *testing.T) {
 		{"forbids to fork", forbid("clone"), "clone(", load},
 		{"forbids other arguments", forbid("clone", specs.LinuxSeccompArg{Value: 1 << 17, ValueTwo: 1 << 17, Op: specs.OpMaskedEqual}), load, load},
 		{"compares an address", forbid("write", specs.LinuxSeccompArg{Index: 1, Value: 5, Op: specs.OpEqualTo}), "clone(", "accept4("},
-		{"traps", trap("capset"), "clone(", "accept4("},
+		{"traps", trap("write"), "clone(", "accept4("},
 		{"asks an agent", func(s *specs.Spec) {
 			s.Linux.Seccomp.Syscalls[0].Action = specs.ActNotify
 			s.Linux.Seccomp.ListenerPath = "/agent"
@@ -74,6 +74,29 @@ func dockersProfile(t *testing.T) *specs.LinuxSeccomp {
 	}
 	return profile
 }
+
+// What the process needs behind its filter is missed before anything is made.
+func TestFilterThatForbidsTheLastSteps(t *testing.T) {
+	for want, change := range map[string]func(*specs.Spec){
+		"forbids capset": forbid("capset"),
+		"forbids execve": func(s *specs.Spec) { s.Linux.Seccomp.DefaultAction = specs.ActTrace },
+	} {
+		s := plain()
+		s.Process.NoNewPrivileges = false
+		s.Process.Capabilities = &specs.LinuxCapabilities{Effective: []string{"CAP_KILL"}, Permitted: []string{"CAP_KILL"}}
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
+		change(s)
+		for name, err := range map[string]error{
+			"create": errorOf(Compile(s, v2, options)), "exec": errorOf(CompileExec(s, v2, ExecOptions{ID: "box", Namespaces: spaces})),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "linux.seccomp: the filter "+want) {
+				t.Errorf("%s, %s: %v", name, want, err)
+			}
+		}
+	}
+}
+
+func errorOf(_ *Plan, err error) error { return err }
 
 const spaces = 1<<29 | 1<<17 // CLONE_NEWPID, CLONE_NEWNS
 

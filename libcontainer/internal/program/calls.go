@@ -34,6 +34,7 @@ const (
 	Fsopen
 	Fspick
 	Fstatfs
+	Futex
 	Getcwd
 	Getpid
 	Ioctl
@@ -123,6 +124,7 @@ var calls = [numCalls]callInfo{
 	Fsopen:           {"fsopen", unix.SYS_FSOPEN},
 	Fspick:           {"fspick", unix.SYS_FSPICK},
 	Fstatfs:          {"fstatfs", unix.SYS_FSTATFS},
+	Futex:            {"futex", unix.SYS_FUTEX},
 	Getcwd:           {"getcwd", unix.SYS_GETCWD},
 	Getpid:           {"getpid", unix.SYS_GETPID},
 	Ioctl:            {"ioctl", unix.SYS_IOCTL},
@@ -199,6 +201,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Fsopen:           {str, flags(fsopenFlags)},
 		Fspick:           {fd, str, flags(fspickFlags)},
 		Fstatfs:          {fd, ptr},
+		Futex:            {ptr, num, num, ptr},
 		Getcwd:           {ptr, num},
 		Ioctl:            {fd, enum(ioctls), hex},
 		Keyctl:           {enum(keyctlCommands), str, hex},

@@ -167,6 +167,8 @@ func (f *Failure) Error() string {
 	switch {
 	case f.Log != "":
 		s += " (" + f.Log + ")"
+	case f.Call == Openat2.String() && f.Errno == unix.ELOOP:
+		s += " (a symlink is on the way, where rt follows none)"
 	case f.Call == MoveMount.String() && f.Errno == unix.EINVAL:
 		s += " (a directory can only be mounted on a directory, and a file on a file)"
 	}
