@@ -99,18 +99,25 @@ func number[T int64 | uint64 | uint16](s string, to **T) error {
 	return nil
 }
 
-// size reads a number of bytes with an optional unit: k, m, g, t, powers of
-// 1024.
+// size reads a number of bytes with an optional unit, k, m, g, t, p: powers of 1024. As
+// with runc, there may be a space before the unit, and parts: 1.5g.
 func size(s string, to **int64) error {
 	text := strings.TrimSuffix(strings.ToLower(s), "b")
 	shift := 0
-	for i, unit := range []string{"k", "m", "g", "t"} {
+	for i, unit := range []string{"k", "m", "g", "t", "p"} {
 		if t, ok := strings.CutSuffix(strings.TrimSuffix(text, "i"), unit); ok {
-			text, shift = t, 10*(i+1)
+			text, shift = strings.TrimRight(t, " "), 10*(i+1)
+		}
+	}
+	if whole, parts, ok := strings.Cut(text, "."); ok && shift > 0 && whole != "" && strings.Trim(whole+parts, "0123456789") == "" {
+		if f, err := strconv.ParseFloat(text, 64); err == nil && f < float64(int64(math.MaxInt64)>>shift) {
+			n := int64(f * float64(int64(1)<<shift))
+			*to = &n
+			return nil
 		}
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < -1 || n > math.MaxInt64>>shift {
+	if err != nil || n < -1 || n < 0 && shift > 0 || n > math.MaxInt64>>shift {
 		return fmt.Errorf("%q is not a size such as 512m, or -1", s)
 	}
 	if n > 0 {

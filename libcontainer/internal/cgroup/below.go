@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -45,7 +46,9 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 			sub = below[""]
 		}
 		place, err := inside(path, sub)
-		problems = append(problems, err)
+		if err != nil && !slices.ContainsFunc(problems, func(e error) bool { return e.Error() == err.Error() }) {
+			problems = append(problems, err) // once, not for each hierarchy
+		}
 		return place
 	})
 	if err := errors.Join(problems...); err != nil {
