@@ -110,7 +110,7 @@ func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 		fd, e := unix.PidfdOpen(pid, 0)
 		if e == nil {
 			held[pid] = fd
-		} else if e != unix.ESRCH {
+		} else if e != unix.ESRCH && e != unix.EINVAL { // as older kernels have it for one that is just being reaped
 			err = errors.Join(err, fmt.Errorf("signal process %d: pidfd_open: %w", pid, e))
 		}
 	}
