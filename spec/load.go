@@ -76,12 +76,17 @@ func parse(data []byte) (*specs.Spec, Remarks, error) {
 	d := jsontext.NewDecoder(string(data))
 	decodeSpec(d, s)
 	err := d.End()
+	plain(s)
+	return s, Remarks(d.Remarks()), err
+}
+
+// plain rewrites what engines say in other ways.
+func plain(s *specs.Spec) {
 	plainOptions(s)
 	plainAnnotations(s)
 	if s.Linux != nil {
 		plainResources(s.Linux.Resources)
 	}
-	return s, Remarks(d.Remarks()), err
 }
 
 // ParseProcess decodes an object as process in config.json. It does not check it.

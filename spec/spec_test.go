@@ -195,6 +195,7 @@ func FuzzParseAgreesWithEncodingJSON(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(full)
+	f.Add([]byte(`{"mounts":[{"options":["a","b,c"]}],"linux":{"resources":{"memory":{"swappiness":18446744073709551615},"pids":{"limit":-5}}}}`))
 	f.Add([]byte(`{"hooks":{"prestart":[{"path":"/x","timeout":3}]},"linux":{"timeOffsets":{"boottime":{"secs":-1}},"devices":[{"fileMode":438}],"resources":{"rdma":{"a":{"hcaHandles":1}}},"seccomp":null}}`))
 	f.Add([]byte(`{"MOUNTS":[{"DESTINATION":"/a","type":"tmpfs"},{"type":"x"}],"mounts":[{"Destination":"/b"}],"process":{"NoNewPrivileges":true,"noNewPrivileges":false}}`))
 	f.Add([]byte(`{"linu\u017f":1,"root":{"readOnly":true},"linux":{"ma\u017FkedPaths":["/a"],"mas\u212aedPaths":["/b"]},"hoo\u212as":{"poststop":[{"PATH":"/x"}]}}`))
@@ -204,6 +205,7 @@ func FuzzParseAgreesWithEncodingJSON(f *testing.F) {
 			return
 		}
 		want.Solaris, want.Windows, want.VM, want.ZOS, want.FreeBSD = nil, nil, nil, nil, nil
+		plain(want)
 		got, err := Parse(data)
 		if err != nil {
 			t.Fatal(err)
