@@ -21,23 +21,27 @@ BUILD_RT := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFL
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z].*## / { sub(" .*", "", $$1); printf "  %-22s %s\n", $$1, $$2 }' Makefile
+
 .PHONY: all build build-arm64 install lint demo test test-all unit arm64 integration conformance bench bench-bars fuzz docs-test packages clean
 
 all: build
 
-build:
+build: ## build rt: bin/rt
 	$(BUILD_RT) -o bin/rt ./cmd/rt
 
 # The shim for containerd is a module of its own: its dependencies stay out of rt.
 SHIM := cmd/containerd-shim-rt-v2
 .PHONY: shim
-shim:
+shim: ## build the shim for containerd
 	cd $(SHIM) && $(BUILD) -o $(CURDIR)/bin/containerd-shim-rt-v2 .
 
 build-arm64:
 	GOARCH=arm64 $(BUILD_RT) -o bin/rt-arm64 ./cmd/rt
 
-install: build shim man
+install: build shim man ## install rt, the shim, manual pages and completion below PREFIX
 	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt
 	install -D -m 755 bin/containerd-shim-rt-v2 $(DESTDIR)$(PREFIX)/bin/containerd-shim-rt-v2
 	install -D -m 644 docs/engines.md $(DESTDIR)$(PREFIX)/share/doc/rt/engines.md
@@ -49,7 +53,7 @@ install: build shim man
 
 # Manual pages and the completion of shells, from the definitions of the commands.
 .PHONY: man
-man: build
+man: build ## write the manual pages and completion: bin/man, bin/completion
 	mkdir -p bin/man bin/completion
 	$(GO) run -tags man -ldflags '$(LDFLAGS)' ./cmd/rt bin/man
 	for shell in bash zsh fish; do bin/rt completion $$shell > bin/completion/$$shell || exit 1; done
@@ -63,11 +67,11 @@ PACKAGES := busybox-static crun gcc git iproute2 jq libc6-dev libseccomp-dev qem
 packages:
 	@tests/packages $(PACKAGES)
 
-demo: build
+demo: build ## make a bundle and run it
 	@tests/packages busybox-static jq
 	@tests/demo bin/rt
 
-lint:
+lint: ## gofmt, vet, staticcheck, and what rt must not have
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration
 	cd tests/conformance && $(GO) vet ./...
@@ -85,13 +89,13 @@ lint:
 # of cgroups.
 TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration attacks compare faults docs-test conformance
 test test-all: export COMPARE := false
-test: packages
+test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
-test-all: packages
+test-all: packages ## the same with current engines and in all systems: hours
 	@tests/parts $(TEST_PARTS) engines-test guest-test everywhere-all bench-smoke
 
-unit:
+unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
@@ -106,7 +110,7 @@ arm64: build-arm64
 	cd libcontainer/internal/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
 
 # The same tests in every layout of cgroups that the machine can show.
-integration: build
+integration: build ## tests of the rt binary as root, in three layouts of cgroups
 	$(GO) test -c -o bin/integration.test ./tests/integration
 	for view in hybrid v1 v2; do \
 		echo "== integration, cgroups: $$view"; \
@@ -128,13 +132,13 @@ everywhere-all:
 # Hundreds of small variations of a configuration, with rt, runc and crun. crun takes
 # no hybrid layout.
 .PHONY: compare
-compare: build packages
+compare: build packages ## hundreds of configurations, beside runc and crun
 	$(GO) build -o bin/compare ./tests/compare
 	tests/view v1 bin/compare -rt bin/rt
 
 # Bundles with one fault each. crun takes no hybrid layout.
 .PHONY: faults faults-table
-faults: build
+faults: build ## bundles with one fault each
 	$(GO) build -o bin/faults ./tests/faults
 	tests/view v1 bin/faults -rt bin/rt
 faults-table: build
@@ -153,7 +157,7 @@ engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
 	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
-engines-packaged-test: engines-packaged
+engines-packaged-test: engines-packaged ## Docker, Podman, containerd of Debian's packages
 	tests/view hybrid $(ENGINES_PACKAGED) -packaged -compare=$(COMPARE) -test.timeout 45m
 engines: engines-packaged
 	$(GO) build -C tests/containerd -ldflags '-s -w' -tags 'no_btrfs no_devmapper no_zfs' -o $(CURDIR)/bin/containerd/ tool
@@ -170,11 +174,11 @@ cri-test: engines
 bench-engines: engines
 	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
 
-docs-test: build
+docs-test: build ## the commands that README.md shows
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
 
-conformance: build
+conformance: build ## the OCI's conformance suite
 	$(GO) run -C tests/conformance . -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance
 
 # The same tests, and those that need it, in whole systems of Debian in QEMU:
@@ -192,7 +196,7 @@ guest: build
 	$(GO) build -C tests/conformance -o $(CURDIR)/bin/conformance-runner .
 	cd tests/conformance && $(CURDIR)/bin/conformance-runner -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance -run '^$$'
 	tests/guest/payload bin/guest
-guest-test: guest
+guest-test: guest ## whole systems in QEMU; GUEST_JOBS and GUEST_RUN choose
 	{ $(GO) run ./tests/guest -dir bin/guest -run '$(GUEST_RUN)' $(GUEST_JOBS); echo $$? > bin/guest.status; } | tee bin/guest.log; exit $$(cat bin/guest.status)
 
 # The lowest memory limit at which a container starts, beside crun and runc.
@@ -206,7 +210,7 @@ RUNS ?= 100
 INSTALLED := $(CURDIR)/bin/installed/usr/bin/rt
 $(INSTALLED): build
 	install -D bin/rt $@
-bench: $(INSTALLED) packages
+bench: $(INSTALLED) packages ## the comparison with crun and runc: docs/benchmarks.md
 	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
 
 # The project's bars: a regression in speed fails here. It is no part of the
@@ -228,7 +232,7 @@ bench-smoke: build
 
 # Each fuzzer for a while, beside the seeds that the unit tests run.
 FUZZTIME ?= 20s
-fuzz:
+fuzz: ## each fuzzer for FUZZTIME
 	@for f in $(FUZZERS); do \
 		$(GO) test -run '^$$' -fuzz "^$${f#*:}$$" -fuzztime $(FUZZTIME) "./$${f%:*}" || exit 1; \
 	done
@@ -242,7 +246,7 @@ FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:Fuzz
 .PHONY: attacks attacks-full attacks-table weakened
 weakened:
 	$(GO) build -trimpath -tags weakened -o bin/rt-weakened ./cmd/rt
-attacks attacks-full attacks-table: build weakened
+attacks attacks-full attacks-table: build weakened ## attacks on containers; -full: 1,000 tries a race; -table: docs/security.md
 	@tests/packages busybox-static crun iproute2 runc
 	$(GO) test ./tests/attacks
 	$(GO) build -o bin/attacks ./tests/attacks
