@@ -25,11 +25,13 @@ func mountsCommand() command {
 			if change == nil {
 				return usageError(in.Name, "%q is not one of add, remove", in.args[0])
 			}
-			list, err := readMounts(in.args[2])
-			if err != nil {
-				return err
-			}
-			return withContainer(in, in.args[1], func(c *libcontainer.Container) error { return change(c, list) })
+			return withContainer(in, in.args[1], func(c *libcontainer.Container) error {
+				list, err := readMounts(in.args[2])
+				if err != nil {
+					return err
+				}
+				return change(c, list)
+			})
 		},
 	}
 }
