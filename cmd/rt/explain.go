@@ -105,7 +105,9 @@ func planFields(plan *libcontainer.Plan) []*planField {
 			last = &planField{name: s.Source, purpose: s.Purpose, purposes: map[string]bool{}}
 			fields = append(fields, last)
 		}
-		last.purposes[s.Purpose] = true
+		if s.Purpose == last.purpose || !strings.HasPrefix(s.Purpose, last.purpose) { // else it is a part of it
+			last.purposes[s.Purpose] = true
+		}
 		if s.Syscall != "" {
 			last.calls++
 		}

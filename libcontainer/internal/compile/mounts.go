@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -557,23 +558,26 @@ func (c *compiler) mountAttr(set, clear, propagation uint64) program.Arg {
 	return program.At(c.Struct("mount_attr", program.U64(set), program.U64(clear), program.U64(propagation), program.U64(0)))
 }
 
-func (c *compiler) setString(name, value string) {
-	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_STRING), c.Str(name), c.Str(value), program.Imm(0))
+func (c *compiler) setString(name, value string) program.Step {
+	return c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_STRING), c.Str(name), c.Str(value), program.Imm(0))
 }
 
-// setOptions sets the file system's own options, name or name=value.
+// setOptions sets the file system's own options, name or name=value. The step names the
+// option: not every kernel does.
 func (c *compiler) setOptions(data []string) {
+	_, purpose := c.note()
 	for _, option := range data {
-		if name, value, ok := strings.Cut(option, "="); ok {
-			c.setString(name, value)
-		} else {
-			c.setFlag(name)
+		name, value, ok := strings.Cut(option, "=")
+		set := func() program.Step { return c.setFlag(name) }
+		if ok {
+			set = func() program.Step { return c.setString(name, value) }
 		}
+		set().For(purpose + ", option " + strconv.Quote(name))
 	}
 }
 
-func (c *compiler) setFlag(name string) {
-	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_FLAG), c.Str(name), program.Imm(0), program.Imm(0))
+func (c *compiler) setFlag(name string) program.Step {
+	return c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_FLAG), c.Str(name), program.Imm(0), program.Imm(0))
 }
 
 // closeContext ends the work on a file system context: from here on its log
