@@ -106,6 +106,7 @@ func runIn(dir, path string, args []string) (code int, message string, err error
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, output, output
+	cmd.Stdin = strings.NewReader("") // not the host's /dev/null, which crun 1.8 would give to the container's user
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		return 0, "", fmt.Errorf("%s %v did not end", path, args)
