@@ -164,6 +164,9 @@ func watchOOMControl(dir string, killed func()) (stop func(), err error) {
 		if _, err := os.Stat(dir); err != nil {
 			return err
 		}
+		if len(count) == 0 {
+			return nil
+		}
 		for n := binary.NativeEndian.Uint64(count); n > 0; n-- {
 			killed()
 		}
@@ -172,8 +175,9 @@ func watchOOMControl(dir string, killed func()) (stop func(), err error) {
 }
 
 // follow calls event with what can be read from a descriptor that does not block,
-// until event fails or stop is called: at that time once more, if there is
-// anything. Nothing but a goroutine waits meanwhile.
+// until event fails or stop is called: at that time once more, also with nothing, since
+// the kernel puts off announcements that follow each other within 10 ms
+// (cgroup_file_notify in kernel/cgroup/cgroup.c). Nothing but a goroutine waits meanwhile.
 func follow(fd int, buf []byte, event func([]byte) error) (stop func()) {
 	f := os.NewFile(uintptr(fd), "events of memory")
 	done := make(chan struct{})
@@ -184,7 +188,9 @@ func follow(fd int, buf []byte, event func([]byte) error) (stop func()) {
 			n, err := f.Read(buf)
 			late := errors.Is(err, os.ErrDeadlineExceeded)
 			if late {
-				n, err = unix.Read(fd, buf)
+				if n, err = unix.Read(fd, buf); err == unix.EAGAIN {
+					n, err = 0, nil
+				}
 			}
 			if err == nil {
 				err = event(buf[:n])
