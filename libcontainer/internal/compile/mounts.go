@@ -418,7 +418,11 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 		c.setFlag("ro")
 	}
 	c.setOptions(o.data)
-	c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	create := c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
+	if len(o.data) > 0 { // some file systems look at them only now
+		_, purpose := c.note()
+		create.For(purpose + ", options " + optionNames(o.data))
+	}
 	c.Do(program.Fsmount, program.R(c.fsfd), program.Imm(unix.FSMOUNT_CLOEXEC), program.Imm(o.set|o.rset)).To(mount)
 	c.closeContext()
 	if fstype == "mqueue" {
@@ -574,6 +578,16 @@ func (c *compiler) setOptions(data []string) {
 		}
 		set().For(purpose + ", option " + strconv.Quote(name))
 	}
+}
+
+// optionNames are the names without their values.
+func optionNames(data []string) string {
+	names := make([]string, len(data))
+	for i, option := range data {
+		name, _, _ := strings.Cut(option, "=")
+		names[i] = strconv.Quote(name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (c *compiler) setFlag(name string) program.Step {
