@@ -175,8 +175,6 @@ func (b *creation) done(step string) {
 	}
 }
 
-// load reads the configuration. Nothing on the system has changed when it
-// fails.
 // nameKeyring makes a name for the session keyring: as with runc, and a number that no
 // other container can guess.
 func (b *creation) nameKeyring() error {
@@ -191,6 +189,8 @@ func (b *creation) nameKeyring() error {
 	return nil
 }
 
+// load reads the configuration. Nothing on the system has changed when it
+// fails.
 func (b *creation) load() error {
 	if err := state.CheckID(b.o.ID); err != nil {
 		return err

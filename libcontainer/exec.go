@@ -256,10 +256,10 @@ func otherNamespaces(s *specs.Spec, pid int) (uint64, error) {
 }
 
 func (e *execution) launch(streams [3]*os.File) error {
+	defer e.leave()
 	if err := e.enter(); err != nil {
 		return err
 	}
-	defer e.leave()
 	namespaces, err := otherNamespaces(e.spec, e.container.state.Pid)
 	if err != nil {
 		return err
@@ -334,12 +334,14 @@ func (e *execution) enter() error {
 	return nil
 }
 
-// leave gives up what enter took hold of.
+// leave gives up what enter took hold of, also when it failed half-way.
 func (e *execution) leave() {
 	if e.thread != nil {
 		e.thread.End()
 	}
-	closeFiles(append(e.tasks, e.place.Dir))
+	if e.place != nil {
+		closeFiles(append(e.tasks, e.place.Dir))
+	}
 	e.tasks = nil
 }
 

@@ -357,9 +357,10 @@ func (c *Cgroup) move(pid int) error {
 func (c *Cgroup) placement(paths map[string]string, at func(controller, path string) string) (*Placement, error) {
 	var p Placement
 	seen := map[string]bool{}
-	for controller, path := range paths {
-		if path != "" {
-			path = at(controller, path)
+	for controller, own := range paths {
+		path := own
+		if own != "" {
+			path = at(controller, own)
 		}
 		switch {
 		case path == "" || seen[path]:
@@ -379,7 +380,7 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 				continue // not made, or not for us
 			}
 			p.tasks = append(p.tasks, file)
-			if path == at("freezer", paths["freezer"]) || path == at("cpu", paths["cpu"]) {
+			if own == paths["freezer"] || own == paths["cpu"] {
 				p.Halting = append(p.Halting, file)
 			}
 		}
