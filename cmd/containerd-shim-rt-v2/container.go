@@ -75,7 +75,7 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 		}
 	}()
 	p := newProcess("", stdio{r.Stdin, r.Stdout, r.Stderr, r.Terminal})
-	st, err := openStreams(ctx, life, namespace, r.ID, p.stdio, o)
+	st, err := openStreams(ctx, namespace, r.ID, p.stdio, o)
 	if err != nil {
 		return nil, err
 	}
@@ -288,7 +288,7 @@ func (c *container) startExec(ctx, life context.Context, namespace string, p *pr
 			err = context.Cause(ctx)
 		}
 	}()
-	st, err := openStreams(ctx, life, namespace, c.id, p.stdio, c.options)
+	st, err := openStreams(ctx, namespace, c.id, p.stdio, c.options)
 	if err != nil {
 		return err
 	}
@@ -374,10 +374,11 @@ func (c *container) delete(ctx context.Context, warn func(string)) error {
 		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
 	}
 	c.endWatch()
-	for _, p := range c.processes() {
-		p.closeStreams()
+	var closing sync.WaitGroup // each may have to wait for its client
+	for _, p := range append(c.processes(), c.first) {
+		closing.Go(p.closeStreams)
 	}
-	c.first.closeStreams()
+	closing.Wait()
 	if err := unmountRootfs(c.bundle); err != nil {
 		return err
 	}

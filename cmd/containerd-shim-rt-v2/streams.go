@@ -7,14 +7,9 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/containerd/fifo"
 	"golang.org/x/sys/unix"
 )
 
@@ -24,23 +19,22 @@ type stdio struct {
 	terminal              bool
 }
 
-// streams are the standard streams of a process. Fifos for output are given to the
-// process as they are, without a copy in between. Files are not: a process can do
-// more with its descriptors than write to the end, and whose the file is would be
-// the container's to say.
+// streams are the standard streams of a process. It always gets pipes, never the
+// client's fifos and files:
+//   - With a fifo's descriptor a process can change the fifo's owner and mode.
+//   - AppArmor and SELinux check a fifo's path and label again at execve(2), and
+//     replace one that they deny by a null device: the output is lost in silence.
+//   - A child that outlives an exec would hold the fifo open, and keep the client waiting.
 type streams struct {
 	// stdin, stdout and stderr are the process's; nil is /dev/null.
 	stdin, stdout, stderr *os.File
 
-	life     context.Context
-	uid, gid int           // who shall own what the process gets
-	client   io.ReadCloser // the client's end of stdin
-	writer   *os.File      // holds that open, until the client says that it is the end
-	input    *os.File      // the writing end of the pipe to stdin
-	fifos    []*os.File    // reading ends of the outputs
-	held     []io.Closer   // until the process is deleted
+	uid, gid int      // who shall own what the process gets
+	client   *os.File // the client's end of stdin
+	writer   *os.File // holds that open, until the client says that it is the end
+	input    *os.File // the writing end of the pipe to stdin
+	outputs  []*output
 	copies   sync.WaitGroup
-	writing  atomic.Int32 // copies that may hold what a file's pipe has had
 	logger   *logger
 
 	mu           sync.Mutex
@@ -48,9 +42,9 @@ type streams struct {
 }
 
 // openStreams opens the streams of a process of the named container, for which
-// it waits as long as ctx allows. They live as long as life.
-func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *taskOptions) (_ *streams, err error) {
-	st := &streams{life: life, uid: int(o.IoUID), gid: int(o.IoGID)}
+// it waits as long as ctx allows.
+func openStreams(ctx context.Context, namespace, id string, s stdio, o *taskOptions) (_ *streams, err error) {
+	st := &streams{uid: int(o.IoUID), gid: int(o.IoGID)}
 	defer func() {
 		if err != nil {
 			st.close()
@@ -67,28 +61,53 @@ func openStreams(ctx, life context.Context, namespace, id string, s stdio, o *ta
 			return nil, fmt.Errorf("stdout: %s: %w", s.stdout, err)
 		}
 		st.logger, st.stdout, st.stderr = l, writers[0], writers[1]
+		if s.terminal {
+			st.outputs, st.stdout = []*output{{to: st.stdout}}, nil
+			return st, nil
+		}
 		return st, errors.Join(st.own(st.stdout), st.own(st.stderr))
 	}
-	if st.stdout, err = st.openOutput(ctx, s.stdout); err != nil {
+	if st.stdout, err = st.openOutput(ctx, s.stdout, s.terminal); err != nil {
 		return nil, fmt.Errorf("stdout: %w", err)
 	}
 	if s.terminal {
 		return st, nil // it has one output only
 	}
-	if s.stderr == s.stdout && strings.HasPrefix(s.stdout, "file:") {
+	if s.stderr == s.stdout {
 		st.stderr = st.stdout // one pipe keeps the order of what is written
 		return st, nil
 	}
-	if st.stderr, err = st.openOutput(ctx, s.stderr); err != nil {
+	if st.stderr, err = st.openOutput(ctx, s.stderr, false); err != nil {
 		return nil, fmt.Errorf("stderr: %w", err)
 	}
 	return st, nil
 }
 
-// openInput opens the client's fifo. The process gets a pipe: it would see the
-// end of a fifo that the client has not opened yet.
+// openOutput opens what an address names, and returns the end of a pipe to it, which
+// the process gets. A terminal is copied by takeTerminal.
+func (st *streams) openOutput(ctx context.Context, address string, terminal bool) (*os.File, error) {
+	if address == "" {
+		return nil, nil
+	}
+	o, err := openOutput(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	st.outputs = append(st.outputs, o)
+	if terminal {
+		return nil, nil
+	}
+	var writer *os.File
+	if o.pipe, writer, err = os.Pipe(); err != nil {
+		return nil, err
+	}
+	st.copies.Go(func() { o.copy(o.pipe) })
+	return writer, st.own(writer)
+}
+
+// openInput opens the client's fifo, for which it does not wait.
 func (st *streams) openInput(path string, terminal bool) (err error) {
-	if st.client, err = fifo.OpenFifo(st.life, path, unix.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+	if st.client, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
 		return err
 	}
 	if terminal {
@@ -107,11 +126,27 @@ func (st *streams) openInput(path string, terminal bool) (err error) {
 // copyInput copies what the client writes until that is the end, or the process reads
 // no more: then who writes to the fifo has EPIPE.
 func (st *streams) copyInput(to *os.File) {
-	_, _ = io.Copy(to, st.client)
-	st.client.Close()
+	awaitWriter(st.client)
 	if to == st.input {
+		splice(to, st.client)
 		to.Close()
+	} else {
+		_, _ = io.Copy(to, st.client)
 	}
+	st.client.Close()
+}
+
+// awaitWriter waits until somebody has opened a fifo and written to it, or gone. Before
+// that a read would be at the end.
+func awaitWriter(f *os.File) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n > 0 || err != nil && err != unix.EINTR
+	})
 }
 
 func (st *streams) own(f *os.File) error {
@@ -119,97 +154,6 @@ func (st *streams) own(f *os.File) error {
 		return nil
 	}
 	return f.Chown(st.uid, st.gid)
-}
-
-// openOutput opens a fifo for a process to write to, or makes a pipe to a file.
-func (st *streams) openOutput(ctx context.Context, address string) (*os.File, error) {
-	if address == "" {
-		return nil, nil
-	}
-	uri, err := url.Parse(address)
-	if err != nil {
-		return nil, err
-	}
-	switch uri.Scheme {
-	case "", "fifo":
-		return st.openFifo(ctx, uri.Path)
-	case "file":
-		return st.openFile(uri.Path)
-	}
-	return nil, fmt.Errorf("%s: unknown scheme %q: use a fifo, file://, binary:// or binary-v2://", address, uri.Scheme)
-}
-
-func (st *streams) openFifo(ctx context.Context, path string) (*os.File, error) {
-	// This waits for the client: one that comes too late would find nothing.
-	client, err := fifo.OpenFifo(ctx, path, unix.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	// A process that writes when the client is away, such as a containerd that
-	// restarts, must not be killed by SIGPIPE.
-	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	st.held, st.fifos = append(st.held, reader), append(st.fifos, reader)
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	return f, st.own(f)
-}
-
-// openFile copies what the process writes to the end of a file.
-func (st *streams) openFile(path string) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	st.held, st.fifos = append(st.held, reader), append(st.fifos, reader)
-	st.copies.Go(func() {
-		defer file.Close()
-		st.copyTo(file, reader)
-	})
-	return writer, st.own(writer)
-}
-
-// copyTo copies until the end. What cannot be written is lost: the process must not
-// wait for a disk that is full.
-func (st *streams) copyTo(file, pipe *os.File) {
-	conn, err := pipe.SyscallConn()
-	if err != nil {
-		return
-	}
-	buf := make([]byte, 32<<10)
-	for n := 1; n > 0; {
-		err := conn.Read(func(fd uintptr) bool {
-			st.writing.Add(1)
-			for err = unix.EINTR; err == unix.EINTR; {
-				n, err = unix.Read(int(fd), buf)
-			}
-			if err == unix.EAGAIN {
-				st.writing.Add(-1)
-				return false
-			}
-			return true
-		})
-		if err != nil {
-			return // it was closed
-		}
-		// Not above: the pipe could not be closed before this ends.
-		if n > 0 {
-			_, _ = file.Write(buf[:n])
-		}
-		st.writing.Add(-1)
-	}
 }
 
 // takeTerminal connects the master of the process's terminal.
@@ -228,8 +172,7 @@ func (st *streams) takeTerminal(master *os.File) error {
 	if st.master, err = pollable(master); err != nil {
 		return err
 	}
-	st.copyTerminal(st.master, st.stdout)
-	st.stdout = nil
+	st.copyTerminal(st.master)
 	return nil
 }
 
@@ -244,17 +187,16 @@ func openPeer(master *os.File) (*os.File, error) {
 	return os.NewFile(fd, "terminal"), nil
 }
 
-func (st *streams) copyTerminal(master, out *os.File) {
+func (st *streams) copyTerminal(master *os.File) {
 	if st.client != nil {
 		go st.copyInput(master)
 	}
-	if out == nil {
-		out, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	}
-	st.held = append(st.held, out)
 	st.copies.Go(func() {
-		_, _ = io.Copy(out, master) // EIO is its end
-		out.Close()
+		if len(st.outputs) == 0 {
+			_, _ = io.Copy(io.Discard, master)
+			return
+		}
+		st.outputs[0].copy(master)
 	})
 }
 
@@ -265,30 +207,6 @@ func (st *streams) started() {
 			f.Close()
 		}
 	}
-}
-
-// drainTime is how long the news of a process's end wait for the client to read.
-const drainTime = 100 * time.Millisecond
-
-// drain waits until the client has read what the process has written: ctr does
-// not read any more once it hears of the end.
-func (st *streams) drain() {
-	for end := time.Now().Add(drainTime); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		// What has left a pipe is being written, in this order.
-		if !slices.ContainsFunc(st.fifos, hasData) && st.writing.Load() == 0 {
-			return
-		}
-	}
-}
-
-func hasData(f *os.File) bool {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return false
-	}
-	n := 0
-	_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
-	return n > 0
 }
 
 // ended lets the copy of a terminal come to its end.
@@ -366,8 +284,8 @@ func (st *streams) close() {
 		st.master.Close()
 	}
 	st.mu.Unlock()
-	for _, c := range st.held {
-		c.Close()
+	for _, o := range st.outputs {
+		o.close()
 	}
 	if st.logger != nil {
 		st.logger.end()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,7 +19,7 @@ func open(t *testing.T, s stdio) (*streams, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	t.Cleanup(cancel)
-	return openStreams(ctx, t.Context(), "test", "box", s, new(taskOptions))
+	return openStreams(ctx, "test", "box", s, new(taskOptions))
 }
 
 func makeFifo(t *testing.T, name string) string {
@@ -176,7 +178,7 @@ func TestFaultyStreams(t *testing.T) {
 		"not get ready": {stdout: "binary:///bin/sh?-c=" + "exec%20sleep%20100"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		_, err := openStreams(ctx, t.Context(), "test", "box", s, new(taskOptions))
+		_, err := openStreams(ctx, "test", "box", s, new(taskOptions))
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("no %q in: %v", word, err)
@@ -188,7 +190,7 @@ func TestFaultyStreams(t *testing.T) {
 func TestOutputThatNobodyReads(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := openStreams(ctx, t.Context(), "test", "box", stdio{stdout: makeFifo(t, "out")}, new(taskOptions))
+	_, err := openStreams(ctx, "test", "box", stdio{stdout: makeFifo(t, "out")}, new(taskOptions))
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
@@ -251,6 +253,132 @@ cat <&3 > ` + dir + `/out
 	}
 }
 
+// A process has no descriptor of the client's fifo: it could change whose that is, and a
+// security module could take it away. Its children do not keep the client waiting.
+func TestProcessesGetPipes(t *testing.T) {
+	path := makeFifo(t, "out")
+	client, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer client.Close()
+	st, err := open(t, stdio{stdout: path, stderr: path})
+	must(t, err)
+	fifo, err := os.Stat(path)
+	must(t, err)
+	child, err := unix.Dup(int(st.stdout.Fd()))
+	must(t, err)
+	defer unix.Close(child)
+	for _, f := range []*os.File{st.stdout, st.stderr} {
+		info, err := f.Stat()
+		if err != nil || info.Mode()&os.ModeNamedPipe == 0 || os.SameFile(info, fifo) {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+		_, err = f.WriteString("text ")
+		must(t, err)
+	}
+	st.drain()
+	st.close()
+	if data, err := io.ReadAll(client); err != nil || string(data) != "text text " {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// More than both pipes hold, in small and large pieces, to a client that comes and goes.
+func TestMuchOutput(t *testing.T) {
+	path := makeFifo(t, "out")
+	client, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	st, err := open(t, stdio{stdout: path})
+	must(t, err)
+	defer st.close()
+	var want strings.Builder
+	for i := range 20_000 {
+		want.WriteString(strings.Repeat(string(rune('a'+i%26)), i%70))
+	}
+	large := strings.Repeat("0123456789", 200<<10)
+	written := make(chan error, 1)
+	go func() {
+		var err error
+		for rest := want.String(); rest != "" && err == nil; {
+			n := min(len(rest), 1+len(rest)%300)
+			_, err = st.stdout.WriteString(rest[:n])
+			rest = rest[n:]
+		}
+		if err == nil {
+			_, err = st.stdout.WriteString(large)
+		}
+		st.stdout.Close()
+		written <- err
+	}()
+	var got strings.Builder
+	for range 3 {
+		_, err = io.CopyN(&got, client, 100_000)
+		must(t, err)
+		client.Close()
+		client, err = os.Open(path)
+		must(t, err)
+	}
+	defer client.Close()
+	_, err = io.Copy(&got, client)
+	if err != nil || got.String() != want.String()+large {
+		t.Errorf("%d bytes of %d, %v", got.Len(), want.Len()+len(large), err)
+	}
+	must(t, <-written)
+}
+
+// A path that is no fifo is a file, to whose end the shim writes.
+func TestOutputToAPathThatIsAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	must(t, os.WriteFile(path, []byte("before "), 0o600))
+	st, err := open(t, stdio{stdout: path})
+	must(t, err)
+	defer st.close()
+	_, err = st.stdout.WriteString("text")
+	must(t, err)
+	st.drain()
+	if data, err := os.ReadFile(path); err != nil || string(data) != "before text" {
+		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// What is shown on a terminal goes where the output of a process without one goes.
+func TestOutputOfTerminals(t *testing.T) {
+	dir := t.TempDir()
+	logger := filepath.Join(dir, "logger")
+	must(t, os.WriteFile(logger, []byte("#!/bin/sh\nexec 5>&-\nexec cat <&3 > "+dir+"/logged\n"), 0o755))
+	client := make(chan string, 1)
+	path := makeFifo(t, "out")
+	go func() {
+		data, err := os.ReadFile(path)
+		client <- string(data) + fmt.Sprint(err)
+	}()
+	for stdout, read := range map[string]func() string{
+		"":                        func() string { return "text<nil>" },
+		path:                      func() string { return <-client },
+		"file://" + dir + "/file": func() string { data, err := os.ReadFile(dir + "/file"); return string(data) + fmt.Sprint(err) },
+		"binary://" + logger:      func() string { data, err := os.ReadFile(dir + "/logged"); return string(data) + fmt.Sprint(err) },
+	} {
+		st, err := open(t, stdio{stdout: stdout, terminal: true})
+		must(t, err)
+		master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+		must(t, err)
+		must(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+		number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+		must(t, err)
+		terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+		must(t, err)
+		must(t, st.takeTerminal(master))
+		st.started()
+		_, err = terminal.WriteString("text")
+		must(t, err)
+		terminal.Close()
+		st.ended()
+		st.close()
+		if got := read(); got != "text<nil>" {
+			t.Errorf("%s: %q", stdout, got)
+		}
+	}
+}
+
 // A logger of binary-v2 that ends without a word is not ready.
 func TestLoggerThatIsNotReady(t *testing.T) {
 	for scheme, want := range map[string]bool{"binary": true, "binary-v2": false} {
@@ -262,4 +390,27 @@ func TestLoggerThatIsNotReady(t *testing.T) {
 			st.close()
 		}
 	}
+}
+
+// A client hears of the end of an exec's output when the exec is deleted, though a child
+// of it runs on.
+func TestOutputOfAnExecThatLeavesAChild(t *testing.T) {
+	s := newShim(t)
+	s.run("box", "sleep 1000", nil)
+	path := makeFifo(t, "out")
+	client := background(func() error {
+		data, err := os.ReadFile(path)
+		if string(data) != "text\n" {
+			err = fmt.Errorf("%q, %w", data, err)
+		}
+		return err
+	})
+	must(t, s.exec("box", "further", []string{"/bin/sh", "-c", "sleep 1000 & echo text"}, func(r *taskapi.ExecProcessRequest) {
+		r.Stdout, r.Stderr = path, path
+	}))
+	s.start("box", "further")
+	s.events.exit(t, "further")
+	_, err := s.Delete(s.ctx, &taskapi.DeleteRequest{ID: "box", ExecID: "further"})
+	must(t, err)
+	must(t, result(t, "reading", client))
 }
