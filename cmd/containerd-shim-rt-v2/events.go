@@ -6,8 +6,8 @@ import (
 	"sync"
 
 	eventstypes "github.com/containerd/containerd/api/events"
-	"github.com/containerd/containerd/runtime"
-	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/containerd/containerd/v2/core/runtime"
+	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/log"
 )
 

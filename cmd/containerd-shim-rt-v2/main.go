@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"slices"
+	"runtime/debug"
 
-	"github.com/containerd/containerd/pkg/shutdown"
-	"github.com/containerd/containerd/plugin"
-	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/containerd/containerd/v2/pkg/shim"
+	"github.com/containerd/containerd/v2/pkg/shutdown"
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/plugin"
+	"github.com/containerd/plugin/registry"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,21 +22,18 @@ const runtimeName = "io.containerd.rt.v2"
 
 func main() {
 	setVersion()
-	if slices.Contains(os.Args[1:], "-info") {
-		if err := writeInfo(os.Stdout, os.Stdin); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", runtimeName, err)
-			os.Exit(1)
-		}
+	if os.Args[len(os.Args)-1] == "start" {
+		fatal(runStart(os.Args[1:], os.Stdin, os.Stdout))
 		return
 	}
 	keepInherited()
-	plugin.Register(&plugin.Registration{
-		Type:     plugin.TTRPCPlugin,
+	registry.Register(&plugin.Registration{
+		Type:     plugins.TTRPCPlugin,
 		ID:       "task",
-		Requires: []plugin.Type{plugin.EventPlugin, plugin.InternalPlugin},
+		Requires: []plugin.Type{plugins.EventPlugin, plugins.InternalPlugin},
 		InitFn:   initTaskService,
 	})
-	shim.RunManager(context.Background(), manager{}, func(c *shim.Config) {
+	shim.RunShim(context.Background(), manager{}, func(c *shim.Config) {
 		// It would take the exit statuses of hooks and loggers away from who
 		// waits for them.
 		c.NoReaper = true
@@ -45,20 +44,26 @@ func main() {
 // loggers and other programs that the shim starts (CVE-2024-21626). Hooks and
 // containers are closed to it by libcontainer.
 func keepInherited() {
-	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: close_range: %v\n", runtimeName, err)
+	fatal(os.NewSyscallError("close_range", unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)))
+}
+
+// fatal ends the shim if there is an error.
+func fatal(err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", runtimeName, err)
 		os.Exit(1)
 	}
 }
 
 func initTaskService(ic *plugin.InitContext) (any, error) {
-	publisher, err := ic.GetByID(plugin.EventPlugin, "publisher")
+	publisher, err := ic.GetByID(plugins.EventPlugin, "publisher")
 	if err != nil {
 		return nil, err
 	}
-	end, err := ic.GetByID(plugin.InternalPlugin, "shutdown")
+	end, err := ic.GetByID(plugins.InternalPlugin, "shutdown")
 	if err != nil {
 		return nil, err
 	}
+	debug.SetGCPercent(lazyGC)
 	return newService(ic.Context, publisher.(shim.Publisher), end.(shutdown.Service)), nil
 }

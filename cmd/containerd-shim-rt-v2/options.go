@@ -4,13 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
-	"github.com/containerd/containerd/runtime/linux/runctypes"
 	"github.com/pelletier/go-toml/v2"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -42,46 +40,6 @@ func (o *taskOptions) root(namespace string) string {
 	return filepath.Join(root, namespace)
 }
 
-// startParams are what containerd gives to a shim that is started for a container.
-type startParams struct {
-	options *taskOptions
-	// socketDir is where the shim's socket belongs, "" for the usual place.
-	socketDir string
-	// version is that of the answer which the daemon understands, and of the task API.
-	version int
-}
-
-// Versions of the answer to a start. All daemons understand the first one.
-const (
-	addressOnly   = 2
-	withBootstrap = 3 // since containerd 2.3
-)
-
-// readStart reads what a daemon gives: the options, or since containerd 2.3 all there
-// is to know.
-func readStart(r io.Reader, namespace, id string) (*startParams, error) {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
-	}
-	if params, ok := parseBootstrap(data); ok && params.namespace == namespace && params.id == id {
-		start := &startParams{options: new(taskOptions), socketDir: params.socketDir, version: withBootstrap}
-		for _, message := range params.extensions {
-			if isOptions(message) {
-				start.options, err = parseOptions(message)
-				break
-			}
-		}
-		return start, err
-	}
-	message, err := readMessage(data)
-	if err != nil {
-		return nil, err
-	}
-	o, err := parseOptions(message)
-	return &startParams{options: o, version: addressOnly}, err
-}
-
 func readMessage(data []byte) (*anypb.Any, error) {
 	var message anypb.Any
 	if err := proto.Unmarshal(data, &message); err != nil {
@@ -91,66 +49,42 @@ func readMessage(data []byte) (*anypb.Any, error) {
 }
 
 func isOptions(message *anypb.Any) bool {
-	return message.MessageIs((*options.Options)(nil)) || message.MessageIs((*runctypes.CreateOptions)(nil)) ||
-		message.MessageIs((*runtimeoptions.Options)(nil))
+	return message.MessageName() == createOptions ||
+		message.MessageIs((*options.Options)(nil)) || message.MessageIs((*runtimeoptions.Options)(nil))
 }
 
-// bootstrap is what the shim needs of containerd.runtime.bootstrap.v1.BootstrapParams.
-// The Go package of the message does not go with that of the shim protocol which
-// older daemons speak, too.
-type bootstrap struct {
-	id, namespace, socketDir string
-	extensions               []*anypb.Any
-}
+// createOptions are containerd.linux.runc.CreateOptions, which the Go client of containerd
+// 1.x gives to any runtime but runc's. containerd 2 has no such type.
+const createOptions = "containerd.linux.runc.CreateOptions"
 
-// parseBootstrap reads the message, in which options begin with two strings, too.
-func parseBootstrap(data []byte) (b bootstrap, ok bool) {
-	err := eachField(data, func(number protowire.Number, value []byte) error {
-		switch number {
-		case 1:
-			b.id = string(value)
-		case 2:
-			b.namespace = string(value)
-		case 9:
-			b.socketDir = string(value)
-		case 8:
-			return eachField(value, func(number protowire.Number, value []byte) error {
-				var message anypb.Any
-				err := proto.Unmarshal(value, &message)
-				b.extensions = append(b.extensions, &message)
-				return err
-			})
-		}
-		return nil
-	})
-	return b, err == nil
-}
-
-// eachField calls f with the fields of a message that have a length.
-func eachField(data []byte, f func(protowire.Number, []byte) error) error {
+func parseCreateOptions(data []byte) (*taskOptions, error) {
+	o := new(taskOptions)
 	for len(data) > 0 {
 		number, kind, n := protowire.ConsumeTag(data)
 		if n < 0 {
-			return protowire.ParseError(n)
+			return nil, protowire.ParseError(n)
 		}
 		data = data[n:]
-		if kind != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(number, kind, data); n < 0 {
-				return protowire.ParseError(n)
-			}
-			data = data[n:]
-			continue
+		if n = protowire.ConsumeFieldValue(number, kind, data); n < 0 {
+			return nil, protowire.ParseError(n)
 		}
-		value, n := protowire.ConsumeBytes(data)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		if err := f(number, value); err != nil {
-			return err
+		value, _ := protowire.ConsumeVarint(data)
+		switch number {
+		case 1:
+			o.NoPivotRoot = value != 0
+		case 8:
+			o.NoNewKeyring = value != 0
+		case 9:
+			name, _ := protowire.ConsumeBytes(data)
+			o.ShimCgroup = string(name)
+		case 10:
+			o.IoUID = uint32(value)
+		case 11:
+			o.IoGID = uint32(value)
 		}
 		data = data[n:]
 	}
-	return nil
+	return o, nil
 }
 
 // parseOptions reads the options of the runc shim, or those that the CRI plugin
@@ -159,6 +93,9 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 	o := new(taskOptions)
 	if message == nil || len(message.GetValue()) == 0 {
 		return o, nil
+	}
+	if message.MessageName() == createOptions {
+		return parseCreateOptions(message.Value)
 	}
 	m, err := message.UnmarshalNew()
 	if err != nil && !errors.Is(err, protoregistry.NotFound) {
@@ -169,10 +106,6 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 		*o = taskOptions{
 			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup,
 			IoUID: m.IoUid, IoGID: m.IoGid, Root: m.Root, SystemdCgroup: m.SystemdCgroup,
-		}
-	case *runctypes.CreateOptions: // of clients before containerd 2
-		*o = taskOptions{
-			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup, IoUID: m.IoUid, IoGID: m.IoGid,
 		}
 	case *runtimeoptions.Options:
 		table := m.ConfigBody

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	bootstrap "github.com/containerd/containerd/api/runtime/bootstrap/v1"
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -45,20 +46,47 @@ func TestOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p, err := readStart(bytes.NewReader(data), "ns", "id"); err != nil || *p.options != want || p.version != addressOnly {
-			t.Errorf("%s, at the start: %+v, %v", name, p, err)
+		sockets := "/sockets"
+		params := &bootstrap.BootstrapParams{
+			InstanceID: "id", Namespace: "ns", ContainerdGrpcAddress: "/socket", LogLevel: bootstrap.LogLevel_LOG_LEVEL_DEBUG,
+			ContainerdVersion: "2.4.2", SocketDir: &sockets,
 		}
-		var params []byte
-		for number, value := range map[protowire.Number][]byte{1: []byte("id"), 2: []byte("ns"), 4: []byte("2.4.2"), 9: []byte("/sockets")} {
-			params = protowire.AppendBytes(protowire.AppendTag(params, number, protowire.BytesType), value)
+		must(t, params.AddExtension(&emptypb.Empty{}))
+		must(t, params.AddExtension(message))
+		given, err := proto.Marshal(params)
+		must(t, err)
+		for version, stdin := range map[int][]byte{addressOnly: data, withBootstrap: given} {
+			args := []string{"-namespace", "ns", "-debug", "-address", "/socket", "-publish-binary", "containerd", "-id", "id", "start"}
+			p, v, err := readStart(args, bytes.NewReader(stdin))
+			must(t, err)
+			if o, err := startOptions(p); err != nil || *o != want {
+				t.Errorf("%s, version %d: %+v, %v", name, version, o, err)
+			}
+			if v != version || p.InstanceID != "id" || p.Namespace != "ns" || p.ContainerdGrpcAddress != "/socket" ||
+				p.LogLevel != bootstrap.LogLevel_LOG_LEVEL_DEBUG || p.GetSocketDir() != "" != (version == withBootstrap) {
+				t.Errorf("%s, version %d, not %d: %v", name, v, version, p)
+			}
 		}
-		params = protowire.AppendVarint(protowire.AppendTag(params, 3, protowire.VarintType), 4)
-		extension := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), data)
-		params = protowire.AppendBytes(protowire.AppendTag(params, 8, protowire.BytesType), extension)
-		p, err := readStart(bytes.NewReader(params), "ns", "id")
-		if err != nil || *p.options != want || p.version != withBootstrap || p.socketDir != "/sockets" {
-			t.Errorf("%s, since containerd 2.3: %+v, %v", name, p, err)
-		}
+	}
+}
+
+// The type of options that containerd 2 does not know any more.
+func TestCreateOptions(t *testing.T) {
+	var data []byte
+	for number, value := range map[protowire.Number]uint64{1: 1, 2: 1, 8: 1, 10: 7, 11: 8} {
+		data = protowire.AppendVarint(protowire.AppendTag(data, number, protowire.VarintType), value)
+	}
+	for number, value := range map[protowire.Number]string{6: "pid", 9: "/shims", 12: "/work"} {
+		data = protowire.AppendString(protowire.AppendTag(data, number, protowire.BytesType), value)
+	}
+	message := &anypb.Any{TypeUrl: createOptions, Value: data}
+	want := taskOptions{NoPivotRoot: true, NoNewKeyring: true, ShimCgroup: "/shims", IoUID: 7, IoGID: 8}
+	if o, err := parseOptions(message); err != nil || *o != want || !isOptions(message) {
+		t.Errorf("%+v, %v", o, err)
+	}
+	message.Value = data[:len(data)-1]
+	if o, err := parseOptions(message); err == nil {
+		t.Errorf("%+v", o)
 	}
 }
 

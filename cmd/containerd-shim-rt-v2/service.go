@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	eventstypes "github.com/containerd/containerd/api/events"
-	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/api/types/runc/options"
 	tasktypes "github.com/containerd/containerd/api/types/task"
-	"github.com/containerd/containerd/namespaces"
-	"github.com/containerd/containerd/pkg/shutdown"
-	"github.com/containerd/containerd/runtime/v2/shim"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/containerd/v2/pkg/shim"
+	"github.com/containerd/containerd/v2/pkg/shutdown"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
 	"github.com/containerd/log"
@@ -180,6 +181,15 @@ func (s *service) isOurs(z zombie) bool {
 	return false
 }
 
+// The shim package sets a GC percentage of 40. The first collection's own tables take
+// more than it frees in a shim of few containers: 4.0 MB instead of 3.2 with one. With
+// 50 it pays: 7.5 MB instead of 9.5.
+const (
+	lazyGC        = 100
+	eagerGC       = 40
+	fewContainers = 4
+)
+
 // Create makes a container; its process waits for Start.
 func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
 	defer s.parents.enter()()
@@ -187,6 +197,9 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	_, taken := s.containers[r.ID]
 	if !taken {
 		s.containers[r.ID] = nil
+	}
+	if len(s.containers) == fewContainers+1 {
+		debug.SetGCPercent(eagerGC)
 	}
 	s.mu.Unlock()
 	if taken {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
@@ -12,12 +11,13 @@ import (
 	"testing"
 	"time"
 
+	bootstrap "github.com/containerd/containerd/api/runtime/bootstrap/v1"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	taskapi3 "github.com/containerd/containerd/api/runtime/task/v3"
-	"github.com/containerd/containerd/runtime/v2/shim"
 	"github.com/containerd/ttrpc"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -47,7 +47,7 @@ func TestVersionsOfTheTaskAPI(t *testing.T) {
 		}
 		return list
 	}
-	two, three := taskapi.File_github_com_containerd_containerd_api_runtime_task_v2_shim_proto, taskapi3.File_github_com_containerd_containerd_api_runtime_task_v3_shim_proto
+	two, three := taskapi.File_runtime_task_v2_shim_proto, taskapi3.File_runtime_task_v3_shim_proto
 	if a, b := services(two), services(three); !slices.Equal(a, b) {
 		t.Errorf("%q\n%q", a, b)
 	}
@@ -94,10 +94,10 @@ func serve(t *testing.T, register func(*ttrpc.Server) error) (socket string) {
 // that this one serves.
 func TestVersionOfARunningShim(t *testing.T) {
 	old := serve(t, func(server *ttrpc.Server) error {
-		taskapi.RegisterTaskService(server, new(service))
+		server.RegisterService(taskServices[addressOnly], &ttrpc.ServiceDesc{})
 		return nil
 	})
-	for socket, want := range map[string]int{old: addressOnly, serve(t, new(service).RegisterTTRPC): withBootstrap, "/no/such": addressOnly} {
+	for socket, want := range map[string]int32{old: addressOnly, serve(t, new(service).RegisterTTRPC): withBootstrap, "/no/such": addressOnly} {
 		if got := versionOf(t.Context(), "unix://"+socket); got != want {
 			t.Errorf("%d, not %d", got, want)
 		}
@@ -118,8 +118,8 @@ func startProcess(t *testing.T, s *shimUnderTest, bundle, id string) (address st
 	cmd.Stdin = strings.NewReader(string(params))
 	out, err := cmd.Output()
 	must(t, err)
-	var answer shim.BootstrapParams
-	must(t, json.Unmarshal(out, &answer))
+	answer := new(bootstrap.BootstrapResult)
+	must(t, proto.Unmarshal(out, answer))
 	if answer.Version != 3 || answer.Protocol != "ttrpc" || !strings.HasPrefix(answer.Address, "unix://"+sockets+"/") {
 		t.Errorf("%s", out)
 	}
