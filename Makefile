@@ -33,10 +33,12 @@ build: ## build rt: bin/rt
 	$(BUILD_RT) -o bin/rt ./cmd/rt
 
 # The shim for containerd is a module of its own: its dependencies stay out of rt.
-SHIM := cmd/containerd-shim-rt-v2
+# With SHIM_TAGS=shim_tracing it has OpenTelemetry.
+SHIM      := cmd/containerd-shim-rt-v2
+SHIM_TAGS ?=
 .PHONY: shim
 shim: ## build the shim for containerd
-	cd $(SHIM) && $(BUILD) -o $(CURDIR)/bin/containerd-shim-rt-v2 .
+	cd $(SHIM) && $(BUILD) -tags '$(TAGS) $(SHIM_TAGS)' -o $(CURDIR)/bin/containerd-shim-rt-v2 .
 
 build-arm64:
 	GOARCH=arm64 $(BUILD_RT) -o bin/rt-arm64 ./cmd/rt
@@ -99,7 +101,7 @@ unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
-	cd $(SHIM) && CGO_ENABLED=1 $(GO) test -race ./...
+	cd $(SHIM) && CGO_ENABLED=1 $(GO) test -race ./... && $(GO) test -tags shim_tracing -run Tracing ./...
 
 # The interpreter of the other architecture, in user-mode emulation, which does
 # not know the calls by which image files are made; those are no part of it.
