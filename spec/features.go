@@ -29,7 +29,7 @@ func linuxFeatures(architectures []string) *features.Linux {
 		Capabilities: Capabilities,
 		Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &yes, Rdma: &yes},
 		Seccomp: &features.Seccomp{
-			Enabled: &yes, Actions: SeccompActions.Names(), Operators: operatorNames(),
+			Enabled: &yes, Actions: SeccompActions.Names(), Operators: namesOf(SeccompOperators),
 			Archs: architectures, KnownFlags: SeccompFlags.Names(), SupportedFlags: SeccompFlags.Names(),
 		},
 		Apparmor: &features.Apparmor{Enabled: &yes},
@@ -65,12 +65,5 @@ func MountOptionNames() []string {
 	names = append(append(names, SuperblockFlags...), IgnoredOptions...)
 	names = append(names, SpecialOptions...)
 	slices.Sort(names)
-	return names
-}
-
-func operatorNames() (names []string) {
-	for _, o := range SeccompOperators {
-		names = append(names, string(o))
-	}
 	return names
 }

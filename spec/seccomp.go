@@ -84,7 +84,7 @@ func CheckSeccomp(profile *specs.LinuxSeccomp) []SeccompProblem {
 	for i, arch := range profile.Architectures {
 		if !slices.Contains(SeccompArchitectures, arch) {
 			c.add(fmt.Sprintf(".architectures[%d]", i), "%q is not an architecture; known are %s",
-				arch, namesOf(SeccompArchitectures))
+				arch, strings.Join(namesOf(SeccompArchitectures), ", "))
 		}
 	}
 	for i, name := range profile.Flags {
@@ -176,7 +176,7 @@ func (c *seccompChecker) arg(i, j int, arg specs.LinuxSeccompArg) {
 	}
 	if !slices.Contains(SeccompOperators, arg.Op) {
 		c.add(fmt.Sprintf(".syscalls[%d].args[%d].op", i, j),
-			"%q is not an operator; known are %s", arg.Op, namesOf(SeccompOperators))
+			"%q is not an operator; known are %s", arg.Op, strings.Join(namesOf(SeccompOperators), ", "))
 	}
 }
 
@@ -185,10 +185,10 @@ func known[T any](t Table[T], name string) bool {
 	return ok
 }
 
-func namesOf[N ~string](table []N) string {
+func namesOf[N ~string](table []N) []string {
 	list := make([]string, len(table))
 	for i, name := range table {
 		list[i] = string(name)
 	}
-	return strings.Join(list, ", ")
+	return list
 }

@@ -53,10 +53,11 @@ func commandLine(argv []string, out io.Writer, perform func(in *input, run func(
 			return cli.ShowRootCommandHelp(c)
 		},
 	}
-	named := func(name string) bool { return slices.Contains(argv, name) }
-	all := !slices.ContainsFunc(commandNames(), named) || named("help")
-	for _, m := range makers() {
-		if all || named(m.name) {
+	makers := makers()
+	named := func(m maker) bool { return slices.Contains(argv, m.name) }
+	all := !slices.ContainsFunc(makers, named) || slices.Contains(argv, "help")
+	for _, m := range makers {
+		if all || named(m) {
 			root.Commands = append(root.Commands, wired(m.command(), argv, perform))
 		}
 	}

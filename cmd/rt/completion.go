@@ -81,7 +81,7 @@ func complete(words []string) cli.ShellCompleteFunc {
 		switch {
 		case wantsValue(c, before):
 		case strings.HasPrefix(current, "-"):
-			for _, f := range append(c.VisibleFlags(), c.VisiblePersistentFlags()...) {
+			for _, f := range flagsOf(c) {
 				fmt.Fprintln(w, "--"+f.Names()[0])
 			}
 		case c == c.Root() && len(args) > 1: // behind a command that there is not
@@ -109,10 +109,15 @@ func wantsValue(c *cli.Command, word string) bool {
 		return false
 	}
 	name := strings.TrimLeft(word, "-")
-	for _, f := range append(c.VisibleFlags(), c.VisiblePersistentFlags()...) {
+	for _, f := range flagsOf(c) {
 		if _, isBool := f.(*cli.BoolFlag); !isBool && slices.Contains(f.Names(), name) {
 			return true
 		}
 	}
 	return false
+}
+
+// flagsOf are the flags that a command takes: its own, and rt's.
+func flagsOf(c *cli.Command) []cli.Flag {
+	return slices.Concat(c.VisibleFlags(), c.VisiblePersistentFlags())
 }
