@@ -95,7 +95,7 @@ test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) browser-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
@@ -179,6 +179,13 @@ bench-engines: engines
 docs-test: build ## the commands that README.md shows
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
+
+.PHONY: picture browser-test
+picture: build ## write docs/explain.svg anew
+	RT=$(CURDIR)/bin/rt $(GO) test -count=1 -run Picture ./tests/docs -update
+browser-test: build ## the page of rt explain --html, in Chromium
+	@tests/packages chromium
+	RT=$(CURDIR)/bin/rt $(GO) test -count=1 -tags browser -run Browser ./tests/docs
 
 conformance: build ## the OCI's conformance suite
 	$(GO) run -C tests/conformance . -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +28,7 @@ func explainCommand() command {
 			Flags: []cli.Flag{
 				&cli.BoolFlag{Name: "calls", Usage: "print every step with its system call"},
 				&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
+				&cli.StringFlag{Name: "html", Usage: "write every step to `FILE`, a page that can be searched"},
 				&cli.BoolFlag{Name: "no-pivot", Usage: "plan for create --no-pivot"},
 				&cli.BoolFlag{Name: "no-new-keyring", Usage: "plan for create --no-new-keyring"},
 			},
@@ -48,6 +51,14 @@ func explainCommand() command {
 			}
 			if in.Bool("json") {
 				return printJSON(plan)
+			}
+			if name := in.String("html"); name != "" {
+				var page bytes.Buffer
+				if bundle, err = filepath.Abs(bundle); err != nil {
+					return err
+				}
+				writePlan(&page, bundle, plan)
+				return os.WriteFile(name, page.Bytes(), 0o644)
 			}
 			out := bufio.NewWriter(os.Stdout)
 			printPlan(out, plan, terminalWidth(), in.Bool("calls"))
