@@ -4,7 +4,7 @@
 #   make test        install what the tests need, and run those that every change has to pass
 #   make test-all    the same, with current engines and in all systems: hours
 
-VERSION := 0.1.0-dev
+VERSION := 1.0.0-rc.1
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -46,12 +46,31 @@ build-arm64:
 install: build shim man ## install rt, the shim, manual pages and completion below PREFIX
 	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt
 	install -D -m 755 bin/containerd-shim-rt-v2 $(DESTDIR)$(PREFIX)/bin/containerd-shim-rt-v2
-	install -D -m 644 docs/engines.md $(DESTDIR)$(PREFIX)/share/doc/rt/engines.md
+	install -d $(DESTDIR)$(PREFIX)/share/doc/rt
+	install -m 644 CHANGELOG.md NOTICE README.md docs/engines.md $(DESTDIR)$(PREFIX)/share/doc/rt
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 bin/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -D -m 644 bin/completion/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt
 	install -D -m 644 bin/completion/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rt
 	install -D -m 644 bin/completion/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rt.fish
+
+# Packages, and what is in them. Two builds of a commit are the same, byte for byte.
+NFPM      := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
+CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+.PHONY: deb rpm sbom package-files
+package-files: sbom
+	rm -rf bin/package
+	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/package PREFIX=/usr
+	install -m 644 bin/*.cdx.json bin/package/usr/share/doc/rt
+deb rpm: package-files ## build a package: bin/*.deb, bin/*.rpm
+	rm -f bin/*.$@
+	ARCH=$$($(GO) env GOARCH) VERSION=$(VERSION) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) run $(NFPM) package -f cmd/nfpm.yaml -p $@ -t bin/
+sbom: build shim ## list the modules in rt and the shim: bin/*.cdx.json
+	@tests/packages jq
+	set -e; for b in rt containerd-shim-rt-v2; do \
+		$(GO) run $(CYCLONEDX) bin -json -noserial -version $(VERSION) -output bin/sbom.json bin/$$b; \
+		jq 'del(.metadata.timestamp)' bin/sbom.json > bin/$$b.cdx.json; rm bin/sbom.json; \
+	done
 
 # Manual pages and the completion of shells, from the definitions of the commands.
 .PHONY: man
@@ -95,7 +114,7 @@ test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) browser-test engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
@@ -179,6 +198,17 @@ bench-engines: engines
 docs-test: build ## the commands that README.md shows
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
+
+# Built here and in a clone elsewhere, in which the version is the next one's, too.
+.PHONY: installation-test
+installation-test: ## build the packages twice; install, use, upgrade and remove them in a copy of the system
+	@tests/packages busybox-static containerd docker.io jq rpm
+	$(MAKE) -s deb rpm
+	rm -rf bin/elsewhere && git clone -q . bin/elsewhere
+	$(MAKE) -s -C bin/elsewhere deb rpm
+	for f in bin/*.deb bin/*.rpm; do cmp $$f bin/elsewhere/$$f || exit 1; done
+	$(MAKE) -s -C bin/elsewhere deb VERSION=$(VERSION).1
+	tests/installation/run bin/*.deb bin/elsewhere/bin/*.deb bin/*.rpm
 
 .PHONY: picture browser-test
 picture: build ## write docs/explain.svg anew

@@ -29,7 +29,7 @@ import (
 
 // version and commit are set by the linker.
 var (
-	version = "0.1.0-dev"
+	version = "1.0.0-rc.1"
 	commit  = ""
 )
 
