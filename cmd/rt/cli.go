@@ -107,7 +107,7 @@ func commandNames() []string {
 
 func helpCommand() command {
 	return command{
-		Command: cli.Command{Name: "help", Usage: "print the help of a command, or of rt", ArgsUsage: "[command]"},
+		Command: cli.Command{Name: "help", Usage: "show the help of a command, or of rt", ArgsUsage: "[command]"},
 		run: func(in *input) error {
 			if len(in.args) == 0 {
 				return cli.ShowRootCommandHelp(in.Command)

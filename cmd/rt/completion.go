@@ -52,8 +52,10 @@ func completionCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "completion",
-			Usage:     "print the script that completes rt's command lines in a shell",
+			Usage:     "print a completion script for a shell",
 			ArgsUsage: "<bash | zsh | fish>",
+			Description: `Example:
+   rt completion bash > /etc/bash_completion.d/rt`,
 		},
 		run: func(in *input) error {
 			if len(in.args) == 1 {

@@ -18,9 +18,12 @@ func createCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "create",
-			Usage:     "create a container; `rt start` starts its process",
+			Usage:     "create a container, whose process waits for rt start",
 			ArgsUsage: "<container-id>",
-			Flags:     creationFlags(),
+			Description: `Example:
+   rt create --bundle /srv/box box
+   rt start box`,
+			Flags: creationFlags(),
 		},
 		run: func(in *input) error {
 			o, err := creationOptions(in)
@@ -42,17 +45,21 @@ func createCommand() command {
 	}
 }
 
+// handingOver is the group of flags about what rt and the process exchange with the
+// caller.
+const handingOver = "Files, sockets and descriptors"
+
 // creationFlags are those that create and run share.
 func creationFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
-		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE`, not from config.json in the bundle"},
-		&cli.StringFlag{Name: "console-socket", Usage: "`PATH` of a unix socket that receives the master of the container's terminal"},
-		&cli.StringFlag{Name: "pid-file", Usage: "write the pid of the container's process to `FILE`"},
-		&cli.StringFlag{Name: "pidfd-socket", Usage: "`PATH` of a unix socket that receives a pidfd of the container's process"},
-		&cli.BoolFlag{Name: "no-pivot", Usage: "enter the root file system with chroot, not pivot_root: for one on a ramdisk"},
-		&cli.BoolFlag{Name: "no-new-keyring", Usage: "leave the container in the caller's session keyring"},
-		&cli.IntFlag{Name: "preserve-fds", HideDefault: true, Usage: "pass `N` descriptors after the standard streams (and $LISTEN_FDS) to the container"},
+		&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "use the bundle in `DIR` (default: the working directory)"},
+		&cli.StringFlag{Name: "config", Usage: "read the configuration from `FILE` instead of the bundle's config.json"},
+		&cli.StringFlag{Name: "console-socket", Category: handingOver, Usage: "send the master of the container's terminal to the unix socket `PATH`"},
+		&cli.StringFlag{Name: "pid-file", Category: handingOver, Usage: "write the pid of the container's process to `FILE`"},
+		&cli.StringFlag{Name: "pidfd-socket", Category: handingOver, Usage: "send a pidfd of the container's process to the unix socket `PATH`"},
+		&cli.BoolFlag{Name: "no-pivot", Usage: "enter the root file system with chroot instead of pivot_root, for a root file system on a ramdisk"},
+		&cli.BoolFlag{Name: "no-new-keyring", Usage: "do not make a session keyring for the container"},
+		&cli.IntFlag{Name: "preserve-fds", Category: handingOver, HideDefault: true, Usage: "pass `N` descriptors after the standard streams and $LISTEN_FDS to the container"},
 	}
 }
 

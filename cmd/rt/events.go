@@ -17,11 +17,11 @@ func eventsCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "events",
-			Usage:     "print what a container uses, and when it runs out of memory, as JSON",
+			Usage:     "print a container's statistics and out-of-memory events as JSON",
 			ArgsUsage: "<container-id>",
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "interval", Value: "5s", Usage: "print statistics every `DURATION`"},
-				&cli.BoolFlag{Name: "stats", Usage: "print the statistics once"},
+				&cli.BoolFlag{Name: "stats", Usage: "print statistics once and exit"},
 			},
 		},
 		run: func(in *input) error {

@@ -23,14 +23,19 @@ func explainCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "explain",
-			Usage:     "print how a container would be made, without making it",
+			Usage:     "show how rt would create a container, without creating it",
 			ArgsUsage: "[bundle directory]",
+			Description: `It lists the fields of config.json in the order in which rt carries them out, what each
+is for, and how many system calls it takes. It needs no privileges.
+
+Example:
+   rt explain --calls /srv/box`,
 			Flags: []cli.Flag{
-				&cli.BoolFlag{Name: "calls", Usage: "print every step with its system call"},
-				&cli.BoolFlag{Name: "json", Usage: "print the plan as JSON"},
-				&cli.StringFlag{Name: "html", Usage: "write every step to `FILE`, a page that can be searched"},
-				&cli.BoolFlag{Name: "no-pivot", Usage: "plan for create --no-pivot"},
-				&cli.BoolFlag{Name: "no-new-keyring", Usage: "plan for create --no-new-keyring"},
+				&cli.BoolFlag{Name: "calls", Usage: "list every step with its system call"},
+				&cli.BoolFlag{Name: "json", Usage: "print every step as JSON"},
+				&cli.StringFlag{Name: "html", Usage: "write every step to `FILE`, a web page with a search"},
+				&cli.BoolFlag{Name: "no-pivot", Usage: "show the plan of create --no-pivot"},
+				&cli.BoolFlag{Name: "no-new-keyring", Usage: "show the plan of create --no-new-keyring"},
 			},
 		},
 		run: func(in *input) error {

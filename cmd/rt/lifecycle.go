@@ -59,11 +59,13 @@ func killCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "kill",
-			Usage:     "send a signal (default: SIGTERM) to the process of a container",
+			Usage:     "send a signal to a container's process (default: SIGTERM)",
 			ArgsUsage: "<container-id> [signal]",
+			Description: `Example:
+   rt kill box KILL`,
 			Flags: []cli.Flag{
-				&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "send it to all processes of the container"},
-				&cli.BoolFlag{Name: "regex", Aliases: []string{"r"}, Usage: "send it to all containers whose ids match the regular expression"},
+				&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "send the signal to all processes of the container"},
+				&cli.BoolFlag{Name: "regex", Aliases: []string{"r"}, Usage: "send the signal to all containers whose ids match the regular expression"},
 			},
 		},
 		run: func(in *input) error {
@@ -170,10 +172,12 @@ func deleteCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "delete",
-			Usage:     "delete containers that have stopped, and all that is left of them",
+			Usage:     "delete stopped containers, with their cgroups and state",
 			ArgsUsage: "<container-id>...",
+			Description: `Example:
+   rt delete --force box`,
 			Flags: []cli.Flag{
-				&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill a container that still runs; no container is no error"},
+				&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "kill a running container first, and ignore one that does not exist"},
 				&cli.BoolFlag{Name: "regex", Aliases: []string{"r"}, Usage: "delete all containers whose ids match the regular expression"},
 			},
 		},

@@ -51,7 +51,7 @@ func stateCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "state",
-			Usage:     "print the state of a container as JSON",
+			Usage:     "print a container's state as JSON",
 			ArgsUsage: "<container-id>",
 		},
 		run: func(in *input) error {
@@ -79,10 +79,10 @@ func listCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:  "list",
-			Usage: "list the containers below --root",
+			Usage: "list containers",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`FORMAT` of the list: table or json"},
-				&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print container ids only"},
+				&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "print the list as `FORMAT`: table or json"},
+				&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print only container ids"},
 			},
 		},
 		run: func(in *input) error {

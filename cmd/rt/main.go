@@ -99,22 +99,27 @@ func fail(err error) {
 
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "debug", Usage: "log what rt does, step by step"},
-		&cli.StringFlag{Name: "log", Usage: "write the log to `FILE` (default: /dev/stderr), or to syslog:IDENTIFIER or journald:IDENTIFIER"},
-		&cli.StringFlag{Name: "log-level", Usage: "log from this `LEVEL` on: error, warning (default), info or debug"},
-		&cli.StringFlag{Name: "log-format", Value: "text", Usage: "`FORMAT` of the log: text or json"},
-		&cli.StringFlag{Name: "root", Value: defaultRoot(), Usage: "keep the state of containers in `DIR`, which should be on a tmpfs"},
-		&cli.StringFlag{Name: "criu", Usage: "`PATH` of criu: accepted for callers that name it, and not used"},
-		&cli.StringFlag{Name: "cgroup-manager", Usage: "`MANAGER` of cgroups: cgroupfs (default), systemd, or disabled: the container stays in rt's own"},
-		&cli.BoolFlag{Name: "systemd-cgroup", Usage: "let systemd manage cgroups; linux.cgroupsPath has the form slice:prefix:name then"},
-		&cli.StringFlag{Name: "rootless", Value: "auto", Usage: "ignore missing permissions over cgroups: `MODE` true, false or auto"},
+		&cli.BoolFlag{Name: "debug", Category: "Logging", Usage: "log each step that rt takes"},
+		&cli.StringFlag{Name: "log", Category: "Logging", Usage: "write the log to `FILE`, syslog:IDENTIFIER or journald:IDENTIFIER (default: /dev/stderr)"},
+		&cli.StringFlag{Name: "log-level", Category: "Logging", Usage: "log messages of `LEVEL` or worse: error, warning, info or debug (default: warning)"},
+		&cli.StringFlag{Name: "log-format", Category: "Logging", Value: "text", Usage: "write the log as `FORMAT`: text or json"},
+		&cli.StringFlag{Name: "root", Value: defaultRoot(), Usage: "keep the state of containers in `DIR`; a tmpfs forgets them when the host restarts"},
+		&cli.StringFlag{Name: "criu", Usage: "accept the `PATH` of criu, and ignore it"},
+		&cli.StringFlag{Name: "cgroup-manager", Category: "Cgroups", Usage: "manage cgroups with `MANAGER`: cgroupfs, systemd, or disabled to stay in rt's cgroup (default: cgroupfs)"},
+		&cli.BoolFlag{Name: "systemd-cgroup", Category: "Cgroups", Usage: "same as --cgroup-manager=systemd; linux.cgroupsPath must have the form slice:prefix:name"},
+		&cli.StringFlag{Name: "rootless", Category: "Cgroups", Value: "auto", Usage: "ignore permission errors of cgroups: `MODE` is true, false or auto"},
 	}
 }
 
 const (
 	summary     = "run OCI containers"
-	description = `rt makes containers from bundles: directories with a config.json and a root
-file system, as the OCI runtime specification describes them.`
+	description = `rt runs containers from bundles. A bundle is a directory with a config.json and a
+root file system, as the OCI runtime specification describes it.
+
+Example:
+   mkdir -p box/rootfs/bin && cp /bin/busybox box/rootfs/bin/sh
+   rt spec --bundle box
+   rt run box`
 )
 
 func printVersion(w io.Writer) {

@@ -15,11 +15,11 @@ import (
 )
 
 func pauseCommand() command {
-	return simple("pause", "freeze all processes of a container", (*libcontainer.Container).Pause)
+	return simple("pause", "suspend all processes of a container", (*libcontainer.Container).Pause)
 }
 
 func resumeCommand() command {
-	return simple("resume", "let the processes of a paused container go on", (*libcontainer.Container).Resume)
+	return simple("resume", "resume the processes of a paused container", (*libcontainer.Container).Resume)
 }
 
 // simple is a command that does one thing to one container.
@@ -41,11 +41,13 @@ func simple(name, usage string, do func(*libcontainer.Container) error) command 
 func psCommand() command {
 	return command{
 		Command: cli.Command{
-			Name:         "ps",
-			Usage:        "list the processes of a container",
-			ArgsUsage:    "<container-id> [option of ps(1)...]",
+			Name:      "ps",
+			Usage:     "list the processes of a container",
+			ArgsUsage: "<container-id> [ps options...]",
+			Description: `Example:
+   rt ps box -o pid,stat,args`,
 			StopOnNthArg: &first,
-			Flags:        []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "`FORMAT` of the list: table or json"}},
+			Flags:        []cli.Flag{&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: "table", Usage: "print the list as `FORMAT`: table or json"}},
 		},
 		run: func(in *input) error {
 			if len(in.args) == 0 {

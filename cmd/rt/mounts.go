@@ -14,8 +14,14 @@ func mountsCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "mounts",
-			Usage:     "add mounts to a container, or remove them; the file (- is the standard input) lists them as config.json does",
+			Usage:     "add mounts to a container, or remove them",
 			ArgsUsage: "<add | remove> <container-id> <file>",
+			Description: `The file is a JSON array of the form of mounts in config.json; - is standard input. To
+remove a mount, its destination is enough.
+
+Example:
+   echo '[{"destination": "/data", "source": "/srv/data", "options": ["rbind", "ro"]}]' |
+      rt mounts add box -`,
 		},
 		run: func(in *input) error {
 			if n := len(in.args); n != 3 {

@@ -17,12 +17,17 @@ func runCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:      "run",
-			Usage:     "create and start a container, wait for it, and delete it",
+			Usage:     "create and start a container, wait until it exits, and delete it",
 			ArgsUsage: "<container-id | bundle directory>",
+			Description: `rt exits with the status of the container's process, or 128 and the number of the
+signal that killed it.
+
+Example:
+   rt run --bundle /srv/box box`,
 			Flags: append(creationFlags(),
-				&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "do not wait for the container"},
-				&cli.BoolFlag{Name: "keep", Usage: "do not delete the container after it has ended"},
-				&cli.BoolFlag{Name: "no-subreaper", Usage: "do not adopt the container's orphaned processes"},
+				&cli.BoolFlag{Name: "detach", Aliases: []string{"d"}, Usage: "run the container in the background"},
+				&cli.BoolFlag{Name: "keep", Usage: "keep the container's state after it exits"},
+				&cli.BoolFlag{Name: "no-subreaper", Usage: "do not reap the container's orphaned processes"},
 			),
 		},
 		run: run,

@@ -17,10 +17,10 @@ func specCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:  "spec",
-			Usage: "write a default config.json",
+			Usage: "write a config.json to start from",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "`DIR` of the bundle (default: the working directory)"},
-				&cli.BoolFlag{Name: "rootless", Usage: "for a container without privileges"},
+				&cli.StringFlag{Name: "bundle", Aliases: []string{"b"}, Usage: "write it to `DIR` (default: the working directory)"},
+				&cli.BoolFlag{Name: "rootless", Usage: "write one for a container that an ordinary user can run"},
 			},
 		},
 		run: func(in *input) error {
@@ -50,7 +50,7 @@ func featuresCommand() command {
 	return command{
 		Command: cli.Command{
 			Name:  "features",
-			Usage: "print what rt supports as JSON",
+			Usage: "print the features that rt supports as JSON",
 		},
 		run: func(*input) error {
 			return printJSON(spec.Features(map[string]string{

@@ -21,36 +21,49 @@ type limit struct {
 }
 
 var limits = []limit{
-	{"blkio-weight", "`WEIGHT` of block I/O, 10 to 1000", func(l *specs.Linux, s string) error {
+	{"blkio-weight", "set the `WEIGHT` of block I/O, 10 to 1000", func(l *specs.Linux, s string) error {
 		r := l.Resources
 		if r.BlockIO == nil {
 			r.BlockIO = new(specs.LinuxBlockIO)
 		}
 		return number(s, &r.BlockIO.Weight)
 	}},
-	{"cpu-period", "CPU period in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Period) }},
-	{"cpu-quota", "CPU time in a period in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Quota) }},
-	{"cpu-burst", "CPU time that may be saved up, in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Burst) }},
-	{"cpu-share", "`SHARES` of CPU time, relative to others", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Shares) }},
-	{"cpu-rt-period", "period of realtime scheduling in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).RealtimePeriod) }},
-	{"cpu-rt-runtime", "realtime CPU time in a period in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).RealtimeRuntime) }},
-	{"cpu-idle", "`1` to run only when nothing else does, 0 for not", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Idle) }},
-	{"cpuset-cpus", "`LIST` of CPUs", func(l *specs.Linux, s string) error { cpu(l).Cpus = s; return nil }},
-	{"cpuset-mems", "`LIST` of memory nodes", func(l *specs.Linux, s string) error { cpu(l).Mems = s; return nil }},
-	{"memory", "limit of memory in `BYTES` (or 64m, 1g), -1 for none", func(l *specs.Linux, s string) error { return size(s, &memory(l).Limit) }},
-	{"memory-reservation", "soft limit of memory in `BYTES`", func(l *specs.Linux, s string) error { return size(s, &memory(l).Reservation) }},
-	{"memory-swap", "limit of memory and swap in `BYTES`, -1 for none", func(l *specs.Linux, s string) error { return size(s, &memory(l).Swap) }},
-	{"kernel-memory", "limit of kernel memory in `BYTES`: accepted and ignored, the kernel has none any more", ignoredLimit("kernel-memory")},
-	{"kernel-memory-tcp", "limit of memory of sockets in `BYTES`: accepted and ignored, as runc does", ignoredLimit("kernel-memory-tcp")},
-	{"pids-limit", "limit of `PROCESSES` and threads, -1 for none", func(l *specs.Linux, s string) error {
+	{"cpu-period", "set the period of --cpu-quota in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Period) }},
+	{"cpu-quota", "limit CPU time to `MICROSECONDS` in each period", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Quota) }},
+	{"cpu-burst", "let the container save up `MICROSECONDS` of unused CPU time", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Burst) }},
+	{"cpu-share", "set `SHARES` of CPU time, relative to other containers", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Shares) }},
+	{"cpu-rt-period", "set the period of --cpu-rt-runtime in `MICROSECONDS`", func(l *specs.Linux, s string) error { return number(s, &cpu(l).RealtimePeriod) }},
+	{"cpu-rt-runtime", "limit realtime CPU time to `MICROSECONDS` in each period", func(l *specs.Linux, s string) error { return number(s, &cpu(l).RealtimeRuntime) }},
+	{"cpu-idle", "`1`: run only when nothing else does; 0: as usual", func(l *specs.Linux, s string) error { return number(s, &cpu(l).Idle) }},
+	{"cpuset-cpus", "run only on the CPUs in `LIST`, such as 0-3,6", func(l *specs.Linux, s string) error { cpu(l).Cpus = s; return nil }},
+	{"cpuset-mems", "use only the memory nodes in `LIST`", func(l *specs.Linux, s string) error { cpu(l).Mems = s; return nil }},
+	{"memory", "limit memory to `BYTES`, or such as 64m or 1g; -1 removes the limit", func(l *specs.Linux, s string) error { return size(s, &memory(l).Limit) }},
+	{"memory-reservation", "set the soft memory limit to `BYTES`", func(l *specs.Linux, s string) error { return size(s, &memory(l).Reservation) }},
+	{"memory-swap", "limit memory plus swap to `BYTES`; -1 removes the limit", func(l *specs.Linux, s string) error { return size(s, &memory(l).Swap) }},
+	{"kernel-memory", "ignored: the kernel no longer limits kernel memory (`BYTES`)", ignoredLimit("kernel-memory")},
+	{"kernel-memory-tcp", "ignored, as by runc: limit of socket memory (`BYTES`)", ignoredLimit("kernel-memory-tcp")},
+	{"pids-limit", "limit the number of processes and threads to `N`; -1 removes the limit", func(l *specs.Linux, s string) error {
 		r := l.Resources
 		if r.Pids == nil {
 			r.Pids = new(specs.LinuxPids)
 		}
 		return number(s, &r.Pids.Limit)
 	}},
-	{"l3-cache-schema", "`SCHEMA` of the Intel RDT class: L3 cache", func(l *specs.Linux, s string) error { rdt(l).L3CacheSchema = s; return nil }},
-	{"mem-bw-schema", "`SCHEMA` of the Intel RDT class: memory bandwidth", func(l *specs.Linux, s string) error { rdt(l).MemBwSchema = s; return nil }},
+	{"l3-cache-schema", "set the L3 cache `SCHEMA` of the Intel RDT class", func(l *specs.Linux, s string) error { rdt(l).L3CacheSchema = s; return nil }},
+	{"mem-bw-schema", "set the memory bandwidth `SCHEMA` of the Intel RDT class", func(l *specs.Linux, s string) error { rdt(l).MemBwSchema = s; return nil }},
+}
+
+// limitGroup is the group of a flag in the help.
+func limitGroup(flag string) string {
+	switch {
+	case strings.HasPrefix(flag, "cpu"):
+		return "CPU"
+	case strings.Contains(flag, "memory"):
+		return "Memory"
+	case strings.HasSuffix(flag, "schema"):
+		return "Intel RDT"
+	}
+	return "Other limits"
 }
 
 func ignoredLimit(name string) func(*specs.Linux, string) error {
@@ -128,13 +141,15 @@ func size(s string, to **int64) error {
 }
 
 func updateCommand() command {
-	flags := []cli.Flag{&cli.StringFlag{Name: "resources", Aliases: []string{"r"}, Usage: "read the changes from `FILE` (- is the standard input), an object as linux.resources; other flags are ignored"}}
+	flags := []cli.Flag{&cli.StringFlag{Name: "resources", Aliases: []string{"r"}, Usage: "read the limits from `FILE`, which has the form of linux.resources in config.json; - is standard input. Other flags are ignored"}}
 	for _, l := range limits {
-		flags = append(flags, &cli.StringFlag{Name: l.flag, Usage: l.usage})
+		flags = append(flags, &cli.StringFlag{Name: l.flag, Usage: l.usage, Category: limitGroup(l.flag)})
 	}
 	return command{
 		Command: cli.Command{
-			Name: "update", Usage: "change the limits of a container", ArgsUsage: "<container-id>", Flags: flags,
+			Name: "update", Usage: "change the resource limits of a container", ArgsUsage: "<container-id>", Flags: flags,
+			Description: `Example:
+   rt update --memory 512m --pids-limit 100 box`,
 		},
 		run: func(in *input) error {
 			id, err := in.oneID()
