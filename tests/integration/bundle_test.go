@@ -97,6 +97,7 @@ func (b *bundle) write() {
 	data, err := json.MarshalIndent(b.spec, "", "\t")
 	must(b.t, err)
 	must(b.t, os.WriteFile(filepath.Join(b.dir, spec.ConfigName), data, 0o644))
+	recordFields(b.t, data)
 }
 
 // result is how a command ended.

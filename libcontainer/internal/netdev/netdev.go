@@ -4,6 +4,7 @@
 package netdev
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -22,7 +23,13 @@ func Move(devices map[string]specs.LinuxNetDevice, pid int, inside *os.File) err
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(fd)
-	m := mover{pid: pid, host: &conn{fd: fd}, container: &conn{fd: int(inside.Fd())}}
+	m := mover{pid: pid}
+	if m.host, err = newConn(fd); err != nil {
+		return err
+	}
+	if m.container, err = newConn(int(inside.Fd())); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(devices)) {
 		to := devices[name].Name
 		if to == "" {
@@ -58,7 +65,7 @@ func (m *mover) move(name, to string) error {
 	inside := freeIndex(index, there)
 	_, err = m.host.do(unix.RTM_NEWLINK, 0, ifinfo(index, 0, 0), number(unix.IFLA_NET_NS_PID, uint32(m.pid)),
 		text(unix.IFLA_IFNAME, to), number(unix.IFLA_NEW_IFINDEX, uint32(inside)))
-	if err == unix.EEXIST {
+	if errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("the container has a device %q already: choose another name, such as %q", to, "eth%d")
 	}
 	if err != nil {

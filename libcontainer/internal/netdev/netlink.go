@@ -1,7 +1,9 @@
 package netdev
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -15,6 +17,12 @@ import (
 type conn struct {
 	fd  int
 	seq uint32
+}
+
+// newConn takes a socket, which from then on explains its errors (Linux 4.12).
+func newConn(fd int) (*conn, error) {
+	err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
+	return &conn{fd: fd}, os.NewSyscallError("setsockopt(NETLINK_EXT_ACK)", err)
 }
 
 // attribute is one struct rtattr.
@@ -57,9 +65,25 @@ func (c *conn) message(kind, flags uint16, payload []byte, attributes []attribut
 	return b, nil
 }
 
+// dumps is how often a list is asked for that changes while the kernel makes it.
+const dumps = 10
+
 // do sends a request and collects the answers until the kernel has confirmed
-// it. The error is the kernel's errno.
+// it. The error is the kernel's errno, with its explanation.
 func (c *conn) do(kind, flags uint16, payload []byte, attributes ...attribute) ([]syscall.NetlinkMessage, error) {
+	for range dumps {
+		answers, err := c.ask(kind, flags, payload, attributes)
+		if err != errInterrupted {
+			return answers, err
+		}
+	}
+	return nil, errInterrupted
+}
+
+// errInterrupted: the list may lack something, or have it twice (NLM_F_DUMP_INTR).
+var errInterrupted = errors.New("the kernel's list changed each time while it was read")
+
+func (c *conn) ask(kind, flags uint16, payload []byte, attributes []attribute) ([]syscall.NetlinkMessage, error) {
 	msg, err := c.message(kind, flags, payload, attributes)
 	if err != nil {
 		return nil, err
@@ -68,6 +92,7 @@ func (c *conn) do(kind, flags uint16, payload []byte, attributes ...attribute) (
 		return nil, os.NewSyscallError("sendto", err)
 	}
 	var answers []syscall.NetlinkMessage
+	interrupted := false
 	buf := make([]byte, 1<<16)
 	for {
 		n, _, err := unix.Recvfrom(c.fd, buf, 0)
@@ -82,20 +107,52 @@ func (c *conn) do(kind, flags uint16, payload []byte, attributes ...attribute) (
 			return nil, err
 		}
 		for _, m := range list {
+			if m.Header.Seq != c.seq {
+				continue
+			}
+			interrupted = interrupted || m.Header.Flags&unix.NLM_F_DUMP_INTR != 0
 			switch {
-			case m.Header.Seq != c.seq:
-			case m.Header.Type == unix.NLMSG_DONE:
-				return answers, nil
 			case m.Header.Type == unix.NLMSG_ERROR:
-				if errno := -int32(binary.NativeEndian.Uint32(m.Data)); errno != 0 {
-					return nil, unix.Errno(errno)
-				}
-				return answers, nil
-			default:
+				return answers, refusal(m)
+			case m.Header.Type != unix.NLMSG_DONE:
 				answers = append(answers, m)
+			case interrupted:
+				return nil, errInterrupted
+			default:
+				return answers, nil
 			}
 		}
 	}
+}
+
+// refusal is the error of a struct nlmsgerr, nil if the request was carried out. Behind
+// it comes the request, or its header, and then attributes: NLMSGERR_ATTR_MSG of
+// linux/netlink.h explains the error.
+func refusal(m syscall.NetlinkMessage) error {
+	const nlmsgerrAttrMsg = 1
+	errno := -int32(binary.NativeEndian.Uint32(m.Data))
+	if errno == 0 {
+		return nil
+	}
+	rest := m.Data[4:]
+	request := unix.SizeofNlMsghdr
+	if m.Header.Flags&unix.NLM_F_CAPPED == 0 && len(rest) >= request {
+		request = align(int(binary.NativeEndian.Uint32(rest)))
+	}
+	if m.Header.Flags&unix.NLM_F_ACK_TLVS == 0 || request < 0 || len(rest) < request {
+		return unix.Errno(errno)
+	}
+	for rest = rest[request:]; len(rest) >= unix.SizeofRtAttr; {
+		n := int(binary.NativeEndian.Uint16(rest))
+		if n < unix.SizeofRtAttr || n > len(rest) {
+			break
+		}
+		if binary.NativeEndian.Uint16(rest[2:]) == nlmsgerrAttrMsg {
+			return fmt.Errorf("%w: %s", unix.Errno(errno), bytes.TrimRight(rest[unix.SizeofRtAttr:n], "\x00"))
+		}
+		rest = rest[min(align(n), len(rest)):]
+	}
+	return unix.Errno(errno)
 }
 
 // ifinfo is struct ifinfomsg.
@@ -179,7 +236,7 @@ func (c *conn) addresses(index int32) ([]address, error) {
 func (c *conn) add(index int32, a address) error {
 	binary.NativeEndian.PutUint32(a.header[4:], uint32(index))
 	_, err := c.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, a.header, a.attributes...)
-	if err == unix.EEXIST {
+	if errors.Is(err, unix.EEXIST) {
 		return nil
 	}
 	return err
