@@ -118,6 +118,7 @@ test-all: packages ## the same with current engines and in all systems: hours
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
+	$(GO) test -tags os_signal ./internal/signals
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
 	cd $(SHIM) && CGO_ENABLED=1 $(GO) test -race ./... && $(GO) test -tags shim_tracing -run Tracing ./...
@@ -126,8 +127,8 @@ unit: ## tests without root
 # not know the calls by which image files are made; those are no part of it.
 arm64: build-arm64
 	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/internal/program/image
-	GOARCH=arm64 $(GO) test -c -o bin/rt-arm64.test ./cmd/rt
-	cd cmd/rt && qemu-aarch64-static $(CURDIR)/bin/rt-arm64.test -test.run CaughtSignals
+	GOARCH=arm64 $(GO) test -c -o bin/signals-arm64.test ./internal/signals
+	cd internal/signals && qemu-aarch64-static $(CURDIR)/bin/signals-arm64.test
 	cd libcontainer/internal/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
 
 # The same tests in every layout of cgroups that the machine can show.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rtcontainers/rt/internal/signals"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"
@@ -90,6 +91,9 @@ func run(in *input) error {
 	return exitError(status)
 }
 
+// notForwarded are the signals that are meant for rt itself, or for its terminal.
+var notForwarded = []unix.Signal{unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE, unix.SIGWINCH}
+
 // front is what stays with rt while it waits for a process: the caller's
 // terminal, if the process has one, and signals to forward.
 type front struct {
@@ -97,7 +101,7 @@ type front struct {
 	terminal func(*os.File) error
 	signals  chan os.Signal
 	// caught holds the signals back until there is somebody to get them.
-	caught caught
+	caught signals.Caught
 }
 
 // attach prepares for waiting, unless rt is not to wait. A terminal that goes to
@@ -108,7 +112,7 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 		return f, nil
 	}
 	var err error
-	if f.caught, err = catchSignals(); err != nil {
+	if f.caught, err = signals.Catch(); err != nil {
 		return nil, err
 	}
 	if f.terminal == nil {
@@ -129,7 +133,7 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 // takeLeave lets keep put the small program in rt's place. If keep returns, rt
 // goes on.
 func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
-	logrus.Debug("no small program takes the place of rt: ", keep(func() { f.caught.sendTo(p.PidFD()) }))
+	logrus.Debug("no small program takes the place of rt: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 
 // keepOptions describe what the small program does that stays of rt.
@@ -143,12 +147,13 @@ func keepOptions(in *input, id string) (*libcontainer.KeepOptions, error) {
 	}, nil
 }
 
+// lateSignals is when the signals follow that are seldom sent.
 const lateSignals = 20 * time.Millisecond
 
 // wait forwards signals to the process until it has ended, and collects the
 // orphans that rt adopted meanwhile.
 func (f *front) wait(p *libcontainer.Process) unix.WaitStatus {
-	f.caught.release(f.signals)
+	f.caught.Release(f.signals)
 	go func() {
 		for s := range f.signals {
 			sig := s.(unix.Signal)

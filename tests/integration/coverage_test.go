@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -87,10 +88,10 @@ func falseRows(document []byte) (rows []string) {
 	return rows
 }
 
-// checkCoverage compares the document with what the tests did.
+// checkCoverage compares the document with what the tests did, if all of them were run.
 func checkCoverage() error {
 	name := os.Getenv("RT_SPEC_COVERAGE")
-	if name == "" {
+	if name == "" || flag.Lookup("test.list").Value.String() != "" {
 		return nil
 	}
 	document, err := os.ReadFile(name)
@@ -100,7 +101,7 @@ func checkCoverage() error {
 	if rows := falseRows(document); len(rows) > 0 {
 		return fmt.Errorf("%s is wrong:\n%s", name, strings.Join(rows, "\n"))
 	}
-	if len(coverage.fields) < 100 {
+	if all := flag.Lookup("test.run").Value.String() == ""; all && len(coverage.fields) < 100 {
 		return fmt.Errorf("%s: only %d tests wrote a configuration: %q", name, len(coverage.fields), slices.Collect(maps.Keys(coverage.fields)))
 	}
 	return nil

@@ -206,14 +206,14 @@ func TestIOPriority(t *testing.T) {
 
 func TestMemoryPolicy(t *testing.T) {
 	b := newBundle(t, `head -1 /proc/self/numa_maps | cut -d' ' -f2`)
-	b.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_BIND", Nodes: "0"}
+	b.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_BIND", Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"MPOL_F_STATIC_NODES"}}
 	if _, err := os.Stat("/proc/self/numa_maps"); err != nil {
 		// A kernel without NUMA has no such call: the error names the field.
 		b.write()
 		b.fails([]string{"linux.memoryPolicy", "set_mempolicy", "not implemented"}, "run", b.id)
 		return
 	}
-	want(t, "policy", b.run(), "bind:0")
+	want(t, "policy", b.run(), "bind=static:0")
 }
 
 // inOwnNetwork runs rt in a network namespace that a script has prepared.

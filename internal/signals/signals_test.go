@@ -1,4 +1,4 @@
-package main
+package signals
 
 import (
 	"os"
@@ -14,11 +14,11 @@ import (
 // A caught signal waits for a process or for a channel, whichever comes.
 func TestCaughtSignals(t *testing.T) {
 	signal.Ignore(unix.SIGHUP) // as nohup starts programs
-	c, err := catchSignals()
+	c, err := Catch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	signals := make(chan os.Signal, len(forwarded))
+	signals := make(chan os.Signal, len(Forwarded))
 	defer signal.Stop(signals)
 	send := func(s unix.Signal) {
 		t.Helper()
@@ -48,17 +48,17 @@ func TestCaughtSignals(t *testing.T) {
 
 	send(unix.SIGUSR2)
 	first, fd := child()
-	c.sendTo(fd)
+	c.SendTo(fd)
 	endedBy(first, unix.SIGUSR2)
 
 	second, fd := child()
-	c.sendTo(fd)
+	c.SendTo(fd)
 	send(unix.SIGTERM)
 	endedBy(second, unix.SIGTERM)
 
-	c.sendTo(-1)
+	c.SendTo(-1)
 	send(unix.SIGHUP)
-	c.release(signals)
+	c.Release(signals)
 	send(unix.SIGUSR1)
 	send(unix.SIGHUP)
 	for _, want := range []unix.Signal{unix.SIGHUP, unix.SIGUSR1, unix.SIGHUP} {

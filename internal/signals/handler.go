@@ -1,4 +1,6 @@
-package main
+//go:build !os_signal
+
+package signals
 
 import (
 	"math/bits"
@@ -10,18 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notForwarded are the signals that are meant for rt itself, or for its
-// terminal.
-var notForwarded = []unix.Signal{unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE, unix.SIGWINCH}
-
-// forwarded are the signals that people and service managers send. The many
-// others follow when the container turns out to run for longer than lateSignals.
-var forwarded = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
-
-// The handler of the forwarded signals is a few instructions of ours, until rt
-// has to wait itself: os/signal takes half a millisecond to take six signals
-// over, and a signal that is on its way through it gets lost when a small
-// program takes rt's place.
 var (
 	// target is a pidfd to which the handler sends what comes, or -1.
 	target int64 = -1
@@ -58,15 +48,15 @@ func rtSigaction(s unix.Signal, action *sigaction) (old sigaction, err error) {
 	return old, nil
 }
 
-// caught are the actions of the forwarded signals before catchSignals.
-type caught map[unix.Signal]sigaction
+// Caught are the actions of the forwarded signals before Catch.
+type Caught map[unix.Signal]sigaction
 
-// catchSignals makes the forwarded signals wait for sendTo or release.
-func catchSignals() (caught, error) {
-	c := make(caught, len(forwarded))
+// Catch makes the forwarded signals wait for SendTo or Release.
+func Catch() (Caught, error) {
+	c := make(Caught, len(Forwarded))
 	ours := sigaction{flags: saRestorer | saOnStack | saRestart}
 	ours.handler, ours.restorer = handler()
-	for _, s := range forwarded {
+	for _, s := range Forwarded {
 		s := s.(unix.Signal)
 		old, err := rtSigaction(s, &ours)
 		if err != nil {
@@ -77,23 +67,24 @@ func catchSignals() (caught, error) {
 	return c, nil
 }
 
-// sendTo makes the handler send what comes to a process.
-func (c caught) sendTo(pidfd int) {
+// SendTo sends the signals that have come, and those that come, to the process that
+// pidfd refers to; they wait if it is -1.
+func (c Caught) SendTo(pidfd int) {
 	atomic.StoreInt64(&target, int64(pidfd))
 	c.pass(func(s unix.Signal) { _ = unix.PidfdSendSignal(pidfd, s, nil, 0) })
 }
 
 // pass hands over what has come before.
-func (c caught) pass(to func(unix.Signal)) {
+func (c Caught) pass(to func(unix.Signal)) {
 	for set := atomic.SwapUint64(&received, 0); set != 0; set &= set - 1 {
 		to(unix.Signal(bits.TrailingZeros64(set)))
 	}
 }
 
-// release makes the channel receive the signals: what has come, and what comes.
-func (c caught) release(signals chan os.Signal) {
+// Release makes the channel receive the signals: what has come, and what comes.
+func (c Caught) Release(signals chan os.Signal) {
 	atomic.StoreInt64(&target, -1)
-	signal.Notify(signals, forwarded...)
+	signal.Notify(signals, Forwarded...)
 	for s, old := range c {
 		if old.handler > sigIgn { // for the others os/signal has just put its own in place
 			_, _ = rtSigaction(s, &old)

@@ -1,6 +1,8 @@
+//go:build !os_signal
+
 #include "textflag.h"
 
-// The handler of the signals that rt forwards: see signals.go. The kernel calls
+// The handler of the signals that rt forwards: see handler.go. The kernel calls
 // it with the signal in DI, and it may spoil all registers. It notes the signal
 // before it looks for the target, so that a target that comes meanwhile is
 // found, or finds the note.

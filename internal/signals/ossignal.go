@@ -1,0 +1,73 @@
+//go:build os_signal
+
+package signals
+
+import (
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Caught are the forwarded signals that wait.
+type Caught struct{ *waiting }
+
+type waiting struct {
+	arriving chan os.Signal
+
+	mu     sync.Mutex
+	target int // a pidfd, or -1
+	came   []unix.Signal
+}
+
+// Catch makes the forwarded signals wait for SendTo or Release.
+func Catch() (Caught, error) {
+	w := &waiting{arriving: make(chan os.Signal, 128), target: -1}
+	signal.Notify(w.arriving, Forwarded...)
+	go func() {
+		for s := range w.arriving {
+			w.take(s.(unix.Signal))
+		}
+	}()
+	return Caught{w}, nil
+}
+
+func (w *waiting) take(s unix.Signal) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.target < 0 {
+		w.came = append(w.came, s)
+		return
+	}
+	_ = unix.PidfdSendSignal(w.target, s, nil, 0)
+}
+
+// SendTo sends the signals that have come, and those that come, to the process that
+// pidfd refers to; they wait if it is -1.
+func (c Caught) SendTo(pidfd int) {
+	c.mu.Lock()
+	c.target = pidfd
+	came := c.came
+	c.came = nil
+	c.mu.Unlock()
+	for _, s := range came {
+		c.take(s)
+	}
+}
+
+// Release makes the channel receive the signals: what has come, and what comes.
+func (c Caught) Release(signals chan os.Signal) {
+	// First: nobody would take what comes meanwhile.
+	signal.Notify(signals, Forwarded...)
+	if c.waiting == nil {
+		return
+	}
+	signal.Stop(c.arriving)
+	close(c.arriving)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.came {
+		signals <- s
+	}
+}
