@@ -45,49 +45,6 @@ func (c *Cgroup) MemoryLimit() int64 { return c.resources.Memory }
 // Stats reads what the cgroup uses.
 func (c *Cgroup) Stats() (*cgroups.Stats, error) { return c.manager.GetStats() }
 
-// Update sets new limits, and device rules if they are others.
-func (c *Cgroup) Update(r *cgroups.Resources, devices bool) error {
-	r.SkipDevices = !devices
-	if r.CPUIdle != nil && *r.CPUIdle == 0 {
-		// The kernel takes no shares as long as the cgroup is idle, and the library
-		// sets them first.
-		if err := c.set(&cgroups.Resources{CPUIdle: r.CPUIdle, SkipDevices: true}); err != nil {
-			return err
-		}
-	}
-	return c.set(r)
-}
-
-// Complete gives limits that were not set the kernel's default, where other limits
-// set them: so that they can be taken back.
-func Complete(before, other *cgroups.Resources) {
-	none := func(to *int64, other int64) {
-		if *to == 0 && other != 0 {
-			*to = -1
-		}
-	}
-	none(&before.Memory, other.Memory)
-	none(&before.MemorySwap, other.MemorySwap)
-	none(&before.MemoryReservation, other.MemoryReservation)
-	none(&before.CpuQuota, other.CpuQuota)
-	if before.PidsLimit == nil && other.PidsLimit != nil {
-		unlimited := int64(-1)
-		before.PidsLimit = &unlimited
-	}
-	if before.CpuPeriod == 0 && other.CpuPeriod != 0 {
-		before.CpuPeriod = 100_000
-	}
-	if before.CpuShares == 0 && other.CpuShares != 0 {
-		before.CpuShares, before.CpuWeight = 1024, 100
-	}
-	if before.CPUIdle == nil && other.CPUIdle != nil {
-		before.CPUIdle = new(int64)
-	}
-	if before.CpuBurst == nil && other.CpuBurst != nil {
-		before.CpuBurst = new(uint64)
-	}
-}
-
 // WatchOOM calls killed whenever the kernel kills a process of the cgroup for
 // lack of memory, until stop is called or the cgroup is gone. What happens before
 // stop is called is told before it returns.

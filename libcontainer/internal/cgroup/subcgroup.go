@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,15 +34,13 @@ func ParseBelow(values []string) (map[string]string, error) {
 // PlacementBelow is where a further process of the container is born: in the
 // container's cgroup, or below it in one that exists.
 func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
-	unified := c.Unified() != ""
-	for controller := range below {
-		if _, ok := c.Paths[controller]; controller != "" && (unified || !ok) {
-			return nil, fmt.Errorf("--cgroup: the container has no cgroup of the controller %q", controller)
-		}
+	named, err := c.byHierarchy(below)
+	if err != nil {
+		return nil, err
 	}
 	var problems []error
-	p, err := c.placement(c.Paths, func(controller, path string) string {
-		sub, ok := below[controller]
+	p, err := c.placement(c.Paths, func(_, path string) string {
+		sub, ok := named[path]
 		if !ok {
 			sub = below[""]
 		}
@@ -56,6 +55,25 @@ func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 	}
 	p.withoutHalting()
 	return p, err
+}
+
+// byHierarchy is below by the container's directories. Controllers of cgroup v1 may share
+// a hierarchy, as cpu and cpuacct do: a process has one place there.
+func (c *Cgroup) byHierarchy(below map[string]string) (map[string]string, error) {
+	named, by := map[string]string{}, map[string]string{}
+	for _, controller := range slices.Sorted(maps.Keys(below)) {
+		dir, ok := c.Paths[controller]
+		switch sub, twice := named[dir]; {
+		case controller == "":
+			continue
+		case !ok || c.Unified() != "":
+			return nil, fmt.Errorf("--cgroup: the container has no cgroup of the controller %q", controller)
+		case twice && filepath.Clean("/"+sub) != filepath.Clean("/"+below[controller]):
+			return nil, fmt.Errorf("--cgroup: %s and %s share a hierarchy: give them the same path, or only one of them", by[dir], controller)
+		}
+		named[dir], by[dir] = below[controller], controller
+	}
+	return named, nil
 }
 
 // PlacementOf is where a process is that may have gone below the container's
