@@ -31,10 +31,14 @@ var arrows = map[string][]string{
 	"libcontainer/internal/hooks": {
 		"libcontainer/internal/compile", "libcontainer/internal/launch", "libcontainer/internal/program/image", "spec",
 	},
-	"libcontainer": {
+	"libcontainer/internal/birth": {
 		"libcontainer/internal/cgroup", "libcontainer/internal/compile", "libcontainer/internal/hooks", "libcontainer/internal/launch",
 		"libcontainer/internal/netdev", "libcontainer/internal/program", "libcontainer/internal/program/image",
 		"libcontainer/internal/resctrl", "libcontainer/internal/state", "spec",
+	},
+	"libcontainer": {
+		"libcontainer/internal/birth", "libcontainer/internal/cgroup", "libcontainer/internal/compile", "libcontainer/internal/launch",
+		"libcontainer/internal/program", "libcontainer/internal/resctrl", "libcontainer/internal/state", "spec",
 	},
 }
 

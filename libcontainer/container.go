@@ -9,12 +9,11 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/libcontainer/internal/birth"
 	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/libcontainer/internal/state"
@@ -30,7 +29,7 @@ var (
 	// ErrInvalidID: the id has characters that it must not have.
 	ErrInvalidID = state.ErrID
 	// ErrWrongState: the operation is not allowed in the container's state.
-	ErrWrongState = errors.New("wrong container state")
+	ErrWrongState = state.ErrWrongState
 )
 
 // The statuses of a container: runtime.md, "State".
@@ -49,6 +48,15 @@ type Container struct {
 	dir   *state.Dir
 	state *state.State
 }
+
+// birth is the container for who makes its processes, and removes it.
+func (c *Container) birth() birth.Container { return birth.Container{Dir: c.dir, State: c.state} }
+
+func (c *Container) cgroup() (*cgroup.Cgroup, error) { return c.birth().Cgroup() }
+
+// lives tells whether the container's first process has not ended, as far as can
+// be known.
+func (c *Container) lives() bool { return c.birth().Lives() }
 
 // Load opens the container id below root. The error is ErrNotExist when there
 // is none.
@@ -165,33 +173,6 @@ func (c *Container) waits() bool {
 	return runs
 }
 
-// process opens the container's first process. The error is unix.ESRCH when it
-// has ended. The pid alone would not do, it may belong to another process by now.
-func (c *Container) process() (*os.File, error) {
-	if c.state.Pid == 0 {
-		return nil, unix.ESRCH
-	}
-	fd, err := unix.PidfdOpen(c.state.Pid, 0)
-	switch err {
-	case nil:
-	case unix.ESRCH, unix.EINVAL, unix.ENOENT: // the last two: the number is a thread's now
-		return nil, unix.ESRCH
-	default:
-		return nil, fmt.Errorf("container %q: pidfd_open: %w", c.ID(), err)
-	}
-	stat, err := readStat(c.state.Pid)
-	ended := errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
-	switch {
-	case err != nil && !ended:
-		unix.Close(fd)
-		return nil, fmt.Errorf("container %q: %w", c.ID(), err)
-	case ended, stat.start != c.state.StartTime, stat.dead():
-		unix.Close(fd)
-		return nil, unix.ESRCH
-	}
-	return os.NewFile(uintptr(fd), "pidfd"), nil
-}
-
 // Signal sends a signal to the container's first process. The error is
 // ErrWrongState when there is no process any more. SIGKILL ends the whole
 // container, paused or not, as the kernel sees to it where that process is the
@@ -249,24 +230,14 @@ func (c *Container) waitsForStart() bool {
 	return c.Status() == Created && !c.dir.Locked()
 }
 
-// lives tells whether the container's first process has not ended, as far as can
-// be known.
-func (c *Container) lives() bool {
-	p, err := c.process()
-	if err == nil {
-		p.Close()
-	}
-	return err != unix.ESRCH
-}
-
 func (c *Container) signalFirst(sig unix.Signal) error {
-	p, err := c.process()
-	if err == nil {
-		defer p.Close()
-		err = unix.PidfdSendSignal(int(p.Fd()), sig, nil, 0)
+	p, err := c.birth().Running()
+	if err != nil {
+		return err
 	}
-	if err == unix.ESRCH {
-		return fmt.Errorf("container %q: %w: container not running", c.ID(), ErrWrongState)
+	defer p.Close()
+	if err = unix.PidfdSendSignal(int(p.Fd()), sig, nil, 0); err == unix.ESRCH {
+		return c.birth().NotRunning()
 	}
 	return err
 }
@@ -286,33 +257,4 @@ func (c *Container) SignalAll(sig unix.Signal) error {
 		return c.signalFirst(sig)
 	}
 	return nil
-}
-
-// removeFile removes a file that the container's creation left for its caller,
-// such as a pid file.
-func removeFile(name string) {
-	if name != "" {
-		_ = os.Remove(name)
-	}
-}
-
-// writeFile writes a small file so that readers see all of it or none.
-func writeFile(name, content string) error {
-	if defence.Off(defence.CallerFiles) {
-		return os.WriteFile(name, []byte(content), 0o666)
-	}
-	tmp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(content)
-	f.Close()
-	if err == nil {
-		err = os.Rename(tmp, name)
-	}
-	if err != nil {
-		os.Remove(tmp)
-	}
-	return err
 }

@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"os"
 
+	"github.com/rtcontainers/rt/libcontainer/internal/birth"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 )
@@ -46,28 +47,18 @@ func Explain(o Options) (*Plan, error) {
 	o.Terminal = func(*os.File) error { return nil }
 	var warnings []string
 	o.Warn = func(message string) { warnings = append(warnings, message) }
-	b := &creation{o: &o, gate: true}
-	if err := b.load(); err != nil {
-		return nil, err
-	}
-	host, err := hostFacts(b.spec, b.rootfs, b.cgroup, [3]*os.File{})
+	made, err := birth.PlanFirst(o.first(true))
 	if err != nil {
 		return nil, err
 	}
-	if !o.NoNewKeyring {
-		b.keyring = "_ses." + o.ID + ".NUMBER"
-	}
-	if err := b.compile(host); err != nil {
-		return nil, err
-	}
-	plan := &Plan{Clone: program.CloneFlagNames(b.plan.CloneFlags), Files: []PlanFile{}, Warnings: append(warnings, b.plan.Warnings...)}
-	for i, f := range b.plan.Files {
+	plan := &Plan{Clone: program.CloneFlagNames(made.CloneFlags), Files: []PlanFile{}, Warnings: append(warnings, made.Warnings...)}
+	for i, f := range made.Files {
 		plan.Files = append(plan.Files, PlanFile{Number: 3 + i, What: fileText(&f), Path: f.Path, Source: f.Source})
 	}
-	p := b.plan.Program
+	p := made.Program
 	for i := range p.Instructions {
 		ins := &p.Instructions[i]
-		step := PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose, Rare: i >= b.plan.Rare}
+		step := PlanStep{Step: i, Call: p.Text(i), Source: ins.Source, Purpose: ins.Purpose, Rare: i >= made.Rare}
 		if ins.Op == program.OpSyscall {
 			step.Syscall = ins.Call.String()
 		}

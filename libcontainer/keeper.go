@@ -3,14 +3,11 @@ package libcontainer
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"unsafe"
 
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
-	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,6 +20,14 @@ type KeepOptions struct {
 	Delete []string
 	// Ignored are signals that are not forwarded to the container.
 	Ignored []unix.Signal
+}
+
+// keeper has the wishes for the program. It may be nil.
+func (o *KeepOptions) keeper() *compile.Keeper {
+	if o == nil {
+		return nil
+	}
+	return &compile.Keeper{Spare: o.Keep, Delete: o.Delete, Ignored: o.Ignored}
 }
 
 // Keep replaces the calling program by a small one that waits for the
@@ -71,47 +76,4 @@ func setMask(mask uint64) (old uint64, err error) {
 		return 0, os.NewSyscallError("rt_sigprocmask", errno)
 	}
 	return old, nil
-}
-
-// prepareKeeper makes the program of Keep, where it can do what there is to do.
-func (b *creation) prepareKeeper() error {
-	if b.o.Keep == nil || b.gate || b.state.SharedPids || b.state.RootMount != 0 || b.state.Resctrl != nil ||
-		(b.state.Hooks != nil && len(b.state.Hooks.Poststop) > 0) {
-		return nil
-	}
-	dir, err := filepath.Abs(b.dir.Path())
-	if err != nil {
-		return err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(b.dir.Fd()), &st); err != nil {
-		return err
-	}
-	k := &compile.Keeper{
-		Pid: b.proc.Pid, PidFD: b.proc.PidFD, Dir: dir, DirFD: int(b.dir.Fd()), Inode: st.Ino, Files: b.dir.Names(),
-		Keep: b.o.Keep.Keep, Delete: b.o.Keep.Delete, Ignored: b.o.Keep.Ignored,
-	}
-	if b.cgroup.Systemd {
-		k.Leave = true // only rt can tell systemd
-	}
-	for _, path := range b.state.Cgroup.Paths {
-		if !slices.Contains(k.Cgroups, path) {
-			k.Cgroups = append(k.Cgroups, path)
-		}
-	}
-	b.keeper, err = keeperFile(k)
-	return err
-}
-
-// keeperFile makes the executable of a keeper.
-func keeperFile(k *compile.Keeper) (*os.File, error) {
-	prog, err := compile.CompileKeeper(k)
-	if err != nil {
-		return nil, err
-	}
-	im, err := image.Link(prog)
-	if err != nil {
-		return nil, err
-	}
-	return im.File()
 }

@@ -3,17 +3,10 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
-	"github.com/rtcontainers/rt/libcontainer/internal/compile"
-	"github.com/rtcontainers/rt/libcontainer/internal/hooks"
+	"github.com/rtcontainers/rt/libcontainer/internal/birth"
 	"github.com/rtcontainers/rt/libcontainer/internal/launch"
-	"github.com/rtcontainers/rt/libcontainer/internal/program"
-	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
-	"github.com/rtcontainers/rt/libcontainer/internal/resctrl"
 	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
@@ -74,91 +67,16 @@ func (c *Container) Start() error {
 	if h == nil {
 		h = &state.Hooks{}
 	}
-	if err := c.attend(program, &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}); err != nil {
+	if err := birth.Start(c.birth(), program, h); err != nil {
 		return err
 	}
 	// A hook may call rt.
 	c.dir.Unlock()
-	err = c.poststart(state.SpecHooks(h.Poststart))
+	err = c.birth().Poststart(state.SpecHooks(h.Poststart))
 	if err != nil && c.lock() == nil {
-		err = errors.Join(err, c.remove(nil))
+		err = errors.Join(err, c.birth().Remove(nil))
 	}
 	return err
-}
-
-// attend serves the program until it has executed the user's. When a hook fails
-// the container is removed.
-func (c *Container) attend(program *launch.Conversation, h *specs.Hooks) error {
-	watch := &hookWatch{hooks: h}
-	for {
-		m, err := program.Receive()
-		switch {
-		case errors.Is(err, io.EOF):
-			return errors.Join(watch.gone(), c.checkMemory())
-		case err != nil:
-			return err
-		case m.Words[0] == compile.RequestFailure:
-			c.awaitEnd()
-			return c.startFailure(m)
-		case m.Words[0] == compile.RequestListener:
-			err = c.passListener(m)
-		default:
-			err = watch.handle(m)
-		}
-		if err == nil {
-			err = program.Reply()
-		}
-		if err != nil && !errors.Is(err, launch.ErrGone) { // else Receive says so
-			return errors.Join(err, c.remove(nil))
-		}
-	}
-}
-
-// checkMemory returns an error when the container's process has ended already,
-// for lack of memory.
-func (c *Container) checkMemory() error {
-	if c.lives() {
-		return nil
-	}
-	cg, err := c.cgroup()
-	if errors.Is(err, cgroup.ErrNone) {
-		return nil // nor a limit
-	}
-	if err != nil {
-		return err
-	}
-	if why := cg.OutOfMemory(); why != "" {
-		return fmt.Errorf("%s: the kernel killed the container's process for lack of memory as it started", why)
-	}
-	return nil
-}
-
-// awaitEnd waits until the container's process has ended, which it is about to:
-// who looks next shall find a stopped container.
-func (c *Container) awaitEnd() {
-	if p, err := c.process(); err == nil {
-		waitEnd(int(p.Fd()))
-		p.Close()
-	}
-}
-
-func (c *Container) passListener(m *launch.Message) error {
-	p, err := c.process()
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	return c.handListener(m, int(p.Fd()), c.state.Pid)
-}
-
-func (c *Container) startFailure(m *launch.Message) error {
-	f := &program.Failure{Index: image.Index(m.Words[1]), Errno: unix.Errno(m.Words[2]), Purpose: "start the process"}
-	for _, s := range c.state.Steps {
-		if s.Index == f.Index {
-			f.Source, f.Purpose, f.Call = s.Source, s.Purpose, s.Call
-		}
-	}
-	return f
 }
 
 // lock waits until no other rt works on the container, and reads the state as it
@@ -175,10 +93,6 @@ func (c *Container) lock() error {
 	}
 	c.state = s
 	return nil
-}
-
-func (c *Container) cgroup() (*cgroup.Cgroup, error) {
-	return cgroup.Load(cgroup.Config(c.state.Cgroup))
 }
 
 // Delete removes a container that has stopped, or was never started. With
@@ -203,7 +117,7 @@ func (c *Container) Delete(force bool, warn func(string)) error {
 	if err := c.deletable(force); err != nil {
 		return err
 	}
-	return c.remove(warn)
+	return c.birth().Remove(warn)
 }
 
 func (c *Container) deletable(force bool) error {
@@ -250,106 +164,4 @@ func Delete(root, id string, force bool, warn func(string)) error {
 // memory: it may be whole.
 func isShortage(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)
-}
-
-// remove ends what runs and removes what is left, and runs the poststop hooks.
-// It can be repeated after a failure at any point.
-func (c *Container) remove(warn func(string)) error {
-	// With the init of a pid namespace of its own all of the container has ended.
-	if err := c.destroy(c.state.SharedPids || c.state.Pid == 0, warn); err != nil {
-		return err
-	}
-	if c.state.Pid != 0 { // it has been created
-		c.poststop(warn)
-	}
-	return nil
-}
-
-func (c *Container) poststop(warn func(string)) {
-	if h := c.state.Hooks; h != nil {
-		hooks.RunAll("hooks.poststop", state.SpecHooks(h.Poststop), c.state.Bundle, c.stateFor(Stopped, 0), c.state.Annotations, warn)
-	}
-}
-
-// destroy ends the first process and removes what is left of the container, but
-// for the poststop hooks. If there may be other processes of the container, its
-// cgroup tells, and they are ended.
-func (c *Container) destroy(others bool, warn func(string)) error {
-	cg, err := c.cgroup()
-	if err := c.end(cg); err != nil {
-		return err
-	}
-	if err == nil && (cg.Systemd || !cg.Remove()) {
-		if err := c.removeCgroup(cg, others, warn); err != nil {
-			return err
-		}
-	}
-	if c.state.Resctrl != nil {
-		if err := resctrl.Group(*c.state.Resctrl).Remove(); err != nil {
-			return err
-		}
-	}
-	if err := c.unmountRoot(); err != nil {
-		return err
-	}
-	return c.dir.Remove()
-}
-
-// end ends the first process, which may be frozen in its cgroup; there may be none.
-func (c *Container) end(cg *cgroup.Cgroup) error {
-	p, err := c.process()
-	if err == unix.ESRCH {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	if err := unix.PidfdSendSignal(int(p.Fd()), unix.SIGKILL, nil, 0); err == unix.ESRCH {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("container %q: pidfd_send_signal: %w", c.ID(), err)
-	}
-	if cg != nil {
-		cg.Thaw()
-	}
-	if !waitEnd(int(p.Fd())) {
-		return fmt.Errorf("process %d does not end", c.state.Pid)
-	}
-	return nil
-}
-
-// removeCgroup removes a cgroup that is not empty. If there are no processes of the
-// container any more, those in it came otherwise: another container with the same
-// linux.cgroupsPath, for one.
-func (c *Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string)) error {
-	if others {
-		if err := cg.Kill(); err != nil {
-			return err
-		}
-		if err := cg.Destroy(); err != nil {
-			return fmt.Errorf("remove the cgroup: %w", err)
-		}
-		return nil
-	}
-	pids, _ := cg.Pids()
-	if len(pids) == 0 && cg.Destroy() == nil {
-		return nil
-	}
-	if warn != nil {
-		pids, _ = cg.Pids()
-		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: it stays", pids, c.ID()))
-	}
-	return nil
-}
-
-// waitEnd waits until the process of a pidfd has ended, and tells whether it has
-// within ten seconds.
-func waitEnd(pidfd int) bool {
-	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	for {
-		if n, err := unix.Poll(fds, 10_000); err != unix.EINTR {
-			return n > 0
-		}
-	}
 }

@@ -213,7 +213,7 @@ func (c *Container) WatchOOM(killed func()) (stop func(), err error) {
 
 // WaitStopped waits until the container's first process has ended.
 func (c *Container) WaitStopped() error {
-	p, err := c.process()
+	p, err := c.birth().Process()
 	if err == unix.ESRCH {
 		return nil // it has
 	}

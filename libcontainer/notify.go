@@ -1,49 +1,5 @@
 package libcontainer
 
-import (
-	"fmt"
-	"os"
-	"path/filepath"
-
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/internal/defence"
-)
-
-// The socket of sd_notify(3) is in a directory of the container's state, which
-// is mounted: so it may be made after the container.
-const (
-	notifyDirectory = "notify"
-	notifySocket    = "notify.sock"
-	notifyMount     = "/run/notify"
-)
-
-// addNotify makes the directory and lets the container's process know.
-func (b *creation) addNotify() error {
-	if b.o.Notify == nil {
-		return nil
-	}
-	path := filepath.Join(b.dir.Path(), notifyDirectory)
-	if err := os.Mkdir(path, 0o755); err != nil {
-		return fmt.Errorf("NOTIFY_SOCKET: %w", err)
-	}
-	options := []string{"bind", "nosuid", "noexec", "nodev"}
-	if !defence.Off(defence.NotifySocket) {
-		// A container has nothing to do there but to connect, which needs no writable mount.
-		options = append(options, "ro")
-	}
-	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: notifyMount, Type: "bind", Source: path, Options: options})
-	if p := b.spec.Process; p != nil {
-		p.Env = append(p.Env, "NOTIFY_SOCKET="+filepath.Join(notifyMount, notifySocket))
-	}
-	return b.o.Notify(filepath.Join(path, notifySocket))
-}
-
 // NotifySocket is where the container's process will look for the socket of
 // sd_notify(3), or "" if the container was made without Options.Notify.
-func (c *Container) NotifySocket() string {
-	path := filepath.Join(c.dir.Path(), notifyDirectory)
-	if _, err := os.Stat(path); err != nil {
-		return ""
-	}
-	return filepath.Join(path, notifySocket)
-}
+func (c *Container) NotifySocket() string { return c.birth().NotifySocket() }

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -304,122 +303,6 @@ func (c *Cgroup) anyPath() string {
 		return p
 	}
 	return ""
-}
-
-// Placement is how a process gets into the cgroup.
-type Placement struct {
-	// Dir is the cgroup v2 directory to be born in, or nil.
-	Dir *os.File
-	// Prepare takes the calling OS thread into the cgroup v1 directories, so
-	// that its next child is born there. It is nil when there are none.
-	Prepare func() error
-	// Move takes a process there, systemd's way, or is nil.
-	Move func(pid int) error
-	// Halting are the files of cgroup v1 by which a process enters the hierarchies that
-	// can make it stand still: freezer and cpu. For a further process Prepare leaves
-	// them out, since a thread of rt's would stand still, too.
-	Halting []string
-	// tasks are the files by which Prepare works.
-	tasks []string
-	// Paths are Config.Paths without those that could not be made.
-	Paths map[string]string
-}
-
-// Placement opens what a launch needs. The caller closes Dir.
-func (c *Cgroup) Placement() (*Placement, error) {
-	if c.none {
-		return new(Placement), nil
-	}
-	if c.Systemd {
-		return &Placement{Move: c.move, Paths: c.Paths}, nil
-	}
-	paths := maps.Clone(c.manager.GetPaths())
-	p, err := c.placement(paths, func(_, path string) string { return path })
-	if err == nil {
-		p.Paths = paths
-	}
-	return p, err
-}
-
-// move lets systemd make the scope around a process. On v1 some limits come with it.
-func (c *Cgroup) move(pid int) error {
-	err := c.manager.Apply(pid)
-	if err == nil {
-		return nil
-	}
-	if f := field(err); f != allResources {
-		return fmt.Errorf("%s: %w", f, err)
-	}
-	return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
-}
-
-// placement opens the directories, or what at makes of them.
-func (c *Cgroup) placement(paths map[string]string, at func(controller, path string) string) (*Placement, error) {
-	var p Placement
-	seen := map[string]bool{}
-	for controller, own := range paths {
-		path := own
-		if own != "" {
-			path = at(controller, own)
-		}
-		switch {
-		case path == "" || seen[path]:
-			continue
-		case controller == "":
-			fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0)
-			if err == unix.ENOENT {
-				continue // a hybrid machine whose v2 part is not for us
-			}
-			if err != nil {
-				return nil, &os.PathError{Op: "open", Path: path, Err: err}
-			}
-			p.Dir = os.NewFile(uintptr(fd), path)
-		default:
-			file := filepath.Join(path, "tasks")
-			if c.Rootless && unix.Access(file, unix.W_OK) != nil {
-				continue // not made, or not for us
-			}
-			p.tasks = append(p.tasks, file)
-			if own == paths["freezer"] || own == paths["cpu"] {
-				p.Halting = append(p.Halting, file)
-			}
-		}
-		seen[path] = true
-	}
-	if len(p.tasks) > 0 {
-		// The calling thread itself: unlike a move by number, this waits for nobody.
-		p.Prepare = func() error { return enter(p.tasks, 0) }
-	}
-	return &p, nil
-}
-
-// withoutHalting leaves what can make it stand still to the process itself.
-func (p *Placement) withoutHalting() {
-	if p == nil || len(p.Halting) == 0 {
-		return
-	}
-	rest := slices.DeleteFunc(slices.Clone(p.tasks), func(file string) bool { return slices.Contains(p.Halting, file) })
-	p.Prepare = func() error { return enter(rest, 0) }
-}
-
-// Attach takes a process with one thread to where others are born. That waits for
-// the whole system, but a limit of processes does not forbid it: cgroups(7).
-func (p *Placement) Attach(pid int) error {
-	files := p.tasks
-	if p.Dir != nil {
-		files = append(slices.Clip(files), filepath.Join(p.Dir.Name(), "cgroup.procs"))
-	}
-	return enter(files, pid)
-}
-
-// enter writes a pid to each of the files that take it to a cgroup, 0 for the caller.
-func enter(files []string, pid int) error {
-	for _, name := range files {
-		if err := sysfile.Write(name, []byte(strconv.Itoa(pid))); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Limit applies linux.resources. It may run while the container is being made.

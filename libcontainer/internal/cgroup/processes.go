@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/cgroups"
@@ -48,15 +46,12 @@ func leaders(dir string) (func(pid int) bool, error) {
 		threads[id] = true
 	}
 	return func(pid int) bool {
-		return threads[pid] || ended(strconv.Itoa(pid))
+		if threads[pid] {
+			return true
+		}
+		p, err := sysfile.ReadProcess(pid)
+		return err == nil && p.State == 'Z' // its first thread has ended, and is in no cgroup
 	}, err
-}
-
-// ended tells whether a process's first thread has ended: then it is in no cgroup.
-func ended(pid string) bool {
-	stat, err := sysfile.Read("/proc/" + pid + "/stat")
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return err == nil && strings.HasPrefix(rest, "Z")
 }
 
 // Signal sends a signal to all processes in the cgroup and below, also when they

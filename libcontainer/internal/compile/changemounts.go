@@ -174,7 +174,7 @@ func (c *compiler) enterMounts(process program.Arg) {
 func (c *compiler) done() (*Plan, error) {
 	const what = "the mounts are changed"
 	c.Source("", what)
-	c.tell(program.At(c.Struct(what, program.U64(RequestReady), program.U64(0))), what)
+	c.tell(c.message(what, RequestReady{}), what)
 	c.Do(program.ExitGroup, program.Imm(0))
 	return c.end()
 }

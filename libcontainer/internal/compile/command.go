@@ -25,7 +25,7 @@ const CommandConversation = 3
 func CompileCommand(cmd *Command) (*program.Program, error) {
 	c := &compiler{Builder: program.NewBuilder()}
 	c.conv, c.status, c.fsfd = c.Reg(), c.Reg(), c.Reg()
-	c.failure = c.Buffer("failure", FailureSize)
+	c.failure = c.Buffer("failure", failureSize)
 	c.Move(c.status, program.Imm(CommandConversation))
 	c.Move(c.fsfd, program.Imm(-1))
 	if !defence.Off(defence.InheritedFiles) {

@@ -228,7 +228,7 @@ func (k *fake) Syscall(m *program.Machine, c program.Call, args [6]uint64) int64
 		k.sendFile(m, args[1])
 		return 1
 	case program.Write:
-		if mem, err := m.Memory(args[1], int(args[2])); err == nil && len(mem) == FailureSize {
+		if mem, err := m.Memory(args[1], int(args[2])); err == nil && len(mem) == failureSize {
 			k.report = append([]byte(nil), mem...)
 		}
 		return int64(args[2])
@@ -303,7 +303,7 @@ func checkFailure(t *testing.T, name string, plan *Plan, i int, errno unix.Errno
 		return // expected, never reached, or nobody is left to tell
 	}
 	at, e := m.FailedIndex(), unix.Errno(binary.LittleEndian.Uint64(k.report[16:]))
-	if binary.LittleEndian.Uint64(k.report) != RequestFailure || (at == i && e != errno) {
+	if binary.LittleEndian.Uint64(k.report) != failureCode || (at == i && e != errno) {
 		t.Errorf("%s: instruction %d, %v: the report says %d, %v", name, i, errno, at, e)
 	}
 }

@@ -1,6 +1,8 @@
 package compile
 
 import (
+	"encoding/binary"
+
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"golang.org/x/sys/unix"
@@ -8,8 +10,8 @@ import (
 
 // The commands of the parent's while it copies for tmpcopyup. The parent reads the
 // image's directory; what is written, the program writes, so that the memory is
-// charged to the container. A command is a CopyCommand of CopySize bytes and up to
-// two descriptors, which the program closes. The answer is RequestCopied.
+// charged to the container. A command is a CopyCommand and up to two
+// descriptors, which the program closes. The answer is RequestCopied.
 const (
 	// CopyEnd: everything is copied.
 	CopyEnd = iota
@@ -26,28 +28,40 @@ const (
 	CopyAttribute
 )
 
-// CopyCommand is a command as the program finds it in its memory.
+// CopyCommand is a command of the parent's.
 type CopyCommand struct {
 	Command, Mode, Device, Size uint64
-	Name                        [CopyName]byte
-	Data                        [CopyData]byte
+	Name                        string
+	Data                        []byte
 }
 
 // Sizes of a command in bytes: a name and an attribute are as long as the kernel
 // lets them be (NAME_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX), and end with a 0.
 const (
-	CopyName = 256
-	CopyData = 65536 + 8
-	CopySize = 4*8 + CopyName + CopyData
+	copyName = 256
+	copyData = 65536 + 8
+	copySize = 4*8 + copyName + copyData
 )
+
+// Encode appends the command as the program finds it in its memory.
+func (c *CopyCommand) Encode(b []byte) ([]byte, error) {
+	if len(c.Name) >= copyName || len(c.Data) >= copyData {
+		return b, unix.ENAMETOOLONG
+	}
+	for _, word := range []uint64{c.Command, c.Mode, c.Device, c.Size} {
+		b = binary.LittleEndian.AppendUint64(b, word)
+	}
+	b = append(append(b, c.Name...), make([]byte, copyName-len(c.Name))...)
+	return append(append(b, c.Data...), 0), nil
+}
 
 // copyUp copies what lies at the mount point into the new mount, as the parent
 // says.
 func (c *compiler) copyUp(field, destination string, mount program.Reg) {
 	from := c.Reg()
 	c.target(from, destination, inRoot, field, func() { c.makePath(from, destination, inRoot, Directory) })
-	c.sendFile(from, RequestCopyFrom, 0, "copy the content of "+destination)
-	c.sendFile(mount, RequestCopyTo, 0, "copy it to the new tmpfs")
+	c.sendFile(from, RequestCopyFrom{}, "copy the content of "+destination)
+	c.sendFile(mount, RequestCopyTo{}, "copy it to the new tmpfs")
 	c.close(from)
 	if !defence.Off(defence.ChargedCopies) {
 		c.copyCommands()
@@ -56,10 +70,10 @@ func (c *compiler) copyUp(field, destination string, mount program.Reg) {
 
 // copyCommands carries the parent's commands out until it says that it is done.
 func (c *compiler) copyCommands() {
-	const mode, device, size, name, data = 8, 16, 24, 32, 32 + CopyName // offsets of CopyCommand
-	command := c.Buffer("copy command", CopySize)
-	result := c.WritableStruct("copied", program.U64(RequestCopied), program.U64(0))
-	m := c.message(command, CopySize, 2)
+	const mode, device, size, name, data = 8, 16, 24, 32, 32 + copyName // offsets of CopyCommand
+	command := c.Buffer("copy command", copySize)
+	copied, result := c.openMessage("copied", RequestCopied{})
+	m := c.msghdr(command, copySize, 2)
 	controlSize, none := c.Reg(), c.Reg()
 	op, n, one, other, value := c.Reg(), c.Reg(), c.Reg(), c.Reg(), c.Reg()
 	at := func(offset int) program.Arg { return program.At(command.Plus(offset)) }
@@ -105,8 +119,8 @@ func (c *compiler) copyCommands() {
 	c.Bind(answer)
 	c.Do(program.Close, program.R(one)).Ignore()
 	c.Do(program.Close, program.R(other)).Ignore()
-	c.Store(n, 8, result.Plus(8))
-	c.tell(program.At(result), "how the command went")
+	c.Store(n, 8, result)
+	c.tell(copied, "how the command went")
 	c.Jump(again)
 	c.Bind(done)
 	c.Free(controlSize, none, op, n, one, other, value)

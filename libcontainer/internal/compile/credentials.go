@@ -28,13 +28,12 @@ func (c *compiler) credentials() {
 	c.Do(program.Chdir, c.Str(p.Cwd)).To(denied).Ignore(unix.EACCES)
 	c.bounding(caps.bounding)
 	c.user()
-	early := false
+	early := c.loadsEarly(caps)
 	switch {
+	case early:
+		c.raise(caps)
 	case !c.needsAdmin(caps):
 		c.capabilities(caps)
-	case c.loadsEarly():
-		early = true
-		c.raise(caps)
 	default:
 		c.raise(caps)
 		c.clearAmbient()

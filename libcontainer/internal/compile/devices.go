@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"sort"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -185,7 +183,7 @@ func (c *compiler) deviceTree(field string, d *specs.LinuxDevice) program.Reg {
 		return tree
 	}
 	tree, answer, made := c.Reg(), c.Reg(), c.NewLabel("the parent has made it")
-	c.fetch(tree, RequestSource, c.source(Source{Path: d.Path, Field: field, Device: d}), "let the parent open or make "+d.Path)
+	c.fetch(tree, RequestSource{c.source(Source{Path: d.Path, Field: field, Device: d})}, "let the parent open or make "+d.Path)
 	c.Load(answer, 1, c.reply)
 	c.Branch(answer, program.Eq, SourceMade, made)
 	c.Do(program.OpenTree, program.R(tree), c.Str(""), program.Imm(copyTree|unix.AT_EMPTY_PATH)).To(answer)
@@ -194,33 +192,4 @@ func (c *compiler) deviceTree(field string, d *specs.LinuxDevice) program.Reg {
 	c.Bind(made)
 	c.Free(answer)
 	return tree
-}
-
-// sysctl writes linux.sysctl through a procfs that the program mounted itself.
-func (c *compiler) sysctl() {
-	if c.spec.Linux == nil || len(c.spec.Linux.Sysctl) == 0 {
-		return
-	}
-	names := make([]string, 0, len(c.spec.Linux.Sysctl))
-	for name := range c.spec.Linux.Sysctl {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	c.Source("linux.sysctl", "mount a procfs to write to")
-	proc := c.procfs()
-	fd := c.Reg()
-	for _, name := range names {
-		value := c.spec.Linux.Sysctl[name]
-		c.Source("linux.sysctl", fmt.Sprintf("set %s to %q", name, value))
-		file, _ := spec.SysctlPath(name)
-		file = "sys/" + file
-		if defence.Off(defence.OwnProcfs) {
-			c.openat2(fd, program.R(c.root), "/proc/"+file, unix.O_WRONLY, inRoot)
-		} else {
-			c.openat2(fd, program.R(proc), file, unix.O_WRONLY, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
-		}
-		c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value)))
-		c.Do(program.Close, program.R(fd))
-	}
-	c.Free(fd)
 }

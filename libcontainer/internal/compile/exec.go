@@ -14,10 +14,8 @@ import (
 // ExecOptions is what the compiler has to know of a further process in a
 // container.
 type ExecOptions struct {
-	// ID is the container's name.
-	ID string
-	// Keyring is as in Options.
-	Keyring string
+	// Options has the ID, the Keyring, PreserveFDs and Gaps.
+	Options
 	// Namespaces are those that the container has for itself, as flags of
 	// clone(2).
 	Namespaces uint64
@@ -26,10 +24,6 @@ type ExecOptions struct {
 	Cgroup bool
 	// Tasks is the number of hierarchies of cgroup v1 that the program enters itself.
 	Tasks int
-	// PreserveFDs is the number of descriptors after 2 that are passed on.
-	PreserveFDs int
-	// Gaps are the numbers of those that are not there; any file is in their place.
-	Gaps []int
 }
 
 // CompileExec makes the plan for a process in a container that exists. Of the
@@ -40,7 +34,7 @@ func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 }
 
 func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, error) {
-	c := &compiler{early: early, Builder: program.NewBuilder(), spec: s, host: host, opt: Options{ID: opt.ID, Keyring: opt.Keyring, PreserveFDs: opt.PreserveFDs, Gaps: opt.Gaps}, further: true}
+	c := &compiler{early: early, Builder: program.NewBuilder(), spec: s, host: host, opt: opt.Options, further: true}
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}

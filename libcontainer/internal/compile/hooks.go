@@ -20,10 +20,6 @@ const (
 	StartContainer
 )
 
-// Hook names the hook that a RequestHook is about: the phase and the place in
-// the list.
-func Hook(argument uint64) (Phase, int) { return Phase(argument >> 32), int(uint32(argument)) }
-
 // hookFiles are the descriptors of hooks that the program itself starts: the
 // state document that they read, and what they print.
 type hookFiles struct{ state, output, errors program.Arg }
@@ -45,7 +41,7 @@ func (c *compiler) createHooks(own bool) {
 	}
 	run := func() {
 		c.Source("hooks", "run the prestart and createRuntime hooks, write the state for the others")
-		c.Free(c.request(RequestHooks, "run the hooks"))
+		c.request(RequestHooks{}, "run the hooks")
 		c.containerHooks("hooks.createContainer", CreateContainer, h.CreateContainer)
 	}
 	if own {
@@ -69,15 +65,15 @@ func (c *compiler) containerHook(h *specs.Hook, phase Phase, i int) {
 	pid, pidfd := c.Reg(), c.Reg()
 	child := c.NewLabel("the hook")
 	pidfdAt := c.Buffer("pidfd", 8)
-	done := c.WritableStruct("hook done", program.U64(RequestHookDone), program.U64(0))
+	done, status := c.openMessage("hook done", RequestHookDone{})
 	c.Do(program.Lseek, c.hookFiles.state, program.Imm(0), program.Imm(unix.SEEK_SET)).For("let the hook read the state from its beginning")
 	c.Do(program.Clone, program.Imm(unix.CLONE_PIDFD|int(unix.SIGCHLD)), program.Imm(0), program.At(pidfdAt), program.Imm(0), program.Imm(0)).To(pid)
 	c.Branch(pid, program.Eq, 0, child)
 	c.Load(pidfd, 4, pidfdAt)
-	c.sendFile(pidfd, RequestHook, uint64(phase)<<32|uint64(i), "let the parent watch the hook's time")
+	c.sendFile(pidfd, RequestHook{phase, i}, "let the parent watch the hook's time")
 	c.Do(program.Close, program.R(pidfd))
-	c.Do(program.Wait4, program.R(pid), program.At(done.Plus(8)), program.Imm(0), program.Imm(0)).For("wait for the hook")
-	c.Free(c.ask(program.At(done), "the hook has ended"))
+	c.Do(program.Wait4, program.R(pid), program.At(status), program.Imm(0), program.Imm(0)).For("wait for the hook")
+	c.ask(done, "the hook has ended")
 	c.Free(pid, pidfd)
 
 	source, purpose := c.note()

@@ -9,34 +9,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// procfs returns a procfs of the container's pid namespace that the program
-// mounted itself: no image can put something else there.
-func (c *compiler) procfs() program.Reg {
-	if c.proc == program.Scratch {
-		c.proc = c.newMount("proc", "proc", mountOptions{})
-	}
-	return c.proc
+// processLabel is what the process changes to when it is executed.
+type processLabel struct {
+	field, what string
+	// files are those of proc_pid_attr(5) to write value to: the first that is there.
+	files          []string
+	value, purpose string
 }
 
-// labels prepares process.apparmorProfile and process.selinuxLabel: the files to
-// write are opened while the program may still mount.
-func (c *compiler) labels() {
+// processLabels are process.apparmorProfile and process.selinuxLabel.
+func (c *compiler) processLabels() (list []processLabel) {
 	p := c.spec.Process
-	if p == nil {
-		return
+	if p != nil && p.ApparmorProfile != "" {
+		list = append(list, processLabel{
+			"process.apparmorProfile", "profile", apparmorExec, "exec " + p.ApparmorProfile,
+			"change to the profile " + p.ApparmorProfile + " on execve; it must be loaded, see apparmor_parser(8)",
+		})
 	}
-	if p.ApparmorProfile != "" {
-		c.Source("process.apparmorProfile", "open the file for the profile")
-		c.profile = c.Reg()
-		c.attribute(c.profile, c.procfs(), apparmorExec...)
-		c.stand(c.profile)
+	if p != nil && p.SelinuxLabel != "" {
+		list = append(list, processLabel{
+			"process.selinuxLabel", "label", selinuxExec, p.SelinuxLabel, "change to the label " + p.SelinuxLabel + " on execve",
+		})
 	}
-	if p.SelinuxLabel != "" {
-		c.Source("process.selinuxLabel", "open the file for the label")
-		c.label = c.Reg()
-		c.attribute(c.label, c.procfs(), selinuxExec...)
-		c.stand(c.label)
+	return list
+}
+
+// labels opens the files to write the labels to while the program may still mount.
+func (c *compiler) labels() {
+	for _, l := range c.processLabels() {
+		fd := c.Reg()
+		c.openLabel(fd, c.procfs, l)
+		c.stand(fd)
+		c.labelFiles = append(c.labelFiles, fd)
 	}
+}
+
+func (c *compiler) openLabel(fd program.Reg, procfs func() program.Reg, l processLabel) {
+	c.Source(l.field, "open the file for the "+l.what)
+	c.attribute(fd, procfs(), l.files...)
+}
+
+func (c *compiler) setLabel(fd program.Reg, l processLabel) {
+	c.Source(l.field, l.purpose)
+	c.Do(program.Write, program.R(fd), c.Str(l.value), program.Imm(len(l.value)))
+	c.Do(program.Close, program.R(fd))
 }
 
 // ownAttribute is how a file of the program's own in a procfs is reached: nothing
@@ -67,15 +83,8 @@ func (c *compiler) attribute(fd, procfs program.Reg, names ...string) {
 
 // setLabels says what the next execve changes to.
 func (c *compiler) setLabels() {
-	p := c.spec.Process
-	if p == nil || c.further {
-		return
-	}
-	if p.ApparmorProfile != "" {
-		c.setProfile(c.profile)
-	}
-	if p.SelinuxLabel != "" {
-		c.setLabel(c.label)
+	for i, fd := range c.labelFiles {
+		c.setLabel(fd, c.processLabels()[i])
 	}
 }
 
@@ -83,43 +92,12 @@ func (c *compiler) setLabels() {
 // in the host's /proc. The labels stay with it when it forks, and nothing is left to
 // do in the container's pid namespace that would take rights.
 func (c *compiler) setLabelsAhead() {
-	if !c.labelled() {
-		return
+	for _, l := range c.processLabels() {
+		fd := c.Reg()
+		c.openLabel(fd, func() program.Reg { return c.hostProc }, l)
+		c.setLabel(fd, l)
+		c.Free(fd)
 	}
-	p, fd := c.spec.Process, c.Reg()
-	if p.ApparmorProfile != "" {
-		c.Source("process.apparmorProfile", "open the file for the profile")
-		c.attribute(fd, c.hostProc, apparmorExec...)
-		c.setProfile(fd)
-	}
-	if p.SelinuxLabel != "" {
-		c.Source("process.selinuxLabel", "open the file for the label")
-		c.attribute(fd, c.hostProc, selinuxExec...)
-		c.setLabel(fd)
-	}
-	c.Free(fd)
-}
-
-func (c *compiler) labelled() bool {
-	p := c.spec.Process
-	return p != nil && p.ApparmorProfile+p.SelinuxLabel != ""
-}
-
-func (c *compiler) setProfile(fd program.Reg) {
-	name := c.spec.Process.ApparmorProfile
-	c.Source("process.apparmorProfile", "change to the profile "+name+" on execve; it must be loaded, see apparmor_parser(8)")
-	c.writeAttribute(fd, "exec "+name)
-}
-
-func (c *compiler) setLabel(fd program.Reg) {
-	label := c.spec.Process.SelinuxLabel
-	c.Source("process.selinuxLabel", "change to the label "+label+" on execve")
-	c.writeAttribute(fd, label)
-}
-
-func (c *compiler) writeAttribute(fd program.Reg, value string) {
-	c.Do(program.Write, program.R(fd), c.Str(value), program.Imm(len(value)))
-	c.Do(program.Close, program.R(fd))
 }
 
 // unlabelled are the file systems that have labels of their own.

@@ -26,24 +26,7 @@ type join struct {
 // may belong to the host, and must be entered before the program loses its
 // rights over it.
 func (c *compiler) namespaces() {
-	var joins []join
-	var made uint64
-	for i, n := range c.list() {
-		flag := spec.NamespaceFlag(n.Type)
-		if n.Path == "" {
-			made |= flag
-			continue
-		}
-		source := fmt.Sprintf("linux.namespaces[%d]", i)
-		joins = append(joins, join{
-			flag: flag, source: source, path: n.Path,
-			fd: c.file(File{Kind: Namespace, Path: n.Path, Namespace: n.Type, Source: source}),
-		})
-	}
-	joined := uint64(0)
-	for _, j := range joins {
-		joined |= j.flag
-	}
+	made, joined, joins := c.sorted()
 	byProgram := made & unix.CLONE_NEWTIME
 	if made&unix.CLONE_NEWUSER != 0 {
 		// Its message queues belong to who makes it: the root of the user namespace,
@@ -52,7 +35,7 @@ func (c *compiler) namespaces() {
 	}
 	if c.opt.MoveCgroup {
 		c.Source("linux.cgroupsPath", "enter the cgroup")
-		c.Free(c.request(RequestCgroup, "move me to the container's cgroup"))
+		c.request(RequestCgroup{}, "move me to the container's cgroup")
 		byProgram |= made & unix.CLONE_NEWCGROUP
 	}
 	late := joined&unix.CLONE_NEWUSER != 0 || (made&unix.CLONE_NEWUSER != 0 && joined != 0)
@@ -61,8 +44,6 @@ func (c *compiler) namespaces() {
 	}
 	c.plan.CloneFlags = made &^ byProgram
 
-	// Mount namespaces last: entering one changes the meaning of paths.
-	slices.SortStableFunc(joins, func(a, b join) int { return mountLast(a) - mountLast(b) })
 	if joined&unix.CLONE_NEWUSER != 0 {
 		c.joinWithUser(joins)
 	} else {
@@ -94,6 +75,26 @@ func (c *compiler) namespaces() {
 		c.loopback()
 	}
 	c.netDevices()
+}
+
+// sorted are linux.namespaces by what becomes of them.
+func (c *compiler) sorted() (made, joined uint64, joins []join) {
+	for i, n := range c.list() {
+		flag := spec.NamespaceFlag(n.Type)
+		if n.Path == "" {
+			made |= flag
+			continue
+		}
+		source := index("linux.namespaces", i)
+		joined |= flag
+		joins = append(joins, join{
+			flag: flag, source: source, path: n.Path,
+			fd: c.file(File{Kind: Namespace, Path: n.Path, Namespace: n.Type, Source: source}),
+		})
+	}
+	// Mount namespaces last: entering one changes the meaning of paths.
+	slices.SortStableFunc(joins, func(a, b join) int { return mountLast(a) - mountLast(b) })
+	return made, joined, joins
 }
 
 func mountLast(j join) int {
@@ -152,7 +153,7 @@ func (c *compiler) newUser(late bool) {
 	// A non-dumpable process's /proc files belong to root, so that a parent
 	// without privileges could not write the maps.
 	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
-	c.Free(c.request(RequestMaps, "write the uid and gid maps"))
+	c.request(RequestMaps{}, "write the uid and gid maps")
 	c.becomeRoot()
 }
 
@@ -200,12 +201,12 @@ func (c *compiler) bornInCgroup() {
 func (c *compiler) goOnInChild(clone func() program.Step) {
 	c.plan.Births++
 	pid := c.Reg()
-	msg := c.WritableStruct("child", program.U64(RequestChild), program.U64(0))
+	msg, argument := c.openMessage("child", RequestChild{})
 	child := c.NewLabel("child")
 	clone().To(pid)
 	c.Branch(pid, program.Eq, 0, child)
-	c.Store(pid, 8, msg.Plus(8))
-	c.Do(program.Write, program.R(c.conv), program.At(msg), program.Imm(RequestSize)).For("tell the parent its new child")
+	c.Store(pid, 8, argument)
+	c.Do(program.Write, program.R(c.conv), msg, program.Imm(requestSize)).For("tell the parent its new child")
 	c.Do(program.ExitGroup, program.Imm(0))
 	c.Bind(child)
 	c.await(pid)
@@ -235,7 +236,7 @@ func (c *compiler) newTime(forks bool) {
 func (c *compiler) openHostProc() {
 	n := spec.FindNamespace(c.spec, specs.TimeNamespace)
 	newTime := !c.further && n != nil && n.Path == ""
-	if !newTime && !c.labelsKeys() && !(c.further && c.labelled()) {
+	if !newTime && !c.labelsKeys() && !(c.further && len(c.processLabels()) > 0) {
 		return
 	}
 	c.Source("", "take hold of the host's /proc")
@@ -311,7 +312,7 @@ func (c *compiler) netDevices() {
 	c.Source("linux.netDevices", "open a socket in the network namespace")
 	fd := c.Reg()
 	c.Do(program.Socket, program.Imm(unix.AF_NETLINK), program.Imm(unix.SOCK_RAW|unix.SOCK_CLOEXEC), program.Imm(unix.NETLINK_ROUTE)).To(fd)
-	c.sendFile(fd, RequestNetDevices, 0, "let the parent move the devices")
+	c.sendFile(fd, RequestNetDevices{}, "let the parent move the devices")
 	c.close(fd)
 }
 

@@ -79,7 +79,7 @@ func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind P
 	c.Do(program.Close, program.R(parent))
 	c.Bind(byParent)
 	c.plan.Paths = append(c.plan.Paths, Path{Name: p.name, Kind: kind, Source: c.CurrentNote().Source})
-	c.exchangeFile(dst, p.dir, RequestPath, uint64(len(c.plan.Paths)-1), "ask the parent to create "+name)
+	c.exchangeFile(dst, p.dir, RequestPath{uint64(len(c.plan.Paths) - 1)}, "ask the parent to create "+name)
 	c.Bind(made)
 	c.Free(parent)
 }

@@ -106,6 +106,15 @@ func (c *compiler) covered(name string) {
 	}
 }
 
+// procfs returns a procfs of the container's pid namespace that the program
+// mounted itself: no image can put something else there.
+func (c *compiler) procfs() program.Reg {
+	if c.proc == program.Scratch {
+		c.proc = c.newMount("proc", "proc", mountOptions{})
+	}
+	return c.proc
+}
+
 // place is where a path of the container is opened from.
 type place struct {
 	dir  program.Reg

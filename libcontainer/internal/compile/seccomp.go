@@ -79,8 +79,8 @@ func filterEarly(compile func(early bool) (*Plan, error)) (*Plan, error) {
 
 // loadsEarly tells whether it is tried. An agent has to know the process, which may
 // have to be forked still.
-func (c *compiler) loadsEarly() bool {
-	return c.early && !c.filter.Listener && !defence.Off(defence.WaitingCapabilities)
+func (c *compiler) loadsEarly(caps capSets) bool {
+	return c.early && c.needsAdmin(caps) && !c.filter.Listener && !defence.Off(defence.WaitingCapabilities)
 }
 
 // loadEarly loads the filter; what is emitted from here on is behind it.
@@ -184,9 +184,9 @@ func (c *compiler) loadFilter() {
 	c.seccomp(c.filter.Flags).To(fd)
 	if c.filter.Listener {
 		c.Source("linux.seccomp.listenerPath", "hand the filter's descriptor to the agent")
-		msg := c.WritableStruct("listener", program.U64(RequestListener), program.U64(0))
-		c.Store(fd, 4, msg.Plus(8))
-		c.Free(c.ask(program.At(msg), "the filter has a listener"))
+		msg, argument := c.openMessage("listener", RequestListener{})
+		c.Store(fd, 4, argument)
+		c.ask(msg, "the filter has a listener")
 		c.Do(program.Close, program.R(fd))
 	}
 	c.Free(fd)

@@ -42,7 +42,7 @@ func TestFilterIsLoadedBeforeOthersSee(t *testing.T) {
 			s.Process.Capabilities = &specs.LinuxCapabilities{Effective: []string{"CAP_KILL"}, Permitted: []string{"CAP_KILL"}}
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"swapon"}, Action: specs.ActErrno}}}
 			c.change(s)
-			further, err := CompileExec(s, v2, ExecOptions{ID: "box", Namespaces: spaces})
+			further, err := CompileExec(s, v2, ExecOptions{Options: Options{ID: "box"}, Namespaces: spaces})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestFilterThatForbidsTheLastSteps(t *testing.T) {
 		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
 		change(s)
 		for name, err := range map[string]error{
-			"create": errorOf(Compile(s, v2, options)), "exec": errorOf(CompileExec(s, v2, ExecOptions{ID: "box", Namespaces: spaces})),
+			"create": errorOf(Compile(s, v2, options)), "exec": errorOf(CompileExec(s, v2, ExecOptions{Options: Options{ID: "box"}, Namespaces: spaces})),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "linux.seccomp: the filter "+want) {
 				t.Errorf("%s, %s: %v", name, want, err)

@@ -40,7 +40,7 @@ func (c *compiler) terminal(console bool) {
 
 // handTerminal gives the master of the terminal to the parent.
 func (c *compiler) handTerminal(master program.Reg) {
-	c.sendFile(master, RequestTerminal, 0, "send the terminal's master to the parent")
+	c.sendFile(master, RequestTerminal{}, "send the terminal's master to the parent")
 	c.close(master)
 }
 

@@ -46,14 +46,20 @@ func Execute(cmd *Command) (*Result, error) {
 	defer output.Close()
 	defer p.Close()
 	end := limit(p.Pid, cmd.Timeout)
-	m, err := p.Receive()
+	message, _, err := p.Receive()
 	status := launch.Reap(p.Pid)
 	late := end()
-	switch {
-	case err == nil && len(m.Text) > 0 && m.Words[0] == compile.RequestFailure:
-		return nil, failure(cmd, m)
-	case err != nil && !errors.Is(err, io.EOF):
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
+	}
+	if err == nil {
+		r, err := compile.Decode(message)
+		if f, failed := r.(compile.RequestFailure); failed {
+			err = failure(cmd, f.Errno)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	text, _ := io.ReadAll(io.NewSectionReader(output, 0, 1<<16))
 	return &Result{status, text, late}, nil
@@ -64,11 +70,7 @@ func start(cmd *Command) (p *launch.Process, output *os.File, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	im, err := image.Link(prog)
-	if err != nil {
-		return nil, nil, err
-	}
-	exe, err := im.File()
+	exe, err := image.Executable(prog)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -147,8 +149,7 @@ func limit(pid int, timeout time.Duration) (end func() (late bool)) {
 }
 
 // failure says why a command could not be executed.
-func failure(cmd *Command, m *launch.Message) error {
-	err := unix.Errno(m.Words[2])
+func failure(cmd *Command, err unix.Errno) error {
 	if _, missing := os.Stat(cmd.Path); missing == nil && err == unix.ENOENT {
 		return fmt.Errorf("%w: the interpreter of the script, or the loader of the program", err)
 	}

@@ -3,7 +3,6 @@
 package launch
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -70,6 +69,9 @@ type Conversation struct {
 	Frozen func(pid int) string
 }
 
+// ErrNoRoom is that of a process that cannot be started, since there are too many.
+var ErrNoRoom = errors.New("the caller's RLIMIT_NPROC (ulimit -u) or the limit of a cgroup (pids.max) leaves no room for a process")
+
 // Start clones and executes the program. The caller closes the Process.
 func Start(cfg *Config) (*Process, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -110,7 +112,7 @@ func Start(cfg *Config) (*Process, error) {
 	pid, err := syscall.ForkExec(exe, []string{"rt-init"}, attr)
 	runtime.KeepAlive(cfg)
 	if err == unix.EAGAIN {
-		err = fmt.Errorf("the caller's RLIMIT_NPROC (ulimit -u) or the limit of a cgroup (pids.max) leaves no room for a process: %w", err)
+		err = fmt.Errorf("%w: %w", ErrNoRoom, err)
 	}
 	if err != nil {
 		unix.Close(pair[0])
@@ -121,19 +123,9 @@ func Start(cfg *Config) (*Process, error) {
 	return p, nil
 }
 
-// Message is what a program sent.
-type Message struct {
-	// Words are the request and its argument.
-	Words [3]uint64
-	// Text is what follows them.
-	Text []byte
-	// File came with the message, or is nil.
-	File *os.File
-}
-
-// Receive waits for the program's next message. io.EOF: the program has ended,
-// or it is the user's program now.
-func (c *Conversation) Receive() (*Message, error) {
+// Receive waits for the program's next message, with which a file may come, or nil.
+// io.EOF: the program has ended, or it is the user's program now.
+func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 	buf := make([]byte, 512)
 	oob := make([]byte, unix.CmsgSpace(4))
 	var stopped silence
@@ -144,29 +136,21 @@ func (c *Conversation) Receive() (*Message, error) {
 			continue
 		case err == unix.EAGAIN: // nothing for a second
 			if err := stopped.look(c.pid, c.Frozen); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			continue
 		case err == unix.ECONNRESET || (err == nil && n == 0):
-			return nil, io.EOF
+			return nil, nil, io.EOF
 		case err != nil:
-			return nil, os.NewSyscallError("recvmsg", err)
+			return nil, nil, os.NewSyscallError("recvmsg", err)
 		}
-		return parse(buf[:n], oob[:oobn])
+		file, err := fileOf(oob[:oobn])
+		return buf[:n], file, err
 	}
 }
 
-func parse(b, oob []byte) (*Message, error) {
-	var m Message
-	if len(b)%8 != 0 || len(b) < 16 {
-		return nil, errors.New("malformed message from the init program")
-	}
-	for i := range m.Words {
-		if len(b) >= 8 {
-			m.Words[i], b = binary.LittleEndian.Uint64(b), b[8:]
-		}
-	}
-	m.Text = b
+// fileOf is the file of a control message: SCM_RIGHTS, unix(7).
+func fileOf(oob []byte) (file *os.File, err error) {
 	controls, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return nil, err
@@ -177,10 +161,10 @@ func parse(b, oob []byte) (*Message, error) {
 			return nil, err
 		}
 		for _, fd := range fds {
-			m.File = os.NewFile(uintptr(fd), "from the init program")
+			file = os.NewFile(uintptr(fd), "from the init program")
 		}
 	}
-	return &m, nil
+	return file, nil
 }
 
 // ErrGone means that the program has ended: Receive says so, too, and its status why.

@@ -1,9 +1,7 @@
 package launch
 
 import (
-	"bytes"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/rtcontainers/rt/internal/defence"
@@ -55,10 +53,6 @@ func (s *silence) look(pid int, frozen func(pid int) string) error {
 
 // isStopped looks at the state of a process in proc_pid_stat(5).
 func isStopped(pid int) bool {
-	stat, err := sysfile.Read("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return false
-	}
-	_, state, _ := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" "))
-	return len(state) > 0 && (state[0] == 'T' || state[0] == 't')
+	p, err := sysfile.ReadProcess(pid)
+	return err == nil && (p.State == 'T' || p.State == 't')
 }

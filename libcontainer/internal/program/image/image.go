@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
@@ -58,6 +59,15 @@ func Link(p *program.Program) (*Image, error) {
 		encode(code[i*recordSize:][:recordSize], p, layout, &p.Instructions[i], codeAddr+uint64(i)*recordSize)
 	}
 	return &Image{bytes: b, count: len(p.Instructions)}, nil
+}
+
+// Executable links a program into a sealed file.
+func Executable(p *program.Program) (*os.File, error) {
+	im, err := Link(p)
+	if err != nil {
+		return nil, err
+	}
+	return im.File()
 }
 
 // Bytes is the executable file.

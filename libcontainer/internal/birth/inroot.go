@@ -1,4 +1,4 @@
-package libcontainer
+package birth
 
 import (
 	"errors"
@@ -10,21 +10,19 @@ import (
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
-	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"golang.org/x/sys/unix"
 )
 
 // makePath serves a program that met a symlink to nowhere on the way to a
 // mount point.
-func (b *served) makePath(m *launch.Message) error {
-	if m.File == nil || m.Words[1] >= uint64(len(b.plan.Paths)) {
+func (b *Birth) makePath(index uint64, root *os.File) error {
+	if root == nil || index >= uint64(len(b.plan.Paths)) {
 		return errors.New("the init program asked for an unknown path")
 	}
-	defer m.File.Close()
-	p := b.plan.Paths[m.Words[1]]
+	p := b.plan.Paths[index]
 	fd := -1
 	err := b.asContainerRoot(func() (err error) {
-		fd, err = makeInRoot(m.File, p.Name, p.Kind)
+		fd, err = makeInRoot(root, p.Name, p.Kind)
 		return err
 	})
 	if err != nil {
@@ -36,7 +34,7 @@ func (b *served) makePath(m *launch.Message) error {
 
 // asContainerRoot runs f on a thread whose new files belong to the root of the
 // container's user namespace: a file system of the container knows no others.
-func (b *served) asContainerRoot(f func() error) error {
+func (b *Birth) asContainerRoot(f func() error) error {
 	uid, gid, mapped := hostRoot(b.spec)
 	if !mapped {
 		return f()

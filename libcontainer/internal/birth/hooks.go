@@ -1,7 +1,6 @@
-package libcontainer
+package birth
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,29 +13,20 @@ import (
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/libcontainer/internal/hooks"
-	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"golang.org/x/sys/unix"
 )
 
-// stateFor is the document that hooks read: runtime.md, "State".
-func (c *Container) stateFor(status specs.ContainerState, pid int) []byte {
-	s := specs.State{
-		Version: c.state.OCIVersion, ID: c.state.ID, Status: status, Pid: pid, Bundle: c.state.Bundle, Annotations: c.state.Annotations,
-	}
-	data, _ := json.Marshal(s) // strings and numbers only
-	return append(data, '\n')
-}
-
-func (b *creation) container() *Container { return &Container{dir: b.dir, state: b.state} }
-
 // runHooks serves a program that has made the container's environment.
-func (b *creation) runHooks() error {
-	b.hooksBegan = true
-	state := b.container().stateFor(Created, b.proc.Pid)
-	if err := hooks.Run("hooks.prestart", b.spec.Hooks.Prestart, b.o.Bundle, state, b.spec.Annotations); err != nil {
+func (f *first) runHooks() error {
+	f.poststop = true
+	h, state := f.spec.Hooks, f.container.Document(specs.StateCreated, f.proc.Pid)
+	if err := hooks.Run("hooks.prestart", h.Prestart, f.o.Bundle, state, f.spec.Annotations); err != nil {
 		return err
 	}
-	return hooks.Run("hooks.createRuntime", b.spec.Hooks.CreateRuntime, b.o.Bundle, state, b.spec.Annotations)
+	if err := hooks.Run("hooks.createRuntime", h.CreateRuntime, f.o.Bundle, state, f.spec.Annotations); err != nil {
+		return err
+	}
+	return f.writeHookState()
 }
 
 // hookWatch watches the time of a hook that the program has started in the
@@ -61,29 +51,22 @@ func (w *hookWatch) gone() error {
 	return fmt.Errorf("%s: the container was killed while it ran", w.field)
 }
 
-// handle serves a request about hooks.
-func (w *hookWatch) handle(m *launch.Message) error {
-	if m.Words[0] == compile.RequestHookDone {
-		return w.done(unix.WaitStatus(m.Words[1]))
-	}
-	return w.begin(m)
-}
-
-func (w *hookWatch) begin(m *launch.Message) error {
-	phase, i := compile.Hook(m.Words[1])
+// begin begins to watch a hook; it takes the pidfd over.
+func (w *hookWatch) begin(r compile.RequestHook, pidfd *os.File) error {
 	list, name := w.hooks.CreateContainer, "hooks.createContainer"
-	if phase == compile.StartContainer {
+	if r.Phase == compile.StartContainer {
 		list, name = w.hooks.StartContainer, "hooks.startContainer"
 	}
-	if m.File == nil || i >= len(list) {
+	i := r.Index
+	if pidfd == nil || i >= len(list) {
 		return errors.New("the init program started an unknown hook")
 	}
 	w.hook, w.field = &list[i], fmt.Sprintf("%s[%d] %q", name, i, list[i].Path)
 	w.late = make(chan struct{})
 	if w.hook.Timeout == nil {
-		return m.File.Close()
+		return pidfd.Close()
 	}
-	pidfd, late := m.File, w.late
+	late := w.late
 	w.timer = time.AfterFunc(hooks.Timeout(w.hook), func() {
 		close(late)
 		_ = unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0)
@@ -92,7 +75,7 @@ func (w *hookWatch) begin(m *launch.Message) error {
 	return nil
 }
 
-func (w *hookWatch) done(ws unix.WaitStatus) error {
+func (w *hookWatch) done(r compile.RequestHookDone) error {
 	if w.hook == nil {
 		return errors.New("the init program ended an unknown hook")
 	}
@@ -105,8 +88,8 @@ func (w *hookWatch) done(ws unix.WaitStatus) error {
 	case <-w.late:
 		err = hooks.Late(w.hook, w.printed())
 	default:
-		if ws != 0 {
-			err = hooks.Failed(ws, w.printed())
+		if r.Status != 0 {
+			err = hooks.Failed(r.Status, w.printed())
 		}
 	}
 	if err != nil {
@@ -126,15 +109,15 @@ func (w *hookWatch) printed() []byte {
 
 // writeHookState fills the file that hooks in the container read: they see the
 // pid of their own namespace.
-func (b *creation) writeHookState() error {
-	if b.hookState == nil {
+func (f *first) writeHookState() error {
+	if f.hookState == nil {
 		return nil
 	}
-	pid, err := innerPid(b.proc.Pid)
+	pid, err := innerPid(f.proc.Pid)
 	if err != nil {
 		return err
 	}
-	_, err = b.hookState.WriteAt(b.container().stateFor(Created, pid), 0)
+	_, err = f.hookState.WriteAt(f.container.Document(specs.StateCreated, pid), 0)
 	return err
 }
 
@@ -154,8 +137,15 @@ func innerPid(pid int) (int, error) {
 	return pid, nil
 }
 
-// poststart runs the hooks that follow the start. When one fails the caller has
-// to remove the container.
-func (c *Container) poststart(list []specs.Hook) error {
-	return hooks.Run("hooks.poststart", list, c.state.Bundle, c.stateFor(Running, c.state.Pid), c.state.Annotations)
+// hookStream is the file that an annotation names for hooks in the container, or the
+// one in memory from which rt takes what goes into their errors.
+func (f *first) hookStream(annotation string) (*os.File, error) {
+	file, err := f.lend(hooks.AppendTo(f.spec.Annotations[annotation]))
+	if file == nil && err == nil {
+		if f.hookOutput == nil {
+			f.hookOutput, err = f.hold(hooks.File("hook-output"))
+		}
+		return f.hookOutput, err
+	}
+	return file, err
 }

@@ -1,4 +1,4 @@
-package libcontainer
+package birth
 
 import (
 	"encoding/json"
@@ -6,21 +6,20 @@ import (
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
 
-// handListener gives the listener of the container's seccomp filter to the agent
+// HandListener gives the listener of the container's seccomp filter to the agent
 // at linux.seccomp.listenerPath, with the container process state: runtime.md
 // and config-linux.md, "The Container Process State". The program has not
 // executed the user's yet, and waits.
-func (c *Container) handListener(m *launch.Message, pidfd, pid int) error {
-	s := c.state.Seccomp
+func (c Container) HandListener(number, pidfd, pid int) error {
+	s := c.State.Seccomp
 	if s == nil {
 		return fmt.Errorf("linux.seccomp.listenerPath: there is no agent")
 	}
-	fd, err := unix.PidfdGetfd(pidfd, int(m.Words[1]), 0)
+	fd, err := unix.PidfdGetfd(pidfd, number, 0)
 	if err != nil {
 		return fmt.Errorf("linux.seccomp.listenerPath: take the listener: %w", os.NewSyscallError("pidfd_getfd", err))
 	}
@@ -28,7 +27,7 @@ func (c *Container) handListener(m *launch.Message, pidfd, pid int) error {
 	doc, err := json.Marshal(&specs.ContainerProcessState{
 		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: s.Metadata,
 		State: specs.State{
-			Version: c.state.OCIVersion, ID: c.state.ID, Status: Creating, Pid: pid, Bundle: c.state.Bundle, Annotations: c.state.Annotations,
+			Version: c.State.OCIVersion, ID: c.State.ID, Status: specs.StateCreating, Pid: pid, Bundle: c.State.Bundle, Annotations: c.State.Annotations,
 		},
 	})
 	if err == nil {

@@ -1,7 +1,6 @@
-package libcontainer
+package birth
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -13,46 +12,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyUp serves a program with a mount that has the option tmpcopyup: it brings
-// the directory of the image first, then the tmpfs.
-func (b *creation) copyUp(m *launch.Message, to bool) error {
-	if m.File == nil {
+// copyUpFrom takes the directory of the image for a mount that has the option tmpcopyup;
+// the tmpfs follows.
+func (f *first) copyUpFrom(dir *os.File) error {
+	if dir == nil {
 		return errors.New("the init program sent no directory to copy")
 	}
-	if !to {
-		b.copyFrom = m.File
-		return nil
+	f.copyFrom = dir
+	return nil
+}
+
+// copyUp copies the directory to the tmpfs.
+func (f *first) copyUp(tmpfs *os.File) error {
+	if tmpfs == nil || f.copyFrom == nil {
+		return errors.New("the init program sent no directory to copy from, or to")
 	}
-	defer m.File.Close()
-	if b.copyFrom == nil {
-		return errors.New("the init program sent no directory to copy from")
-	}
-	defer b.copyFrom.Close()
+	defer f.copyFrom.Close()
 	// They came as O_PATH and as a mount.
-	from, err := reopenDirectory(int(b.copyFrom.Fd()))
+	from, err := reopenDirectory(int(f.copyFrom.Fd()))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(from)
-	dst, err := reopenDirectory(int(m.File.Fd()))
+	to, err := reopenDirectory(int(tmpfs.Fd()))
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dst)
-	writer := &writer{program: b.proc}
+	defer unix.Close(to)
+	writer := &writer{program: f.proc}
 	if !defence.Off(defence.ChargedCopies) {
 		// The program waits for commands from here on.
-		if err := b.proc.Reply(); err != nil {
+		if err := f.proc.Reply(); err != nil {
 			return err
 		}
 	}
-	if err := b.asContainerRoot(func() error { return writer.copyTree(from, dst) }); err != nil {
+	if err := f.asContainerRoot(func() error { return writer.copyTree(from, to) }); err != nil {
 		return fmt.Errorf("mounts: tmpcopyup: %w", err)
 	}
 	if defence.Off(defence.ChargedCopies) {
-		return b.proc.Reply()
+		return f.proc.Reply()
 	}
-	return writer.end()
+	return writer.send(&compile.CopyCommand{Command: compile.CopyEnd}) // the program goes on
 }
 
 func reopenDirectory(fd int) (int, error) {
@@ -68,56 +68,45 @@ type writer struct {
 }
 
 // command lets the program carry a command out.
-func (w *writer) command(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
+func (w *writer) command(c *compile.CopyCommand, fds ...int) error {
 	if defence.Off(defence.ChargedCopies) {
-		return w.uncharged(c, name, data, fds...)
+		return w.uncharged(c, fds...)
 	}
-	if err := w.send(c, name, data, fds...); err != nil {
+	if err := w.send(c, fds...); err != nil {
 		return err
 	}
-	m, err := w.program.Receive()
+	message, file, err := w.program.Receive()
 	if err != nil {
 		return launch.ErrGone
 	}
-	if m.File != nil {
-		m.File.Close()
-	}
-	if m.Words[0] != compile.RequestCopied {
-		return errors.New("the init program does not copy")
-	}
-	if result := int64(m.Words[1]); result < 0 {
-		return unix.Errno(-result)
+	closeFiles([]*os.File{file})
+	r, err := compile.Decode(message)
+	if copied, ok := r.(compile.RequestCopied); !ok {
+		return errors.Join(errors.New("the init program does not copy"), err)
+	} else if copied.Result < 0 {
+		return unix.Errno(-copied.Result)
 	}
 	return nil
 }
 
-func (w *writer) send(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
-	if len(name) >= compile.CopyName || len(data) >= compile.CopyData {
-		return unix.ENAMETOOLONG
+func (w *writer) send(c *compile.CopyCommand, fds ...int) (err error) {
+	if w.message, err = c.Encode(w.message[:0]); err != nil {
+		return err
 	}
-	w.message = w.message[:0]
-	for _, word := range []uint64{c.Command, c.Mode, c.Device, c.Size} {
-		w.message = binary.LittleEndian.AppendUint64(w.message, word)
-	}
-	w.message = append(append(w.message, name...), make([]byte, compile.CopyName-len(name))...)
-	w.message = append(append(w.message, data...), 0)
 	return w.program.Send(w.message, fds...)
 }
 
-// end lets the program go on.
-func (w *writer) end() error { return w.send(&compile.CopyCommand{Command: compile.CopyEnd}, "", nil) }
-
 // uncharged is command without the program.
-func (w *writer) uncharged(c *compile.CopyCommand, name string, data []byte, fds ...int) error {
+func (w *writer) uncharged(c *compile.CopyCommand, fds ...int) error {
 	switch c.Command {
 	case compile.CopyDirectory:
-		return unix.Mkdirat(fds[0], name, uint32(c.Mode))
+		return unix.Mkdirat(fds[0], c.Name, uint32(c.Mode))
 	case compile.CopyNode:
-		return unix.Mknodat(fds[0], name, uint32(c.Mode), int(c.Device))
+		return unix.Mknodat(fds[0], c.Name, uint32(c.Mode), int(c.Device))
 	case compile.CopySymlink:
-		return unix.Symlinkat(string(data), fds[0], name)
+		return unix.Symlinkat(string(c.Data), fds[0], c.Name)
 	case compile.CopyAttribute:
-		return unix.Fsetxattr(fds[0], name, data, 0)
+		return unix.Fsetxattr(fds[0], c.Name, c.Data, 0)
 	}
 	for {
 		if n, err := unix.Sendfile(fds[0], fds[1], nil, 1<<30); n <= 0 || err != nil {
@@ -172,18 +161,18 @@ func (w *writer) copyEntry(from, to int, name string) error {
 	case unix.S_IFLNK:
 		return w.copySymlink(entry, to, name, &st)
 	case unix.S_IFDIR:
-		if err := w.command(&compile.CopyCommand{Command: compile.CopyDirectory, Mode: 0o700}, name, nil, to); err != nil && err != unix.EEXIST {
+		if err := w.command(&compile.CopyCommand{Command: compile.CopyDirectory, Mode: 0o700, Name: name}, to); err != nil && err != unix.EEXIST {
 			return err
 		}
 		return withBoth(from, entry, to, name, unix.O_RDONLY|unix.O_DIRECTORY, w.copyTree)
 	case unix.S_IFREG:
-		if err := w.command(&compile.CopyCommand{Command: compile.CopyNode, Mode: unix.S_IFREG | 0o600}, name, nil, to); err != nil {
+		if err := w.command(&compile.CopyCommand{Command: compile.CopyNode, Mode: unix.S_IFREG | 0o600, Name: name}, to); err != nil {
 			return err
 		}
 		return withBoth(from, entry, to, name, unix.O_RDWR, func(a, b int) error { return w.copyContent(a, b, &st) })
 	}
 	// A device, a fifo or a socket.
-	if err := w.command(&compile.CopyCommand{Command: compile.CopyNode, Mode: uint64(st.Mode), Device: st.Rdev}, name, nil, to); err != nil {
+	if err := w.command(&compile.CopyCommand{Command: compile.CopyNode, Mode: uint64(st.Mode), Device: st.Rdev, Name: name}, to); err != nil {
 		return err
 	}
 	return own(to, name, &st)
@@ -223,14 +212,14 @@ func (w *writer) copySymlink(entry, to int, name string, st *unix.Stat_t) error 
 	if err != nil {
 		return err
 	}
-	if err := w.command(&compile.CopyCommand{Command: compile.CopySymlink}, name, buf[:n], to); err != nil {
+	if err := w.command(&compile.CopyCommand{Command: compile.CopySymlink, Name: name, Data: buf[:n]}, to); err != nil {
 		return err
 	}
 	return own(to, name, st)
 }
 
 func (w *writer) copyContent(a, b int, st *unix.Stat_t) error {
-	if err := w.command(&compile.CopyCommand{Command: compile.CopyContent}, "", nil, b, a); err != nil {
+	if err := w.command(&compile.CopyCommand{Command: compile.CopyContent}, b, a); err != nil {
 		return err
 	}
 	return w.copyAttributes(a, b, st)
@@ -272,7 +261,7 @@ func (w *writer) copyXattrs(a, b int) error {
 		if err != nil {
 			continue
 		}
-		err = w.command(&compile.CopyCommand{Command: compile.CopyAttribute, Size: uint64(size)}, name, value[:size], b)
+		err = w.command(&compile.CopyCommand{Command: compile.CopyAttribute, Size: uint64(size), Name: name, Data: value[:size]}, b)
 		if errors.Is(err, launch.ErrGone) {
 			return err
 		}

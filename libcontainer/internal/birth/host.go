@@ -1,4 +1,4 @@
-package libcontainer
+package birth
 
 import (
 	"bufio"
@@ -34,9 +34,7 @@ func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.Fil
 			h.Cgroup.V1 = append(h.Cgroup.V1, compile.Hierarchy(v1))
 		}
 		if n := spec.FindNamespace(s, specs.CgroupNamespace); n != nil && n.Path != "" {
-			own, err := os.Stat("/proc/self/ns/cgroup")
-			theirs, otherErr := os.Stat(n.Path)
-			h.Cgroup.Joined = err == nil && otherErr == nil && os.SameFile(own, theirs)
+			h.Cgroup.Joined, _ = isOwnNamespace(n.Type, n.Path)
 		}
 	}
 	if p := s.Process; p != nil {

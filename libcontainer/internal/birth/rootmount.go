@@ -1,4 +1,4 @@
-package libcontainer
+package birth
 
 import (
 	"fmt"
@@ -14,10 +14,10 @@ import (
 
 // noteMounts remembers what is at root.path before the container is mounted there,
 // if its mounts do not end with a mount namespace of its own.
-func (b *creation) noteMounts() {
-	n := spec.FindNamespace(b.spec, specs.MountNamespace)
+func (f *first) noteMounts() {
+	n := spec.FindNamespace(f.spec, specs.MountNamespace)
 	if n == nil {
-		b.state.RootMount = mountID(b.rootfs)
+		f.container.State.RootMount = mountID(f.rootfs)
 		return
 	}
 	if n.Path == "" {
@@ -29,30 +29,30 @@ func (b *creation) noteMounts() {
 	}
 	ns := &state.Namespace{Path: n.Path, Inode: st.Ino}
 	// Who may not enter it cannot clean up there either.
-	if inMountNamespace(ns, func() { b.state.RootMount = mountID(b.rootfs) }) == nil {
-		b.state.MountNamespace = ns
+	if inMountNamespace(ns, func() { f.container.State.RootMount = mountID(f.rootfs) }) == nil {
+		f.container.State.MountNamespace = ns
 	}
 }
 
 // unmountRoot takes off what was mounted at root.path for a container without a
 // mount namespace of its own.
-func (c *Container) unmountRoot() (err error) {
-	if c.state.RootMount == 0 {
+func (c Container) unmountRoot() (err error) {
+	if c.State.RootMount == 0 {
 		return nil
 	}
 	unmount := func() {
-		if mountID(c.state.Rootfs) == c.state.RootMount {
+		if mountID(c.State.Rootfs) == c.State.RootMount {
 			return
 		}
-		if err = unix.Unmount(c.state.Rootfs, unix.MNT_DETACH); err != nil {
-			err = fmt.Errorf("unmount %s: %w", c.state.Rootfs, err)
+		if err = unix.Unmount(c.State.Rootfs, unix.MNT_DETACH); err != nil {
+			err = fmt.Errorf("unmount %s: %w", c.State.Rootfs, err)
 		}
 	}
-	if c.state.MountNamespace == nil {
+	if c.State.MountNamespace == nil {
 		unmount()
 	} else {
 		// An error says that the namespace is gone, with its mounts.
-		_ = inMountNamespace(c.state.MountNamespace, unmount)
+		_ = inMountNamespace(c.State.MountNamespace, unmount)
 	}
 	return err
 }

@@ -1,9 +1,14 @@
-package libcontainer
+package birth
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -37,6 +42,29 @@ func setPriorities(p *specs.Process, pid int) error {
 		if _, _, errno := unix.Syscall(unix.SYS_IOPRIO_SET, compile.IOPrioWhoProcess, uintptr(pid), uintptr(compile.IOPrio(io))); errno != 0 {
 			return fmt.Errorf("process.ioPriority: set the I/O priority: ioprio_set: %w", errno)
 		}
+	}
+	return nil
+}
+
+// adjustOOM sets process.oomScoreAdj. Only root may lower the value, which a
+// rootless container lives without.
+func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) error {
+	if p == nil || p.OOMScoreAdj == nil {
+		return nil
+	}
+	adj := strconv.Itoa(*p.OOMScoreAdj)
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	if defence.Off(defence.OwnProcfs) {
+		dir += "/root/proc/self" // the container's
+	}
+	err := sysfile.Write(filepath.Join(dir, "oom_score_adj"), []byte(adj))
+	switch {
+	case err == nil:
+		return nil
+	case !rootless || !errors.Is(err, unix.EACCES):
+		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
+	case warn != nil:
+		warn(fmt.Sprintf("process.oomScoreAdj: only root may set %s, less than rt's own: it stays as it is", adj))
 	}
 	return nil
 }

@@ -1,0 +1,66 @@
+package birth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/internal/defence"
+	"golang.org/x/sys/unix"
+)
+
+// announce tells the caller which process it is.
+func (b *Birth) announce() error {
+	if b.PidFile != "" {
+		if err := writeFile(b.PidFile, strconv.Itoa(b.proc.Pid)); err != nil {
+			return fmt.Errorf("--pid-file: %w", err)
+		}
+		b.undoing(func() { _ = os.Remove(b.PidFile) })
+	}
+	if b.PIDFD == nil {
+		return nil
+	}
+	fd, err := unix.FcntlInt(uintptr(b.proc.PidFD), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return os.NewSyscallError("dup", err)
+	}
+	return b.PIDFD(os.NewFile(uintptr(fd), "pidfd"))
+}
+
+// writeFile writes a small file so that readers see all of it or none.
+func writeFile(name, content string) error {
+	if defence.Off(defence.CallerFiles) {
+		return os.WriteFile(name, []byte(content), 0o666)
+	}
+	tmp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name))
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(content)
+	f.Close()
+	if err == nil {
+		err = os.Rename(tmp, name)
+	}
+	if err != nil {
+		os.Remove(tmp)
+	}
+	return err
+}
+
+// takeTerminal hands the master of a terminal to who asked for it.
+func takeTerminal(master *os.File, p *specs.Process, take func(*os.File) error) error {
+	if master == nil || p == nil || take == nil {
+		return errors.New("process.terminal: the init program sent no terminal")
+	}
+	if box := p.ConsoleSize; box != nil {
+		size := unix.Winsize{Row: uint16(box.Height), Col: uint16(box.Width)}
+		if err := unix.IoctlSetWinsize(int(master.Fd()), unix.TIOCSWINSZ, &size); err != nil {
+			return fmt.Errorf("process.consoleSize: %w", err)
+		}
+	}
+	return take(master)
+}

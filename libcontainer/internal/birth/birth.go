@@ -1,0 +1,368 @@
+// Package birth makes the processes of containers: a first one, with all of its
+// container, further ones, and programs that change the mounts of a container. All take
+// the same steps (Birth.make): enter the cgroup, compile the program, start it, and serve
+// its requests until it has become the user's. What undoes a step is noted where the step
+// is done, and carried out in reverse if a later one fails.
+package birth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"golang.org/x/sys/unix"
+)
+
+// Phase is how far a birth has come.
+type Phase uint8
+
+// The phases, in their order.
+const (
+	Begun Phase = iota
+	// Checked: the configuration of a first process.
+	Checked
+	// Reserved is the id of a new container; Found, the first process of another one.
+	Reserved
+	Found
+	Compiled
+	Started
+	Limited
+	// Answered: the program was given something, and is not started again.
+	Answered
+	// Permitted: nothing is left to do before the user's program runs.
+	Permitted
+	// Made and Joined: the program is ready, and goes on to execute the user's.
+	Made
+	Joined
+	Executed
+)
+
+var phases = [...]string{
+	Checked: "read and checked the configuration", Reserved: "reserved the id", Found: "found the container's first process",
+	Compiled: "compiled the program", Started: "started the program", Limited: "set the limits",
+	Permitted: "let the program go on", Made: "the program made the container", Joined: "the program joined the container",
+	Executed: "executed the process",
+}
+
+// String says what is done; it is empty for what nobody has to know.
+func (p Phase) String() string {
+	if int(p) < len(phases) {
+		return phases[p]
+	}
+	return ""
+}
+
+// Caller is what whoever wants a process gives to it, and gets of it.
+type Caller struct {
+	// Stdin, Stdout and Stderr are the standard streams. Nil means /dev/null.
+	Stdin, Stdout, Stderr *os.File
+	// Preserve are further descriptors, from 3 on; a nil is a gap.
+	Preserve []*os.File
+	// Terminal takes the master of the process's terminal.
+	Terminal func(master *os.File) error
+	// PidFile and PIDFD receive the pid and a pidfd of the process.
+	PidFile string
+	PIDFD   func(pidfd *os.File) error
+	// Keeper has the caller's wishes for the program that takes its place, or is nil.
+	Keeper *compile.Keeper
+	// Debug and Warn may be nil.
+	Debug, Warn func(message string)
+}
+
+// Born is a process that was made.
+type Born struct {
+	Container Container
+	Process   *launch.Process
+	// Keeper is the executable of the program to take the caller's place, or nil.
+	Keeper *os.File
+}
+
+// Birth is what all kinds of births have.
+type Birth struct {
+	Caller
+	kind      kind
+	phase     Phase
+	container Container
+	spec      *specs.Spec
+	plan      *compile.Plan
+	proc      *launch.Process
+	keeper    *os.File
+	cgroup    *cgroup.Cgroup
+	// place is how to get into the cgroup; thread is on its way, or nil.
+	place  *cgroup.Placement
+	thread *launch.Thread
+	clone  launch.Config
+	// release lets the program go on when it is ready, where it has no gate.
+	release *os.File
+	// births are those that the program has announced.
+	births int
+	// devices are nodes in the state directory that were made for the container.
+	devices []string
+	// late is true when the process is born outside of the cgroup and moved there.
+	late bool
+	// rootless makes a missing right to lower process.oomScoreAdj no error.
+	rootless bool
+	// lent are closed when the program has them, held in the end.
+	lent, held []*os.File
+	// undo takes back what was done, the last step first.
+	undo []func()
+}
+
+// kind is what differs.
+type kind interface {
+	server
+	// enter makes the cgroup, and begins to step into it where that is how to get in.
+	enter() error
+	compile(streams [3]*os.File) (*compile.Plan, error)
+	// open opens a control descriptor of the program.
+	open(f *compile.File) (*os.File, error)
+	// meanwhile does what can be done while the program works.
+	meanwhile() error
+	// record keeps what others have to know of the process, before it runs.
+	record() error
+	// permit lets the program execute the user's.
+	permit() error
+	// ready is told that the program is.
+	ready() (answer, error)
+}
+
+// A kind that has nothing to do there has these.
+func (b *Birth) enter() error     { return nil }
+func (b *Birth) meanwhile() error { return nil }
+func (b *Birth) record() error    { return nil }
+func (b *Birth) permit() error    { return nil }
+
+// reach notes a phase.
+func (b *Birth) reach(p Phase) {
+	b.phase = max(b.phase, p)
+	b.note(p.String())
+}
+
+func (b *Birth) note(text string) {
+	if b.Debug != nil && text != "" {
+		b.Debug(text)
+	}
+}
+
+// undoing notes what takes a step back.
+func (b *Birth) undoing(f func()) { b.undo = append(b.undo, f) }
+
+// goBack takes all steps back.
+func (b *Birth) goBack() {
+	for _, f := range slices.Backward(b.undo) {
+		f()
+	}
+	b.undo = nil
+}
+
+func (b *Birth) born() *Born { return &Born{b.container, b.proc, b.keeper} }
+
+// lend has a file closed when the program has it.
+func (b *Birth) lend(f *os.File, err error) (*os.File, error) {
+	b.lent = append(b.lent, f)
+	return f, err
+}
+
+// hold has a file closed in the end.
+func (b *Birth) hold(f *os.File, err error) (*os.File, error) {
+	b.held = append(b.held, f)
+	return f, err
+}
+
+// close gives up what is of no use any more, whatever became of the process.
+func (b *Birth) close() {
+	b.leave()
+	closeFiles(b.held)
+	b.held = nil
+}
+
+// leave ends the thread, and with it its stay in the container's cgroup.
+func (b *Birth) leave() {
+	if b.thread != nil {
+		_ = b.thread.Wait()
+		b.thread.End()
+		b.thread = nil
+	}
+	if b.place != nil && b.place.Dir != nil {
+		b.place.Dir.Close()
+	}
+	closeFiles(b.lent)
+	b.lent = nil
+}
+
+// make takes the steps.
+func (b *Birth) make() error {
+	defer b.leave()
+	streams, err := b.streams()
+	if err != nil {
+		return err
+	}
+	if err := b.kind.enter(); err != nil {
+		return err
+	}
+	if b.plan, err = b.kind.compile(streams); err != nil {
+		return err
+	}
+	WarnAll(b.Warn, b.plan.Warnings)
+	exe, err := image.Executable(b.plan.Program)
+	if err != nil {
+		return err
+	}
+	defer exe.Close()
+	b.reach(Compiled)
+	if err := b.start(exe, streams); err != nil {
+		return b.full(err, errors.Is(err, launch.ErrNoRoom))
+	}
+	b.reach(Started)
+	if err := b.kind.meanwhile(); err != nil {
+		return err
+	}
+	err = serve(&b.proc.Conversation, b.kind)
+	f, failed := err.(*program.Failure)
+	return b.full(err, failed && f.Errno == unix.EAGAIN && (f.Call == program.Clone.String() || f.Call == program.Clone3.String()))
+}
+
+// start clones the program.
+func (b *Birth) start(exe *os.File, streams [3]*os.File) (err error) {
+	defer b.leave()
+	files := append(streams[:], filled(b.Preserve, exe)...)
+	for i := range b.plan.Files {
+		f := &b.plan.Files[i]
+		var file *os.File
+		switch f.Kind {
+		case compile.Conversation: // launch makes it
+		case compile.Spare:
+			file = exe
+		case compile.Release:
+			file, err = b.lend(b.releasePipe())
+		default:
+			file, err = b.kind.open(f)
+		}
+		if err != nil {
+			return err
+		}
+		files = append(files, file)
+	}
+	b.clone.Image, b.clone.Files, b.clone.Conversation, b.clone.CloneFlags = exe, files, 3+len(b.Preserve), b.plan.CloneFlags
+	if b.thread != nil { // which goes on by itself when it is in the cgroup
+		b.proc, err = b.thread.Start(&b.clone)
+	} else {
+		b.proc, err = launch.Start(&b.clone)
+	}
+	if err == nil {
+		b.undoing(func() {
+			b.proc.Kill()
+			b.proc.Close()
+		})
+	}
+	return err
+}
+
+// allow lets a program go on that waits at the other end of the pipe. If nobody reads it,
+// Receive says so.
+func (b *Birth) allow() { _, _ = b.release.Write([]byte{1}) }
+
+// releasePipe makes the pipe through which the program gets its permission. It has no
+// place in the Go runtime's poller, as one of os.Pipe would.
+func (b *Birth) releasePipe() (*os.File, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
+	}
+	b.release, _ = b.hold(os.NewFile(uintptr(fds[1]), "pipe"), nil)
+	return os.NewFile(uintptr(fds[0]), "pipe"), nil
+}
+
+// goOnIn goes on with a child of the program.
+func (b *Birth) goOnIn(pid int) error {
+	b.dropKeeper() // it waits for the other one
+	if err := b.proc.Adopt(pid); err != nil {
+		return err
+	}
+	if err := b.attach(); err != nil {
+		return err
+	}
+	if err := b.proc.Reply(); err != nil {
+		return err
+	}
+	b.births++
+	return b.goAhead()
+}
+
+// attach moves a process that was born outside of the container's cgroup there.
+func (b *Birth) attach() error {
+	if !b.late {
+		return nil
+	}
+	if err := b.place.Attach(b.proc.Pid); err != nil {
+		return fmt.Errorf("move the process to the container's cgroup: %w", err)
+	}
+	return nil
+}
+
+// goAhead lets the program execute the user's as soon as it is ready, if the process is
+// there and there is nothing that the program has to ask for before: who looks meanwhile
+// must not find a created container.
+func (b *Birth) goAhead() error {
+	if b.plan.Asks || b.births != b.plan.Births {
+		return nil
+	}
+	return b.finish()
+}
+
+// finish does what is left before the user's program runs, and permits that, once.
+func (b *Birth) finish() error {
+	if b.phase >= Permitted {
+		return nil
+	}
+	b.reach(Answered)
+	p := b.spec.Process
+	if err := adjustOOM(p, b.proc.Pid, b.rootless, b.Warn); err != nil {
+		return err
+	}
+	if b.plan.ParentSets {
+		if err := setPriorities(p, b.proc.Pid); err != nil {
+			return err
+		}
+	}
+	if err := b.kind.record(); err != nil {
+		return err
+	}
+	if err := b.announce(); err != nil {
+		return err
+	}
+	b.reach(Permitted)
+	return b.kind.permit()
+}
+
+// serve does what programs of all kinds ask for.
+func (b *Birth) serve(r *request) (answer, error) {
+	switch q := r.Request.(type) {
+	case compile.RequestChild:
+		return given, b.goOnIn(q.Pid)
+	case compile.RequestTerminal:
+		return b.answered(takeTerminal(r.take(), b.spec.Process, b.Terminal))
+	case compile.RequestListener:
+		return b.answered(b.container.HandListener(q.FD, b.proc.PidFD, b.proc.Pid))
+	case compile.RequestReady:
+		return b.kind.ready()
+	case compile.RequestFailure:
+		return given, b.failure(q)
+	}
+	return given, unexpected(r)
+}
+
+// answered lets the program go on after what it asked for.
+func (b *Birth) answered(err error) (answer, error) {
+	if err == nil {
+		b.reach(Answered)
+	}
+	return goOn, err
+}

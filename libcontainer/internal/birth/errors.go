@@ -1,0 +1,83 @@
+package birth
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"golang.org/x/sys/unix"
+)
+
+// failure puts a failed call into words.
+func (b *Birth) failure(f compile.RequestFailure) error {
+	return b.plan.Program.Failure(image.Index(f.Record), f.Errno, f.Words())
+}
+
+// died ends a program with which there is no conversation any more. If it has ended
+// without a word the error says how. It may have no cgroup.
+func (b *Birth) died(err error) error {
+	ws := b.proc.Kill()
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	limit := int64(0)
+	if b.cgroup != nil {
+		if why := b.cgroup.OutOfMemory(); why != "" {
+			return fmt.Errorf("%s: the kernel killed the init program for lack of memory", why)
+		}
+		limit = b.cgroup.MemoryLimit()
+	}
+	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
+		// systemd removes a scope, and the counters in it, as soon as it is empty.
+		if limit > 0 {
+			return fmt.Errorf("the init program was killed while it set the container up: the limit of %d bytes in linux.resources.memory.limit is probably too low to start a process", limit)
+		}
+		return errors.New("the init program was killed while it set the container up")
+	}
+	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
+}
+
+// fullError is that of a process that could not be made, since there are too many.
+type fullError struct {
+	error
+	limit *int64
+}
+
+func (e *fullError) Unwrap() error { return e.error }
+
+// Error names the field, if the container has a limit.
+func (e *fullError) Error() string {
+	if e.limit == nil {
+		return e.error.Error()
+	}
+	return fmt.Sprintf("linux.resources.pids.limit: the limit of %d leaves no room for another process: %v", *e.limit, e.error)
+}
+
+// full marks an error of clone(2), rt's of the program or the program's of a child.
+func (b *Birth) full(err error, is bool) error {
+	if !is {
+		return err
+	}
+	e := &fullError{error: err}
+	if l := b.spec.Linux; l != nil && l.Resources != nil && l.Resources.Pids != nil {
+		e.limit = l.Resources.Pids.Limit
+	}
+	return e
+}
+
+// WarnAll tells warn, which may be nil, as much as a person reads.
+func WarnAll(warn func(string), messages []string) {
+	const most = 100
+	for i, m := range messages {
+		switch {
+		case warn == nil:
+			return
+		case i == most:
+			warn(fmt.Sprintf("and %d further warnings", len(messages)-i))
+			return
+		}
+		warn(m)
+	}
+}

@@ -1,0 +1,69 @@
+package birth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+)
+
+// server serves the requests of one program.
+type server interface {
+	serve(r *request) (answer, error)
+	// ended is told that the conversation has ended, and says what that means.
+	ended(err error) error
+}
+
+// request is one with the file that came with it, or nil.
+type request struct {
+	compile.Request
+	file *os.File
+}
+
+// take leaves the file to who serves the request.
+func (r *request) take() *os.File {
+	f := r.file
+	r.file = nil
+	return f
+}
+
+// unexpected is the error of a request that this program has no business with.
+func unexpected(r *request) error {
+	return fmt.Errorf("unexpected request %T from the init program", r.Request)
+}
+
+// answer is how the program gets to know that its request was served.
+type answer uint8
+
+const (
+	goOn  answer = iota // by one byte
+	given               // it was answered already, or expects nothing
+	over                // nothing is left to talk about
+)
+
+// serve answers a program's requests until the conversation is over.
+func serve(c *launch.Conversation, s server) error {
+	for {
+		message, file, err := c.Receive()
+		if err != nil {
+			return s.ended(err)
+		}
+		asked, err := compile.Decode(message)
+		r, answer := &request{asked, file}, given
+		if err == nil {
+			answer, err = s.serve(r)
+		}
+		closeFiles([]*os.File{r.file})
+		switch {
+		case err == nil && answer == over:
+			return nil
+		case err == nil && answer == goOn:
+			err = c.Reply()
+		}
+		if err != nil && !errors.Is(err, launch.ErrGone) { // else Receive says so
+			return err
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package birth
+
+import (
+	"errors"
+	"io"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/launch"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
+)
+
+// start is the end of a birth that somebody else began: the start of a created container.
+type start struct {
+	container Container
+	program   *launch.Conversation
+	hooks     hookWatch
+}
+
+// Start serves a program that was let through the gate until it has executed the
+// user's. If a hook fails the container is removed.
+func Start(c Container, program *launch.Conversation, h *state.Hooks) error {
+	watch := hookWatch{hooks: &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}}
+	return serve(program, &start{c, program, watch})
+}
+
+func (s *start) serve(r *request) (answer, error) {
+	var err error
+	switch q := r.Request.(type) {
+	case compile.RequestFailure:
+		s.container.awaitEnd()
+		return given, s.failure(q)
+	case compile.RequestListener:
+		err = s.handListener(q.FD)
+	case compile.RequestHook:
+		err = s.hooks.begin(q, r.take())
+	case compile.RequestHookDone:
+		err = s.hooks.done(q)
+	default:
+		err = unexpected(r)
+	}
+	if err == nil {
+		err = s.program.Reply()
+	}
+	if err != nil && !errors.Is(err, launch.ErrGone) {
+		err = errors.Join(err, s.container.Remove(nil))
+	}
+	return given, err
+}
+
+func (s *start) handListener(fd int) error {
+	p, err := s.container.Process()
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return s.container.HandListener(fd, int(p.Fd()), s.container.State.Pid)
+}
+
+// failure finds the step in the state: there is no plan any more.
+func (s *start) failure(r compile.RequestFailure) error {
+	f := &program.Failure{Index: image.Index(r.Record), Errno: r.Errno, Purpose: "start the process"}
+	for _, step := range s.container.State.Steps {
+		if step.Index == f.Index {
+			f.Source, f.Purpose, f.Call = step.Source, step.Purpose, step.Call
+		}
+	}
+	return f
+}
+
+func (s *start) ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.Join(s.hooks.gone(), s.container.CheckMemory())
+	}
+	return err
+}
