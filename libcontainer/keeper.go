@@ -27,7 +27,7 @@ func (o *KeepOptions) keeper() *compile.Keeper {
 	if o == nil {
 		return nil
 	}
-	return &compile.Keeper{Spare: o.Keep, Delete: o.Delete, Ignored: o.Ignored}
+	return &compile.Keeper{NoRemoval: o.Keep, Delete: o.Delete, Ignored: o.Ignored}
 }
 
 // Keep replaces the calling program by a small one that waits for the

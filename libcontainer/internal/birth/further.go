@@ -204,7 +204,7 @@ func (f *further) meanwhile() error {
 func (f *further) permit() error {
 	f.allow()
 	if k := f.Keeper; k != nil {
-		_ = f.keep(&compile.Keeper{Pid: f.proc.Pid, PidFD: f.proc.PidFD, Spare: true, Ignored: k.Ignored})
+		_ = f.makeKeeper(&compile.Keeper{Pid: f.proc.Pid, PidFD: f.proc.PidFD, NoRemoval: true, Ignored: k.Ignored})
 	}
 	return nil
 }

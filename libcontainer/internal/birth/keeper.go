@@ -25,7 +25,7 @@ func (f *first) prepareKeeper() error {
 	}
 	k := &compile.Keeper{
 		Pid: f.proc.Pid, PidFD: f.proc.PidFD, Dir: dir, DirFD: int(open.Fd()), Inode: st.Ino, Files: open.Names(),
-		Spare: wishes.Spare, Delete: wishes.Delete, Ignored: wishes.Ignored,
+		NoRemoval: wishes.NoRemoval, Delete: wishes.Delete, Ignored: wishes.Ignored,
 	}
 	if f.cgroup.Systemd {
 		k.Leave = true // only rt can tell systemd
@@ -35,11 +35,11 @@ func (f *first) prepareKeeper() error {
 			k.Cgroups = append(k.Cgroups, path)
 		}
 	}
-	return f.keep(k)
+	return f.makeKeeper(k)
 }
 
-// keep makes the executable of a keeper.
-func (b *Birth) keep(k *compile.Keeper) error {
+// makeKeeper makes the executable of a keeper.
+func (b *Birth) makeKeeper(k *compile.Keeper) error {
 	prog, err := compile.CompileKeeper(k)
 	if err != nil {
 		return err

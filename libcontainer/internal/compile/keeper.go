@@ -22,8 +22,8 @@ type Keeper struct {
 	Files []string
 	// Cgroups are the directories to remove.
 	Cgroups []string
-	// Spare leaves the container's remains.
-	Spare bool
+	// NoRemoval leaves the container's remains.
+	NoRemoval bool
 	// Leave lets Delete do all of the removal.
 	Leave bool
 	// Delete is a command that removes what the keeper cannot.
@@ -37,7 +37,7 @@ type Keeper struct {
 func CompileKeeper(k *Keeper) (*program.Program, error) {
 	c := &keeper{Builder: program.NewBuilder(), Keeper: k}
 	c.wait()
-	if !k.Spare {
+	if !k.NoRemoval {
 		c.cleanUp()
 	}
 	c.exit()
@@ -93,7 +93,7 @@ func (k *keeper) closeOthers() {
 	k.Source("", "close what the caller of rt left open")
 	first := 3
 	needed := []int{k.PidFD}
-	if !k.Spare {
+	if !k.NoRemoval {
 		needed = append(needed, k.DirFD)
 	}
 	slices.Sort(needed)
