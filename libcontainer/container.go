@@ -127,10 +127,7 @@ func (c *Container) SharesPids() bool { return c.state.SharedPids }
 
 // State is the document of runtime.md, "State", as of now.
 func (c *Container) State() specs.State {
-	s := specs.State{
-		Version: c.state.OCIVersion, ID: c.state.ID, Status: c.Status(), Pid: c.state.Pid,
-		Bundle: c.state.Bundle, Annotations: c.state.Annotations,
-	}
+	s := c.birth().Document(c.Status(), c.state.Pid)
 	if s.Status == Stopped {
 		s.Pid = 0
 	}
@@ -206,14 +203,16 @@ func (c *Container) killShared() error {
 // isEmpty tells whether the container's cgroup has no process, or is not there: without
 // one, what a first process left cannot be found.
 func (c *Container) isEmpty() bool {
+	pids, err := c.cgroupPids()
+	return err == nil && len(pids) == 0 || errors.Is(err, cgroup.ErrNone)
+}
+
+func (c *Container) cgroupPids() ([]int, error) {
 	cg, err := c.cgroup()
-	if err == nil {
-		var pids []int
-		if pids, err = cg.Pids(); err == nil {
-			return len(pids) == 0
-		}
+	if err != nil {
+		return nil, err
 	}
-	return errors.Is(err, cgroup.ErrNone)
+	return cg.Pids()
 }
 
 // endsByDefault tells whether a signal ends a process that has no handler: signal(7).

@@ -21,15 +21,9 @@ import (
 // Pids lists the processes of the container, by their pids on the host. Without a
 // cgroup only the first is known, if it lives.
 func (c *Container) Pids() ([]int, error) {
-	cg, err := c.cgroup()
-	if err == nil {
-		var pids []int
-		if pids, err = cg.Pids(); err == nil {
-			return pids, nil
-		}
-	}
+	pids, err := c.cgroupPids()
 	if !errors.Is(err, cgroup.ErrNone) {
-		return nil, err
+		return pids, err
 	}
 	if c.lives() {
 		return []int{c.state.Pid}, nil

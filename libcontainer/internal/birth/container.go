@@ -21,19 +21,23 @@ type Container struct {
 	State *state.State
 }
 
-// Document is the document that hooks read: runtime.md, "State".
-func (c Container) Document(status specs.ContainerState, pid int) []byte {
-	s := specs.State{
+// Document is the state of the container: runtime.md, "State".
+func (c Container) Document(status specs.ContainerState, pid int) specs.State {
+	return specs.State{
 		Version: c.State.OCIVersion, ID: c.State.ID, Status: status, Pid: pid, Bundle: c.State.Bundle, Annotations: c.State.Annotations,
 	}
-	data, _ := json.Marshal(s) // strings and numbers only
+}
+
+// text is the document that hooks read.
+func (c Container) text(status specs.ContainerState, pid int) []byte {
+	data, _ := json.Marshal(c.Document(status, pid)) // strings and numbers only
 	return append(data, '\n')
 }
 
 // Poststart runs the hooks that follow the start. When one fails the caller has
 // to remove the container.
 func (c Container) Poststart(list []specs.Hook) error {
-	return hooks.Run("hooks.poststart", list, c.State.Bundle, c.Document(specs.StateRunning, c.State.Pid), c.State.Annotations)
+	return hooks.Run("hooks.poststart", list, c.State.Bundle, c.text(specs.StateRunning, c.State.Pid), c.State.Annotations)
 }
 
 // Process opens the container's first process. The error is unix.ESRCH when it
@@ -146,7 +150,7 @@ func (c Container) Remove(warn func(string)) error {
 
 func (c Container) poststop(warn func(string)) {
 	if h := c.State.Hooks; h != nil {
-		hooks.RunAll("hooks.poststop", state.SpecHooks(h.Poststop), c.State.Bundle, c.Document(specs.StateStopped, 0), c.State.Annotations, warn)
+		hooks.RunAll("hooks.poststop", state.SpecHooks(h.Poststop), c.State.Bundle, c.text(specs.StateStopped, 0), c.State.Annotations, warn)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
@@ -256,7 +257,7 @@ func (w *writer) copyXattrs(a, b int) error {
 		return nil
 	}
 	value := make([]byte, 65536)
-	for _, name := range splitNames(list[:n]) {
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list[:n]), "\x00"), "\x00") {
 		size, err := unix.Fgetxattr(a, name, value)
 		if err != nil {
 			continue
@@ -267,16 +268,4 @@ func (w *writer) copyXattrs(a, b int) error {
 		}
 	}
 	return nil
-}
-
-func splitNames(list []byte) []string {
-	var names []string
-	begin := 0
-	for i, c := range list {
-		if c == 0 {
-			names = append(names, string(list[begin:i]))
-			begin = i + 1
-		}
-	}
-	return names
 }

@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -63,15 +64,9 @@ func (f *further) load() error {
 	f.spec = f.o.Spec
 	first, p := f.spec.Process, *f.o.Process
 	if first != nil {
-		if p.Capabilities == nil {
-			p.Capabilities = first.Capabilities
-		}
-		if p.ApparmorProfile == "" {
-			p.ApparmorProfile = first.ApparmorProfile
-		}
-		if p.SelinuxLabel == "" {
-			p.SelinuxLabel = first.SelinuxLabel
-		}
+		p.Capabilities = cmp.Or(p.Capabilities, first.Capabilities)
+		p.ApparmorProfile = cmp.Or(p.ApparmorProfile, first.ApparmorProfile)
+		p.SelinuxLabel = cmp.Or(p.SelinuxLabel, first.SelinuxLabel)
 		if len(p.Rlimits) == 0 {
 			p.Rlimits = first.Rlimits
 		}

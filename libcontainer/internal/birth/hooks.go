@@ -19,7 +19,7 @@ import (
 // runHooks serves a program that has made the container's environment.
 func (f *first) runHooks() error {
 	f.poststop = true
-	h, state := f.spec.Hooks, f.container.Document(specs.StateCreated, f.proc.Pid)
+	h, state := f.spec.Hooks, f.container.text(specs.StateCreated, f.proc.Pid)
 	if err := hooks.Run("hooks.prestart", h.Prestart, f.o.Bundle, state, f.spec.Annotations); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (f *first) writeHookState() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.hookState.WriteAt(f.container.Document(specs.StateCreated, pid), 0)
+	_, err = f.hookState.WriteAt(f.container.text(specs.StateCreated, pid), 0)
 	return err
 }
 

@@ -26,9 +26,7 @@ func (c Container) HandListener(number, pidfd, pid int) error {
 	defer unix.Close(fd)
 	doc, err := json.Marshal(&specs.ContainerProcessState{
 		Version: specs.Version, Fds: []string{specs.SeccompFdName}, Pid: pid, Metadata: s.Metadata,
-		State: specs.State{
-			Version: c.State.OCIVersion, ID: c.State.ID, Status: specs.StateCreating, Pid: pid, Bundle: c.State.Bundle, Annotations: c.State.Annotations,
-		},
+		State: c.Document(specs.StateCreating, pid),
 	})
 	if err == nil {
 		err = sendFD(s.ListenerPath, doc, fd)
