@@ -15,7 +15,6 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/libcontainer/internal/launch"
-	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
 	"golang.org/x/sys/unix"
 )
@@ -224,9 +223,7 @@ func (b *Birth) make() error {
 	if err := b.kind.meanwhile(); err != nil {
 		return err
 	}
-	err = serve(&b.proc.Conversation, b.kind)
-	f, failed := err.(*program.Failure)
-	return b.full(err, failed && f.Errno == unix.EAGAIN && (f.Call == program.Clone.String() || f.Call == program.Clone3.String()))
+	return b.served(serve(&b.proc.Conversation, b.kind))
 }
 
 // start clones the program.

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
+	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"github.com/rtcontainers/rt/libcontainer/internal/program/image"
 	"golang.org/x/sys/unix"
 )
@@ -55,7 +56,13 @@ func (e *fullError) Error() string {
 	return fmt.Sprintf("linux.resources.pids.limit: the limit of %d leaves no room for another process: %v", *e.limit, e.error)
 }
 
-// full marks an error of clone(2), rt's of the program or the program's of a child.
+// served marks an error of the program's own clone(2).
+func (b *Birth) served(err error) error {
+	f, failed := err.(*program.Failure)
+	return b.full(err, failed && f.Errno == unix.EAGAIN && (f.Call == program.Clone.String() || f.Call == program.Clone3.String()))
+}
+
+// full marks an error as one of a process that could not be made.
 func (b *Birth) full(err error, is bool) error {
 	if !is {
 		return err
