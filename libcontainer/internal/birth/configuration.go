@@ -40,13 +40,18 @@ func (f *first) load() error {
 	for _, m := range config.Unknown {
 		f.note(spec.ConfigName + ": " + m)
 	}
+	return f.check()
+}
+
+// check looks whether this host and this caller can make such a container.
+func (f *first) check() (err error) {
 	if err := checkRights(f.spec); err != nil {
 		return err
 	}
 	if ahead := namespacesAhead(f.spec); ahead != 0 && f.thread != nil {
 		f.thread.Unshare(ahead)
 	}
-	if f.rootfs, err = rootfs(bundle, f.spec); err != nil {
+	if f.rootfs, err = rootfs(f.o.Bundle, f.spec); err != nil {
 		return err
 	}
 	if f.spec.Process != nil && f.spec.Process.Terminal && f.Terminal == nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
@@ -173,4 +174,16 @@ func checkKernel() error {
 		return fmt.Errorf("rt needs Linux 5.14 or later (openat2, pidfd, mount_setattr); this is %s", unix.ByteSliceToString(u.Release[:]))
 	}
 	return nil
+}
+
+// hostMounts lists where the host's proc and sysfs are mounted, but for those in
+// the container's root file system; what was mounted last comes first.
+func hostMounts(rootfs string) (list []string, err error) {
+	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
+		return m.FSType != "proc" && m.FSType != "sysfs" || m.Mountpoint == rootfs || strings.HasPrefix(m.Mountpoint, rootfs+"/"), false
+	})
+	for _, m := range slices.Backward(mounts) {
+		list = append(list, m.Mountpoint)
+	}
+	return list, err
 }
