@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/rtcontainers/rt/libcontainer/internal/cgroup"
 	"github.com/rtcontainers/rt/libcontainer/internal/compile"
 	"github.com/rtcontainers/rt/libcontainer/internal/launch"
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
+	"github.com/rtcontainers/rt/libcontainer/internal/state"
 	"golang.org/x/sys/unix"
 )
 
@@ -59,6 +61,17 @@ func TestUnexpectedRequestsAreRefused(t *testing.T) {
 			if _, err := test.server.serve(&request{Request: r}); err == nil || !strings.Contains(err.Error(), "unexpected request") {
 				t.Errorf("%s: %T: %v", test.name, r, err)
 			}
+		}
+	}
+	plain := &first{Birth: Birth{spec: &specs.Spec{}, plan: &compile.Plan{}, place: &cgroup.Placement{}, container: Container{State: &state.State{}}}, hooks: hookWatch{hooks: &specs.Hooks{}}}
+	plain.proc = &launch.Process{}
+	for _, r := range []compile.Request{
+		compile.RequestCgroup{}, compile.RequestMaps{}, compile.RequestCopyFrom{}, compile.RequestCopyTo{}, compile.RequestNetDevices{},
+		compile.RequestCopied{}, compile.RequestHook{}, compile.RequestHookDone{}, compile.RequestPath{}, compile.RequestSource{},
+		compile.RequestMapIDs{}, compile.RequestTerminal{}, compile.RequestListener{},
+	} {
+		if _, err := plain.serve(&request{Request: r}); err == nil {
+			t.Errorf("create: %T, for which there is no reason, was served", r)
 		}
 	}
 	if _, err := further.serve(&request{Request: compile.RequestTerminal{}}); err == nil {

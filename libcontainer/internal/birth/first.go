@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -232,7 +233,7 @@ func (f *first) open(file *compile.File) (*os.File, error) {
 // meanwhile sets the limits, unless the program waits to be moved.
 func (f *first) meanwhile() error {
 	s := f.container.State
-	f.hooks = hookWatch{hooks: f.spec.Hooks, output: f.hookOutput}
+	f.hooks = hookWatch{hooks: cmp.Or(f.spec.Hooks, new(specs.Hooks)), output: f.hookOutput}
 	f.cgroup.Paths = f.place.Paths
 	s.Cgroup = state.Cgroup(f.cgroup.Config)
 	if f.o.Gate {
@@ -267,13 +268,17 @@ func (f *first) enterCgroup() error {
 	return f.prepareKeeper()
 }
 
-// serve does what only the program of a new container asks for.
+// serve does what only the program of a new container asks for, if this one has a reason to.
 func (f *first) serve(r *request) (answer, error) {
 	switch q := r.Request.(type) {
 	case compile.RequestCgroup:
-		return goOn, f.enterCgroup()
+		if f.place.Move != nil {
+			return goOn, f.enterCgroup()
+		}
 	case compile.RequestMaps:
-		return goOn, f.writeMaps()
+		if f.spec.Linux != nil {
+			return goOn, f.writeMaps()
+		}
 	case compile.RequestPath:
 		return given, f.makePath(q.Index, r.file)
 	case compile.RequestSource:
@@ -285,7 +290,9 @@ func (f *first) serve(r *request) (answer, error) {
 	case compile.RequestCopyTo:
 		return given, f.copyUp(r.file)
 	case compile.RequestNetDevices:
-		return goOn, f.moveNetDevices(r.file)
+		if r.file != nil && f.spec.Linux != nil {
+			return goOn, netdev.Move(f.spec.Linux.NetDevices, f.proc.Pid, r.file)
+		}
 	case compile.RequestHooks:
 		return goOn, f.runHooks()
 	case compile.RequestHook:
@@ -295,13 +302,6 @@ func (f *first) serve(r *request) (answer, error) {
 		return goOn, f.hooks.done(q)
 	}
 	return f.Birth.serve(r)
-}
-
-func (f *first) moveNetDevices(socket *os.File) error {
-	if socket == nil {
-		return errors.New("linux.netDevices: the init program sent no socket")
-	}
-	return netdev.Move(f.spec.Linux.NetDevices, f.proc.Pid, socket)
 }
 
 // ready completes the state. With a gate the program is left to it.

@@ -19,7 +19,7 @@ import (
 // runHooks serves a program that has made the container's environment.
 func (f *first) runHooks() error {
 	f.poststop = true
-	h, state := f.spec.Hooks, f.container.text(specs.StateCreated, f.proc.Pid)
+	h, state := f.hooks.hooks, f.container.text(specs.StateCreated, f.proc.Pid)
 	if err := hooks.Run("hooks.prestart", h.Prestart, f.o.Bundle, state, f.spec.Annotations); err != nil {
 		return err
 	}
