@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/ttrpc"
 	"github.com/rtcontainers/rt/libcontainer"
+	logrusslog "github.com/sirupsen/logrus/hooks/slog"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -116,9 +118,9 @@ func pack(m proto.Message) (*anypb.Any, error) {
 	return a, err
 }
 
-// warn logs what the specification wants to be logged of a container.
-func warn(ctx context.Context, id string) func(string) {
-	return func(message string) { log.G(ctx).WithField("container", id).Warn(message) }
+// logOf takes what the library has to tell of a container.
+func logOf(ctx context.Context, id string) *slog.Logger {
+	return slog.New(logrusslog.NewHandler(log.G(ctx).Logger, nil)).With("container", id)
 }
 
 // ofContainer is a method whose answer Delete waits for: containerd ends the shim then,
@@ -329,7 +331,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	if r.ExecID != "" {
 		err = c.deleteExec(ctx, p)
 	} else {
-		err = c.delete(ctx, warn(s.ctx, c.id))
+		err = c.delete(ctx, logOf(s.ctx, c.id))
 	}
 	if err != nil {
 		return nil, toGRPC(err)
@@ -352,7 +354,7 @@ func (s *service) Exec(ctx context.Context, r *taskapi.ExecProcessRequest) (*emp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.addExec(r, warn(s.ctx, r.ID)); err != nil {
+	if err := c.addExec(r, logOf(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskExecAdded{ContainerID: c.id, ExecID: r.ExecID})
@@ -481,7 +483,7 @@ func (s *service) Update(ctx context.Context, r *taskapi.UpdateTaskRequest) (*em
 	if err != nil {
 		return nil, err
 	}
-	if err := c.update(ctx, r.Resources.GetValue(), warn(s.ctx, r.ID)); err != nil {
+	if err := c.update(ctx, r.Resources.GetValue(), logOf(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	return empty, nil

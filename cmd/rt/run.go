@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -59,7 +60,7 @@ func run(in *input) error {
 			return err
 		}
 	}
-	c, p, err := libcontainer.Run(*o)
+	c, p, err := libcontainer.Run(context.Background(), *o)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func run(in *input) error {
 		n.finish()
 	}
 	if !in.Bool("keep") {
-		if err := c.Delete(true, o.Warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+		if err := c.Delete(true, o.Logger); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 			return err
 		}
 	}

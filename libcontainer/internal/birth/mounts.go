@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -27,7 +28,7 @@ type change struct {
 // program stays outside of the container's cgroup, since it reads and copies nothing of
 // the container's.
 func ChangeMounts(c Container, s *specs.Spec, first *os.File, mounts []specs.Mount, plan CompileChange) error {
-	b := &change{Birth: Birth{container: c, spec: s, clone: launch.Config{CgroupFD: -1}}, mounts: mounts, planned: plan, first: first}
+	b := &change{Birth: Birth{ctx: context.Background(), container: c, spec: s, clone: launch.Config{CgroupFD: -1}}, mounts: mounts, planned: plan, first: first}
 	b.kind = b
 	defer b.end()
 	return b.make()

@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -20,10 +21,15 @@ type start struct {
 }
 
 // Start serves a program that was let through the gate until it has executed the
-// user's. If a hook fails the container is removed.
-func Start(c Container, program *launch.Conversation, h *state.Hooks) error {
+// user's. If a hook fails, or ctx ends, the container is removed.
+func Start(ctx context.Context, c Container, program *launch.Conversation, h *state.Hooks) error {
 	watch := hookWatch{hooks: &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}}
-	return serve(program, &start{c, program, watch})
+	end := interruptible(ctx, program)
+	err := serve(program, &start{c, program, watch})
+	if why := end(); why != nil {
+		return errors.Join(why, c.Remove(nil))
+	}
+	return err
 }
 
 func (s *start) serve(r *request) (answer, error) {

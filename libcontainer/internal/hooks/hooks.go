@@ -3,6 +3,7 @@
 package hooks
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -18,10 +19,10 @@ import (
 // Run runs the hooks of a list in order, in the bundle's directory, with the state
 // document on their standard input, and ends with the first that fails. The field
 // names the list in errors, such as "hooks.createRuntime". The container's annotations
-// may say where their output goes.
-func Run(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
+// may say where their output goes. A hook is killed when ctx ends.
+func Run(ctx context.Context, field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	for i := range list {
-		if err := run(&list[i], bundle, state, annotations); err != nil {
+		if err := run(ctx, &list[i], bundle, state, annotations); err != nil {
 			return fmt.Errorf("%s[%d] %q: %w", field, i, list[i].Path, err)
 		}
 	}
@@ -32,7 +33,7 @@ func Run(field string, list []specs.Hook, bundle string, state []byte, annotatio
 // about those that fail.
 func RunAll(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string, warn func(string)) {
 	for i := range list {
-		if err := run(&list[i], bundle, state, annotations); err != nil && warn != nil {
+		if err := run(context.Background(), &list[i], bundle, state, annotations); err != nil && warn != nil {
 			warn(fmt.Sprintf("%s[%d] %q: %v", field, i, list[i].Path, err))
 		}
 	}
@@ -41,7 +42,7 @@ func RunAll(field string, list []specs.Hook, bundle string, state []byte, annota
 // outputLimit is how much of what a hook printed goes into its error, in bytes.
 const outputLimit = 1024
 
-func run(h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
+func run(ctx context.Context, h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	cmd := &compile.Command{Path: h.Path, Args: h.Args, Env: h.Env}
 	if len(cmd.Args) == 0 {
 		cmd.Args = []string{h.Path}
@@ -56,7 +57,7 @@ func run(h *specs.Hook, bundle string, state []byte, annotations map[string]stri
 	if h.Timeout != nil {
 		timeout = Timeout(h)
 	}
-	result, err := Execute(&Command{
+	result, err := Execute(ctx, &Command{
 		Command: *cmd, Input: state, Timeout: timeout,
 		Stdout: annotations[spec.AnnotationHooksStdout], Stderr: annotations[spec.AnnotationHooksStderr],
 	})
