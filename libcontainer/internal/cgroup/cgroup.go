@@ -296,7 +296,7 @@ func (c *Cgroup) createByLibrary() error {
 		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; a user session of systemd has them with --systemd-cgroup: %w", err)
 	}
 	// Real time has to be there before the first process.
-	if f := field(err); f != allResources {
+	if f := fieldOfFile(err); f != allResources {
 		return fmt.Errorf("%s: %w", f, err)
 	}
 	return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
@@ -349,7 +349,7 @@ func (c *Cgroup) set(r *cgroups.Resources) error {
 		err = c.setDeviceWeights(r)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", field(err), err)
+		return fmt.Errorf("%s: %w", fieldOf(err, &others, c.manager.Set), err)
 	}
 	if r.SkipDevices || c.Systemd {
 		return nil
