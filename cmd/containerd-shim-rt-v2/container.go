@@ -61,6 +61,7 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", err, errdefs.ErrInvalidArgument)
 	}
+	o.remarks(warn(life, r.ID))
 	if err := o.save(r.Bundle); err != nil {
 		return nil, err
 	}
