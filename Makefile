@@ -171,18 +171,21 @@ faults-table: build
 # containerd, Docker and BuildKit (engines-test), on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
-ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest
+ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest -crictl bin/crictl
 ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker
 ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
-.PHONY: engines engines-packaged engines-test engines-packaged-test engines-table cri-test bench-engines
+.PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table cri-test bench-engines
 engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
 	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
+	$(GO) build -C tests/critest -ldflags '-s -w' -o $(CURDIR)/bin/crictl sigs.k8s.io/cri-tools/cmd/crictl
 engines-packaged-test: engines-packaged ## Docker, Podman, containerd of Debian's packages
 	tests/view hybrid $(ENGINES_PACKAGED) -packaged -compare=$(COMPARE) -test.timeout 45m
-engines: engines-packaged
+# The current containerd, and the tests with it.
+engines-containerd: engines-packaged
 	$(GO) build -C tests/containerd -ldflags '-s -w' -tags 'no_btrfs no_devmapper no_zfs' -o $(CURDIR)/bin/containerd/ tool
+engines: engines-containerd
 	$(GO) build -C tests/buildkit -ldflags '-s -w' -o $(CURDIR)/bin/buildkit/ tool
 	$(GO) build -C tests/docker -ldflags '-s -w' -tags exclude_graphdriver_btrfs -o $(CURDIR)/bin/docker/ tool
 engines-test: engines
@@ -225,17 +228,17 @@ conformance: build ## the OCI's conformance suite
 # cgroup v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap to
 # make is made again; DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
-ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-conformance rootless
+ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-kubernetes v2-conformance rootless
 GUEST_JOBS     ?= v2
 GUEST_RUN      ?=
 .PHONY: guest guest-test bench-memory
-guest: build
+guest: build $(if $(filter v2-kubernetes,$(GUEST_JOBS)),engines-containerd)
 	@tests/packages $(GUEST_PACKAGES)
 	tests/guest/image bin/guest
 	$(GO) test -tags guest -c -o bin/guest.test ./tests/integration
 	$(GO) build -C tests/conformance -o $(CURDIR)/bin/conformance-runner .
 	cd tests/conformance && $(CURDIR)/bin/conformance-runner -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance -run '^$$'
-	tests/guest/payload bin/guest
+	tests/guest/payload bin/guest $(GUEST_JOBS)
 guest-test: guest ## whole systems in QEMU; GUEST_JOBS and GUEST_RUN choose
 	{ $(GO) run ./tests/guest -dir bin/guest -run '$(GUEST_RUN)' $(GUEST_JOBS); echo $$? > bin/guest.status; } | tee bin/guest.log; exit $$(cat bin/guest.status)
 
