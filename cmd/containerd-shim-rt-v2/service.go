@@ -40,11 +40,14 @@ type service struct {
 
 	mu         sync.Mutex
 	containers map[string]*container // nil: it is being made
+	// unwanted are those of them that containerd has given up.
+	unwanted map[string]bool
 }
 
 func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Service) *service {
 	ns, _ := namespaces.Namespace(ctx)
-	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end, containers: map[string]*container{}}
+	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
+		containers: map[string]*container{}, unwanted: map[string]bool{}}
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
@@ -209,6 +212,8 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	}
 	c, err := createContainer(ctx, s.ctx, s.namespace, s.events, r)
 	s.mu.Lock()
+	unwanted := s.unwanted[r.ID] || ctx.Err() != nil
+	delete(s.unwanted, r.ID)
 	if err == nil {
 		s.containers[r.ID] = c
 	} else {
@@ -216,6 +221,9 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	}
 	s.mu.Unlock()
 	if err != nil {
+		if unwanted {
+			s.endUnused()
+		}
 		return nil, toGRPC(err)
 	}
 	pid, _, _ := c.first.exit()
@@ -224,7 +232,34 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		IO: &eventstypes.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
 	})
 	go s.follow(c, c.first)
+	if unwanted {
+		s.discard(c)
+		return nil, toGRPC(c.refuse("make a container that containerd has given up"))
+	}
 	return &taskapi.CreateTaskResponse{Pid: pid}, nil
+}
+
+// discard removes a container of which containerd does not know: it was killed as it
+// was made, or lost patience. Nobody else would ever remove it, nor end the shim.
+func (s *service) discard(c *container) {
+	logger := log.G(s.ctx).WithField("container", c.id)
+	if err := c.kill("", unix.SIGKILL, false); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		logger.WithError(err).Warn("kill a container that nobody wants any more")
+	}
+	_ = c.first.wait(s.ctx) // the shim ends before it could give up
+	if _, err := s.Delete(s.ctx, &taskapi.DeleteRequest{ID: c.id}); err != nil {
+		logger.WithError(err).Warn("remove a container that nobody wants any more")
+	}
+	s.endUnused()
+}
+
+// endUnused ends the shim if it has no container.
+func (s *service) endUnused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.containers) == 0 {
+		s.end.Shutdown()
+	}
 }
 
 // follow waits for a process and tells of its end.
@@ -524,12 +559,14 @@ func (s *service) Connect(ctx context.Context, r *taskapi.ConnectRequest) (*task
 	return &taskapi.ConnectResponse{ShimPid: uint32(os.Getpid()), TaskPid: pid}, nil
 }
 
-// Shutdown ends the shim when it has no container any more.
+// Shutdown ends the shim when it has no container any more. containerd also asks for it
+// when it gives up a container that is still being made.
 func (s *service) Shutdown(ctx context.Context, r *taskapi.ShutdownRequest) (*emptypb.Empty, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.containers) == 0 {
-		s.end.Shutdown()
+	if c, ok := s.containers[r.ID]; ok && c == nil {
+		s.unwanted[r.ID] = true
 	}
+	s.mu.Unlock()
+	s.endUnused()
 	return empty, nil
 }
