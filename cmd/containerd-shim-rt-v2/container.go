@@ -365,6 +365,12 @@ func (c *container) delete(ctx context.Context, logger *slog.Logger) error {
 	if c.deleted {
 		return fmt.Errorf("container %q: %w", c.id, errdefs.ErrNotFound)
 	}
+	if c.first.at() == stopped {
+		// A process that is still being started may be in the cgroup, which would stay.
+		if err := c.waitEnd(ctx); err != nil {
+			return err
+		}
+	}
 	own, err := c.open()
 	if err == nil {
 		err = own.Delete(false, logger)
@@ -373,8 +379,8 @@ func (c *container) delete(ctx context.Context, logger *slog.Logger) error {
 	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 		return err
 	}
-	if err := c.first.wait(ctx); err != nil {
-		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
+	if err := c.waitEnd(ctx); err != nil {
+		return err
 	}
 	c.endWatch()
 	var closing sync.WaitGroup // each may have to wait for its client
@@ -386,6 +392,14 @@ func (c *container) delete(ctx context.Context, logger *slog.Logger) error {
 		return err
 	}
 	c.deleted = true
+	return nil
+}
+
+// waitEnd waits until all is told of the container's processes.
+func (c *container) waitEnd(ctx context.Context) error {
+	if err := c.first.wait(ctx); err != nil {
+		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
+	}
 	return nil
 }
 
