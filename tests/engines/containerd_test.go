@@ -101,6 +101,9 @@ func TestContainerd(t *testing.T) {
 				args = append(args, "--runc-binary", binary(t, "rt"))
 			}
 			e.run(t, containerdScenarios(args))
+			if runtime.binary != "rt" { // runc's own faults beside, those of its shim
+				e.run(t, shimFaults(args))
+			}
 		})
 	}
 }
@@ -525,9 +528,13 @@ func watch(t *testing.T, e *engine) func() string {
 	cmd.Stdout = f
 	must(t, cmd.Start())
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	time.Sleep(3 * time.Second) // until it has subscribed, also on a busy machine
-	return func() string {
+	read := func() string {
 		data, _ := os.ReadFile(file)
 		return string(data)
 	}
+	eventually(t, "it has subscribed", func() bool {
+		e.ok(t, "namespaces", "label", e.cgroup, "watched="+name())
+		return strings.Contains(read(), "/namespaces/update")
+	})
+	return read
 }

@@ -1,0 +1,559 @@
+package engines
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shimFaults are what a node does to containerd and to its shims. What is left is looked
+// for after each, and the id is used again.
+func shimFaults(flags []string) []scenario {
+	atEveryStep := func(name string, do func(b *faultyBox)) scenario {
+		return scenario{name: name + " at every step", run: func(t *testing.T, e *engine) {
+			for _, s := range faultSteps {
+				t.Run(s.name, func(t *testing.T) {
+					b := newFaultyBox(t, e, flags, s)
+					do(b)
+					b.finish()
+				})
+			}
+		}}
+	}
+	return []scenario{
+		{name: "client killed while a hook hangs", run: func(t *testing.T, e *engine) {
+			for _, s := range faultSteps {
+				if s.hangs {
+					t.Run(s.name, func(t *testing.T) {
+						b := newFaultyBox(t, e, flags, s)
+						signal(t, b.client.Process.Pid, unix.SIGKILL)
+						time.Sleep(200 * time.Millisecond) // containerd notices
+						b.release()
+						b.finish()
+					})
+				}
+			}
+		}},
+		atEveryStep("containerd killed", func(b *faultyBox) {
+			signal(b.t, daemonPid(b.t, b.e), unix.SIGKILL)
+			b.restart()
+		}),
+		atEveryStep("containerd restarted", func(b *faultyBox) { b.restart() }),
+		atEveryStep("containerd stopped for a while", func(b *faultyBox) {
+			pid := daemonPid(b.t, b.e)
+			signal(b.t, pid, unix.SIGSTOP)
+			defer signal(b.t, pid, unix.SIGCONT)
+			b.release()
+			if b.step.status == "RUNNING" { // what is frozen would not end
+				signal(b.t, b.pid, unix.SIGKILL) // nobody hears of it yet
+				b.gone = true
+			}
+			time.Sleep(500 * time.Millisecond)
+		}),
+		atEveryStep("shim killed", func(b *faultyBox) {
+			if pid := b.shim(); pid != 0 {
+				signal(b.t, pid, unix.SIGKILL)
+				b.killed = true
+			}
+			b.release()
+		}),
+		{name: "reader that hangs", run: func(t *testing.T, e *engine) {
+			b := newFaultyBox(t, e, flags, beforeCreate)
+			client := b.talk()
+			signal(t, client.Process.Pid, unix.SIGSTOP)
+			defer signal(t, client.Process.Pid, unix.SIGCONT)
+			time.Sleep(200 * time.Millisecond) // until the fifo is full
+			out, code := b.exec("echo", "inside")
+			if out != "inside" || code != 0 {
+				t.Errorf("%q, %d", out, code)
+			}
+			b.finish()
+		}},
+		{name: "reader that vanishes", run: func(t *testing.T, e *engine) {
+			b := newFaultyBox(t, e, flags, beforeCreate)
+			signal(t, b.talk().Process.Pid, unix.SIGKILL)
+			time.Sleep(200 * time.Millisecond)
+			b.finish()
+		}},
+		{name: "reader that comes late", run: func(t *testing.T, e *engine) {
+			b := newFaultyBox(t, e, flags, beforeCreate)
+			b.run(sh("sleep 0.5; echo early; sleep 1; echo late; sleep 0.5")...) // ctr is gone by then
+			time.Sleep(time.Second)
+			out, code := e.try(t, "", "task", "attach", b.id)
+			if code != 0 {
+				t.Errorf("exit status %d", code)
+			}
+			contains(t, out, "late")
+			if !e.hasty { // runc's shim reads what nobody else does
+				contains(t, out, "early")
+			}
+			b.finish()
+		}},
+		{name: "log on a full disk", run: func(t *testing.T, e *engine) {
+			b := newFaultyBox(t, e, flags, beforeCreate)
+			small := t.TempDir()
+			must(t, unix.Mount("tmpfs", small, "tmpfs", 0, "size=65536"))
+			t.Cleanup(func() { _ = unix.Unmount(small, unix.MNT_DETACH) })
+			b.flags = append(slices.Clone(flags), "--log-uri", "file://"+small+"/log")
+			b.run(sh("dd if=/dev/zero bs=64k count=16; sleep 1000")...)
+			eventually(t, "the disk is full", func() bool {
+				info, err := os.Stat(small + "/log")
+				return err == nil && info.Size() == 65536
+			})
+			out, code := b.exec("echo", "inside")
+			if out != "inside" || code != 0 {
+				t.Errorf("%q, %d", out, code)
+			}
+			b.flags = flags
+			b.finish()
+		}},
+		{name: "frozen container beside another", run: func(t *testing.T, e *engine) {
+			b, other := newGroup(t, e, flags)
+			b.run("sleep", "1000")
+			e.ok(t, "task", "pause", b.id)
+			other.run("sleep", "1000")
+			out, code := other.exec("echo", "inside")
+			if out != "inside" || code != 0 {
+				t.Errorf("%q, %d", out, code)
+			}
+			e.ok(t, "task", "metrics", b.id)
+			contains(t, e.ok(t, "task", "ps", b.id), strconv.Itoa(b.pid))
+			if out, code := b.exec("true"); code == 0 {
+				t.Errorf("a process starts in a frozen container: %s", out)
+			}
+			b.shares = true
+			b.finish()
+			other.finish()
+			b.shares = false
+			b.nothingLeft()
+		}},
+		{name: "throttled container beside another", run: func(t *testing.T, e *engine) {
+			b, other := newGroup(t, e, flags)
+			b.flags = append(slices.Clone(b.flags), "--cpu-quota", "1000", "--cpu-period", "1000000")
+			b.run(sh("while :; do :; done")...)
+			for i := range 4 {
+				ctx, cancel := context.WithCancel(t.Context())
+				exec := e.command(ctx, "task", "exec", "--exec-id", fmt.Sprint("exec", i), b.id, "true")
+				must(t, exec.Start())
+				defer func() { cancel(); _ = exec.Wait() }()
+			}
+			began := time.Now()
+			other.run("sleep", "1000")
+			for range 5 {
+				out, code := other.exec("echo", "inside")
+				if out != "inside" || code != 0 {
+					t.Errorf("%q, %d", out, code)
+				}
+			}
+			if took := time.Since(began); took > patience/6 {
+				t.Errorf("the other container takes %v", took)
+			}
+			b.flags = other.flags
+			b.shares = true
+			b.finish()
+			other.finish()
+			b.shares = false
+			b.nothingLeft()
+		}},
+	}
+}
+
+// beforeCreate is no fault: the scenario makes the container.
+var beforeCreate = faultStep{reach: func(*faultyBox) {}}
+
+// newGroup is two containers of one shim.
+func newGroup(t *testing.T, e *engine, flags []string) (b, other *faultyBox) {
+	t.Helper()
+	flags = append(slices.Clone(flags), "--annotation", "io.containerd.runc.v2.group="+name())
+	return newFaultyBox(t, e, flags, beforeCreate), newFaultyBox(t, e, flags, beforeCreate)
+}
+
+// talk runs a container in the foreground that writes without end, and returns its client,
+// whose output nobody reads.
+func (b *faultyBox) talk() *exec.Cmd {
+	b.t.Helper()
+	cmd := b.e.command(context.Background(), append(append(append([]string{"run"}, b.flags...), image, b.id), "yes")...)
+	r, w, err := os.Pipe()
+	must(b.t, err)
+	cmd.Stdout = w
+	must(b.t, cmd.Start())
+	w.Close()
+	b.client = cmd
+	b.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		r.Close()
+	})
+	eventually(b.t, "it runs", func() bool { return b.status() == "RUNNING" })
+	b.learn()
+	return cmd
+}
+
+// faultStep is a step of a container's life at which something goes wrong.
+type faultStep struct {
+	name  string
+	reach func(b *faultyBox)
+	// status is the task's afterwards, if it must have one.
+	status string
+	// hangs is true if a hook hangs.
+	hangs bool
+}
+
+var faultSteps = []faultStep{
+	{name: "before create", reach: func(b *faultyBox) { b.e.ok(b.t, "container", "create", image, b.id) }},
+	{name: "creating", hangs: true, reach: func(b *faultyBox) { b.hang("createRuntime") }},
+	{name: "starting", hangs: true, reach: func(b *faultyBox) { b.hang("startContainer") }},
+	{name: "started", status: "RUNNING", reach: func(b *faultyBox) { b.run("sleep", "1000") }},
+	{name: "exec running", status: "RUNNING", reach: func(b *faultyBox) {
+		b.run("sleep", "1000")
+		b.e.ok(b.t, "task", "exec", "-d", "--exec-id", "exec", b.id, "sleep", "1000")
+	}},
+	{name: "paused", status: "PAUSED", reach: func(b *faultyBox) {
+		b.run("sleep", "1000")
+		b.e.ok(b.t, "task", "pause", b.id)
+	}},
+	{name: "ended", status: "STOPPED", reach: func(b *faultyBox) {
+		b.run(sh("exit 7")...)
+		eventually(b.t, "it stops", func() bool { return b.status() == "STOPPED" })
+		b.pid = 0
+	}},
+}
+
+// faultyBox is a container to which something happens.
+type faultyBox struct {
+	*ctrBox
+	flags []string
+	// dir is of the test's own.
+	dir  string
+	step faultStep
+	// pid is the container's process, 0 if it has none.
+	pid int
+	// release lets a hook end that hangs, for which the client waits.
+	release func()
+	client  *exec.Cmd
+	events  func() string
+	// killed is true if the shim was, restarted if containerd was, gone if the
+	// container's process was killed.
+	killed, restarted, gone bool
+	// shares is true as long as another container has the same shim.
+	shares bool
+	// address is the socket of the shim, once there was one.
+	address string
+}
+
+// newFaultyBox brings a container to a step.
+func newFaultyBox(t *testing.T, e *engine, flags []string, s faultStep) *faultyBox {
+	t.Helper()
+	b := &faultyBox{ctrBox: &ctrBox{t, e, name()}, flags: flags, step: s, dir: t.TempDir(), release: func() {}}
+	t.Cleanup(func() {
+		if pid := b.shim(); pid != 0 { // what it served goes with containerd's directory
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	})
+	ctrCleanup(t, e, b.id)
+	b.events = watch(t, e)
+	s.reach(b)
+	return b
+}
+
+// run runs the container.
+func (b *faultyBox) run(args ...string) {
+	b.t.Helper()
+	b.e.ok(b.t, append(append(append([]string{"run", "-d"}, b.flags...), image, b.id), args...)...)
+	b.learn()
+}
+
+// learn looks at a container that runs.
+func (b *faultyBox) learn() {
+	b.t.Helper()
+	b.address = b.socket()
+	for line := range strings.Lines(b.e.ok(b.t, "task", "ls")) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == b.id {
+			b.pid, _ = strconv.Atoi(f[1])
+		}
+	}
+}
+
+// hang runs the container with a hook of a kind that hangs until it is released.
+func (b *faultyBox) hang(kind string) {
+	b.t.Helper()
+	rootfs := filepath.Join(b.dir, "rootfs")
+	for _, dir := range []string{"bin", "proc", "dev", "sys", "tmp", "shared"} {
+		must(b.t, os.MkdirAll(filepath.Join(rootfs, dir), 0o755))
+	}
+	must(b.t, copyFile("/bin/busybox", filepath.Join(rootfs, "bin/busybox")))
+	// The same directory inside and outside.
+	shared := filepath.Join(rootfs, "shared")
+	inside, shell := shared, "/bin/busybox"
+	if kind == "startContainer" {
+		inside = "/shared"
+	}
+	script := fmt.Sprintf("echo > %s/hangs; while [ ! -e %s/go ]; do /bin/busybox sleep 0.05; done", inside, inside)
+	config := filepath.Join(b.dir, "config.json")
+	data, err := json.Marshal(map[string]any{
+		"ociVersion": "1.0.2",
+		"process":    map[string]any{"args": []string{"/bin/busybox", "sleep", "1000"}, "cwd": "/", "user": map[string]any{}},
+		"root":       map[string]any{"path": rootfs},
+		"mounts":     []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"}},
+		"hooks":      map[string]any{kind: []any{map[string]any{"path": shell, "args": []string{"sh", "-c", script}}}},
+		"linux": map[string]any{
+			"cgroupsPath": "/" + b.e.cgroup + "/" + b.id,
+			"namespaces":  []any{map[string]any{"type": "pid"}, map[string]any{"type": "mount"}},
+		},
+	})
+	must(b.t, err)
+	must(b.t, os.WriteFile(config, data, 0o644))
+	cmd := b.e.command(b.t.Context(), append(append([]string{"run", "-d"}, b.flags...), "--config", config, b.id)...)
+	ended := make(chan struct{})
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	must(b.t, cmd.Start())
+	b.client = cmd
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	b.release = func() {
+		must(b.t, os.WriteFile(filepath.Join(shared, "go"), nil, 0o644))
+	}
+	b.t.Cleanup(func() {
+		_ = os.WriteFile(filepath.Join(shared, "go"), nil, 0o644)
+		select {
+		case <-ended:
+		case <-time.After(patience / 2):
+			b.t.Error("the client does not end")
+		}
+		if b.t.Failed() {
+			b.t.Logf("the client: %s", out.String())
+		}
+	})
+	eventually(b.t, "the hook", func() bool {
+		_, err := os.Stat(filepath.Join(shared, "hangs"))
+		return err == nil
+	})
+	b.address = b.socket()
+}
+
+func copyFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, 0o755)
+}
+
+func (b *faultyBox) bundle() string {
+	return filepath.Join(b.e.dir, "state/io.containerd.runtime.v2.task", b.e.cgroup, b.id)
+}
+
+// socket is where the shim serves.
+func (b *faultyBox) socket() string {
+	data, err := os.ReadFile(filepath.Join(b.bundle(), "address"))
+	if err != nil {
+		data, err = os.ReadFile(filepath.Join(b.bundle(), "bootstrap.json"))
+		must(b.t, err)
+		var params struct{ Address string }
+		must(b.t, json.Unmarshal(data, &params))
+		data = []byte(params.Address)
+	}
+	return strings.TrimPrefix(string(data), "unix://")
+}
+
+// shim is the pid of the container's shim, 0 if it has none.
+func (b *faultyBox) shim() int {
+	for pid, line := range commandLines() {
+		args := strings.Split(line, "\x00")
+		if i := slices.Index(args, "-id"); i > 0 && args[i+1] == b.id && strings.Contains(args[0], "containerd-shim") {
+			return pid
+		}
+	}
+	return 0
+}
+
+// commandLines are those of all processes.
+func commandLines() map[int]string {
+	lines := map[int]string{}
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		if data, err := os.ReadFile(file); err == nil {
+			pid, _ := strconv.Atoi(strings.Split(file, "/")[2])
+			lines[pid] = string(data)
+		}
+	}
+	return lines
+}
+
+// restart restarts containerd. What happened before is not told again.
+func (b *faultyBox) restart() {
+	b.t.Helper()
+	b.restarted = true
+	b.e.restart(b.t)
+	b.release()
+	b.events = watch(b.t, b.e)
+}
+
+// finish looks at the container after the fault, removes it and looks for what is left.
+func (b *faultyBox) finish() {
+	b.t.Helper()
+	known := b.checkStatus()
+	if b.status() != "" {
+		_, _ = b.e.try(b.t, "", "task", "kill", "-s", "SIGKILL", b.id)
+		eventually(b.t, "it stops", func() bool { return b.status() == "STOPPED" })
+		code := "137"
+		if b.step.status == "STOPPED" {
+			code = "7"
+		}
+		contains(b.t, b.e.ok(b.t, "task", "rm", b.id), "exit code "+code)
+	}
+	if b.step.status != "" && known {
+		b.checkEvents()
+	}
+	b.e.ok(b.t, "container", "rm", b.id)
+	b.nothingLeft()
+	out, code := b.e.try(b.t, "", append(append(append([]string{"run", "--rm"}, b.flags...), image, b.id), sh("echo again"+b.e.pause())...)...)
+	if out != "again" || code != 0 {
+		b.t.Errorf("the id used again: %q, %d", out, code)
+	}
+	b.nothingLeft()
+}
+
+// checkStatus waits for the status that the fault leads to, and tells whether there can
+// be a task.
+func (b *faultyBox) checkStatus() bool {
+	b.t.Helper()
+	switch {
+	case b.killed:
+		eventually(b.t, "containerd forgets the task", func() bool { return b.status() == "" })
+	case b.gone:
+		eventually(b.t, "it stops", func() bool { return b.status() == "STOPPED" })
+	case b.restarted && b.step.status == "STOPPED" && b.e.client[0] != "ctr":
+		// As it starts, containerd 2 removes tasks without a process.
+		equal(b.t, b.status(), "")
+		return false
+	case b.step.status != "":
+		equal(b.t, b.status(), b.step.status)
+	}
+	return true
+}
+
+// checkEvents waits for all news of the container's life, in order and once.
+func (b *faultyBox) checkEvents() {
+	b.t.Helper()
+	want := []string{"/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"}
+	if b.restarted {
+		want = want[2:]
+		if b.step.status == "STOPPED" {
+			want = want[1:]
+		}
+	}
+	var got []string
+	for end := time.Now().Add(patience / 4); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		got = nil
+		for line := range strings.Lines(b.events()) {
+			for field := range strings.FieldsSeq(line) {
+				if slices.Contains(want, field) && strings.Contains(line, fmt.Sprintf("%q", b.id)) && !strings.Contains(line, `"id":"exec"`) {
+					got = append(got, field)
+				}
+			}
+		}
+		if b.killed { // containerd tells the end of what has ended once more
+			got = slices.Compact(got)
+		}
+		if slices.Equal(got, want) {
+			return
+		}
+	}
+	b.t.Errorf("news: %q, not %q:\n%s", got, want, b.events())
+}
+
+// nothingLeft waits until nothing of the container is there.
+func (b *faultyBox) nothingLeft() {
+	b.t.Helper()
+	var left []string
+	for end := time.Now().Add(patience / 4); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if left = b.left(); len(left) == 0 {
+			return
+		}
+	}
+	b.t.Errorf("left:\n%s", strings.Join(left, "\n"))
+}
+
+func (b *faultyBox) left() (left []string) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	must(b.t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, b.id) {
+			left = append(left, "mount "+line)
+		}
+	}
+	shim := b.shim()
+	for pid, line := range commandLines() {
+		if b.client != nil && pid == b.client.Process.Pid || b.shares && pid == shim {
+			continue
+		}
+		if strings.Contains(line, b.id) || strings.Contains(line, b.dir) {
+			left = append(left, fmt.Sprintf("process %d %q", pid, line))
+		}
+	}
+	if b.pid != 0 && runs(b.pid) {
+		left = append(left, fmt.Sprintf("the container's process %d", b.pid))
+	}
+	paths := []string{b.bundle(), "/run/containerd/rt/" + b.e.cgroup + "/" + b.id, "/run/containerd/runc/" + b.e.cgroup + "/" + b.id}
+	for _, pattern := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+		found, _ := filepath.Glob(filepath.Join(pattern, b.e.cgroup, b.id))
+		paths = append(paths, found...)
+	}
+	if b.address != "" && !b.shares {
+		paths = append(paths, b.address)
+	}
+	for _, path := range paths {
+		if _, err := os.Lstat(path); err == nil {
+			left = append(left, path)
+		}
+	}
+	return left
+}
+
+// runs tells whether a process has not ended. Process 1 may take its time to reap it.
+func runs(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(data), ") ")
+	return err == nil && !strings.HasPrefix(rest, "Z")
+}
+
+// daemonPid is the pid of the engine's containerd: who listens at its socket.
+func daemonPid(t testing.TB, e *engine) int {
+	t.Helper()
+	conn, err := net.Dial("unix", e.client[2])
+	must(t, err)
+	defer conn.Close()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	must(t, err)
+	var cred *unix.Ucred
+	var credErr error
+	must(t, raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}))
+	must(t, credErr)
+	return int(cred.Pid)
+}
+
+func signal(t testing.TB, pid int, sig syscall.Signal) {
+	t.Helper()
+	if err := unix.Kill(pid, sig); err != nil {
+		t.Errorf("kill(%d, %v): %v", pid, sig, err)
+	}
+}
