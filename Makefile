@@ -174,7 +174,7 @@ ENGINES := buildah catatonit conmon containerd containernetworking-plugins docke
 ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest -crictl bin/crictl
 ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker
 ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
-.PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table cri-test bench-engines
+.PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table engines-thousands cri-test bench-engines
 engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
@@ -195,6 +195,9 @@ engines-table: engines
 # Of these only the CRI's conformance program, on containerd's CRI plugin.
 cri-test: engines
 	$(ENGINES_TEST) -test.run TestCRI -test.v
+# What a shim holds after 10,000 containers.
+engines-thousands: engines-packaged ## 10,000 containers through one shim
+	tests/view hybrid $(ENGINES_PACKAGED) -packaged -test.run ManyContainers -containers 10000 -test.v -test.timeout 90m
 # The comparison of shims in docs/engines.md. crun takes no hybrid layout.
 bench-engines: engines
 	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
