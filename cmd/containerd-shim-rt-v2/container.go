@@ -61,7 +61,7 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", err, errdefs.ErrInvalidArgument)
 	}
-	o.remarks(warn(life, r.ID))
+	o.remarks(func(message string) { logOf(life, r.ID).Warn(message) })
 	if err := o.save(r.Bundle); err != nil {
 		return nil, err
 	}
@@ -397,6 +397,11 @@ func (c *container) delete(ctx context.Context, logger *slog.Logger) error {
 
 // waitEnd waits until all is told of the container's processes.
 func (c *container) waitEnd(ctx context.Context) error {
+	select {
+	case <-c.first.told:
+		return nil // also when nobody waits for the answer any more
+	default:
+	}
 	if err := c.first.wait(ctx); err != nil {
 		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
 	}

@@ -61,7 +61,7 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
 		logger.Warn("unmount the root file system", "error", err)
 	}
-	if address, err := shim.ReadAddress(filepath.Join(bundle, addressFile)); err == nil && !shim.CanConnect(address) {
+	if address, err := shim.ReadAddress(filepath.Join(bundle, addressFile)); err == nil && !isServed(address) {
 		removeAddress(bundle, address)
 	}
 	return status, nil

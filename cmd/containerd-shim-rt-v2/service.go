@@ -37,6 +37,8 @@ type service struct {
 	events    *events
 	end       shutdown.Service
 	parents   parents
+	// idle ends the shim when it has had no container for some time.
+	idle *time.Timer
 
 	mu         sync.Mutex
 	containers map[string]*container // nil: it is being made
@@ -44,10 +46,20 @@ type service struct {
 	unwanted map[string]bool
 }
 
+// How long the shim waits, without a container, for the first one, and for Shutdown after
+// the last one. containerd asks for both at once; if it was killed, or its client as it
+// waited for an answer, it may never ask, and containerd 1.6 keeps the id until the shim
+// is gone.
+const (
+	createPatience   = time.Minute
+	shutdownPatience = 5 * time.Second
+)
+
 func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Service) *service {
 	ns, _ := namespaces.Namespace(ctx)
 	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
 		containers: map[string]*container{}, unwanted: map[string]bool{}}
+	s.idle = time.AfterFunc(createPatience, s.endUnused)
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
@@ -379,6 +391,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		s.mu.Unlock()
 		c.awaitAnswers()
 		s.events.send(&eventstypes.TaskDelete{ContainerID: c.id, Pid: pid, ExitStatus: status, ExitedAt: exitedAt})
+		s.idle.Reset(shutdownPatience)
 	}
 	return &taskapi.DeleteResponse{Pid: pid, ExitStatus: status, ExitedAt: exitedAt}, nil
 }
