@@ -46,6 +46,9 @@ func (r release) start(t testing.TB, dir, socket, config string) (stop func()) {
 	}, r.program(t, "containerd"), "-c", config)
 }
 
+// quiet keeps ctr from warnings, of cgroup v1, for one.
+var quiet = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"}
+
 // newContainerd starts a containerd of the test's own and loads the image.
 func newContainerd(t testing.TB, r release) *engine {
 	t.Helper()
@@ -61,7 +64,7 @@ address = %q
 `, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644))
 	e := &engine{kind: "containerd", dir: dir, cgroup: name()}
 	e.client = []string{r.program(t, "ctr"), "-a", socket, "-n", e.cgroup}
-	e.env = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"} // of cgroup v1, for one
+	e.env = quiet
 	stop := e.serve(t, func(t testing.TB) func() { return r.start(t, dir, socket, config) })
 	t.Cleanup(func() {
 		stop()
@@ -502,8 +505,14 @@ cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
 // machines.
 func together(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
+	crowd(t, n, 8, do)
+}
+
+// crowd does something n times, so many at once as there are places.
+func crowd(t *testing.T, n, size int, do func(i int) error) {
+	t.Helper()
 	var wg sync.WaitGroup
-	places := make(chan struct{}, 8)
+	places := make(chan struct{}, size)
 	for i := range n {
 		wg.Go(func() {
 			places <- struct{}{}

@@ -162,7 +162,7 @@ func newCRI(t *testing.T, r release, runtimes string) *engine {
 	config := filepath.Join(dir, "config.toml")
 	must(t, os.WriteFile(config, append(fmt.Appendf(nil, r.criConfig(),
 		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network), runtimes...), 0o644))
-	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}}
+	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}, env: quiet}
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9") // no test of images, no registry
 	stop := r.start(t, dir, socket, config)
 	t.Cleanup(func() {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -210,6 +211,8 @@ type faultStep struct {
 	status string
 	// hangs is true if a hook hangs.
 	hangs bool
+	// ended is true if the container's process has, with exit status 7.
+	ended bool
 }
 
 var faultSteps = []faultStep{
@@ -225,11 +228,12 @@ var faultSteps = []faultStep{
 		b.run("sleep", "1000")
 		b.e.ok(b.t, "task", "pause", b.id)
 	}},
-	{name: "ended", status: "STOPPED", reach: func(b *faultyBox) {
+	{name: "ended", status: "STOPPED", ended: true, reach: func(b *faultyBox) {
 		b.run(sh("exit 7")...)
 		eventually(b.t, "it stops", func() bool { return b.status() == "STOPPED" })
 		b.pid = 0
 	}},
+	{name: "deleting", hangs: true, ended: true, reach: func(b *faultyBox) { b.hangAtDelete() }},
 }
 
 // faultyBox is a container to which something happens.
@@ -258,15 +262,45 @@ type faultyBox struct {
 func newFaultyBox(t *testing.T, e *engine, flags []string, s faultStep) *faultyBox {
 	t.Helper()
 	b := &faultyBox{ctrBox: &ctrBox{t, e, name()}, flags: flags, step: s, dir: t.TempDir(), release: func() {}}
-	t.Cleanup(func() {
-		if pid := b.shim(); pid != 0 { // what it served goes with containerd's directory
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-	})
+	t.Cleanup(b.sweep)
 	ctrCleanup(t, e, b.id)
 	b.events = watch(t, e)
 	s.reach(b)
 	return b
+}
+
+// sweep ends and removes what a faulty shim has left.
+func (b *faultyBox) sweep() {
+	if !b.t.Failed() {
+		return
+	}
+	if pid := b.shim(); pid != 0 {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	for _, dir := range b.cgroups() {
+		data, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		for line := range strings.FieldsSeq(string(data)) {
+			pid, _ := strconv.Atoi(line)
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+	for _, path := range append(b.states(), b.address) {
+		_ = os.RemoveAll(path)
+	}
+}
+
+// cgroups are the container's that are there.
+func (b *faultyBox) cgroups() (dirs []string) {
+	for _, pattern := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+		found, _ := filepath.Glob(filepath.Join(pattern, b.e.cgroup, b.id))
+		dirs = append(dirs, found...)
+	}
+	return dirs
+}
+
+// states are where runtimes keep the container's state.
+func (b *faultyBox) states() []string {
+	return []string{"/run/containerd/rt/" + b.e.cgroup + "/" + b.id, "/run/containerd/runc/" + b.e.cgroup + "/" + b.id}
 }
 
 // run runs the container.
@@ -290,33 +324,57 @@ func (b *faultyBox) learn() {
 // hang runs the container with a hook of a kind that hangs until it is released.
 func (b *faultyBox) hang(kind string) {
 	b.t.Helper()
+	b.await(append(append([]string{"run", "-d"}, b.flags...), "--config", b.hooked(kind, "exec sleep 1000"), b.id)...)
+}
+
+// hangAtDelete runs a container that ends, and removes it: a hook hangs then.
+func (b *faultyBox) hangAtDelete() {
+	b.t.Helper()
+	b.e.ok(b.t, append(append([]string{"run", "-d"}, b.flags...), "--config", b.hooked("poststop", "exit 7"), b.id)...)
+	eventually(b.t, "it stops", func() bool { return b.status() == "STOPPED" })
+	b.await("task", "rm", b.id)
+}
+
+// hooked makes a configuration with a hook that hangs, and returns its file.
+func (b *faultyBox) hooked(kind, script string) string {
+	b.t.Helper()
 	rootfs := filepath.Join(b.dir, "rootfs")
 	for _, dir := range []string{"bin", "proc", "dev", "sys", "tmp", "shared"} {
 		must(b.t, os.MkdirAll(filepath.Join(rootfs, dir), 0o755))
 	}
 	must(b.t, copyFile("/bin/busybox", filepath.Join(rootfs, "bin/busybox")))
-	// The same directory inside and outside.
-	shared := filepath.Join(rootfs, "shared")
-	inside, shell := shared, "/bin/busybox"
+	must(b.t, os.Symlink("busybox", filepath.Join(rootfs, "bin/sleep")))
+	shared := b.shared()
 	if kind == "startContainer" {
-		inside = "/shared"
+		shared = "/shared" // it runs in the container
 	}
-	script := fmt.Sprintf("echo > %s/hangs; while [ ! -e %s/go ]; do /bin/busybox sleep 0.05; done", inside, inside)
-	config := filepath.Join(b.dir, "config.json")
+	hook := fmt.Sprintf("echo > %s/hangs; while [ ! -e %s/go ]; do /bin/busybox sleep 0.05; done", shared, shared)
 	data, err := json.Marshal(map[string]any{
 		"ociVersion": "1.0.2",
-		"process":    map[string]any{"args": []string{"/bin/busybox", "sleep", "1000"}, "cwd": "/", "user": map[string]any{}},
-		"root":       map[string]any{"path": rootfs},
-		"mounts":     []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"}},
-		"hooks":      map[string]any{kind: []any{map[string]any{"path": shell, "args": []string{"sh", "-c", script}}}},
+		"process": map[string]any{
+			"args": []string{"/bin/busybox", "sh", "-c", script}, "cwd": "/", "user": map[string]any{}, "env": []string{"PATH=/bin"},
+		},
+		"root":   map[string]any{"path": rootfs},
+		"mounts": []any{map[string]any{"destination": "/proc", "type": "proc", "source": "proc"}},
+		"hooks":  map[string]any{kind: []any{map[string]any{"path": "/bin/busybox", "args": []string{"sh", "-c", hook}}}},
 		"linux": map[string]any{
 			"cgroupsPath": "/" + b.e.cgroup + "/" + b.id,
 			"namespaces":  []any{map[string]any{"type": "pid"}, map[string]any{"type": "mount"}},
 		},
 	})
 	must(b.t, err)
+	config := filepath.Join(b.dir, "config.json")
 	must(b.t, os.WriteFile(config, data, 0o644))
-	cmd := b.e.command(b.t.Context(), append(append([]string{"run", "-d"}, b.flags...), "--config", config, b.id)...)
+	return config
+}
+
+// shared is a directory inside and outside of a container with a hook.
+func (b *faultyBox) shared() string { return filepath.Join(b.dir, "rootfs/shared") }
+
+// await starts a command of the client, and returns when the hook hangs.
+func (b *faultyBox) await(args ...string) {
+	b.t.Helper()
+	cmd := b.e.command(b.t.Context(), args...)
 	ended := make(chan struct{})
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -326,11 +384,9 @@ func (b *faultyBox) hang(kind string) {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	b.release = func() {
-		must(b.t, os.WriteFile(filepath.Join(shared, "go"), nil, 0o644))
-	}
+	b.release = func() { must(b.t, os.WriteFile(filepath.Join(b.shared(), "go"), nil, 0o644)) }
 	b.t.Cleanup(func() {
-		_ = os.WriteFile(filepath.Join(shared, "go"), nil, 0o644)
+		_ = os.WriteFile(filepath.Join(b.shared(), "go"), nil, 0o644)
 		select {
 		case <-ended:
 		case <-time.After(patience / 2):
@@ -341,7 +397,7 @@ func (b *faultyBox) hang(kind string) {
 		}
 	})
 	eventually(b.t, "the hook", func() bool {
-		_, err := os.Stat(filepath.Join(shared, "hangs"))
+		_, err := os.Stat(filepath.Join(b.shared(), "hangs"))
 		return err == nil
 	})
 	b.address = b.socket()
@@ -410,13 +466,7 @@ func (b *faultyBox) finish() {
 	b.t.Helper()
 	known := b.checkStatus()
 	if b.status() != "" {
-		_, _ = b.e.try(b.t, "", "task", "kill", "-s", "SIGKILL", b.id)
-		eventually(b.t, "it stops", func() bool { return b.status() == "STOPPED" })
-		code := "137"
-		if b.step.status == "STOPPED" {
-			code = "7"
-		}
-		contains(b.t, b.e.ok(b.t, "task", "rm", b.id), "exit code "+code)
+		b.remove()
 	}
 	if b.step.status != "" && known {
 		b.checkEvents()
@@ -428,6 +478,28 @@ func (b *faultyBox) finish() {
 		b.t.Errorf("the id used again: %q, %d", out, code)
 	}
 	b.nothingLeft()
+}
+
+// remove ends and removes the task, which a removal that hung may have done.
+func (b *faultyBox) remove() {
+	b.t.Helper()
+	_, _ = b.e.try(b.t, "", "task", "kill", "-s", "SIGKILL", b.id)
+	status := ""
+	eventually(b.t, "it stops", func() bool {
+		status = b.status()
+		return status == "STOPPED" || status == ""
+	})
+	out, code := b.e.try(b.t, "", "task", "rm", b.id)
+	if b.step.name == "deleting" && strings.Contains(out, "not found") {
+		return
+	}
+	want := 137
+	if b.step.ended {
+		want = 7
+	}
+	if code != want && code != 0 || !strings.Contains(out, fmt.Sprintf("exit code %d", want)) {
+		b.t.Errorf("the removal of what is %q: exit status %d: %s", status, code, out)
+	}
 }
 
 // checkStatus waits for the status that the fault leads to, and tells whether there can
@@ -511,11 +583,7 @@ func (b *faultyBox) left() (left []string) {
 	if b.pid != 0 && runs(b.pid) {
 		left = append(left, fmt.Sprintf("the container's process %d", b.pid))
 	}
-	paths := []string{b.bundle(), "/run/containerd/rt/" + b.e.cgroup + "/" + b.id, "/run/containerd/runc/" + b.e.cgroup + "/" + b.id}
-	for _, pattern := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
-		found, _ := filepath.Glob(filepath.Join(pattern, b.e.cgroup, b.id))
-		paths = append(paths, found...)
-	}
+	paths := append(append(b.states(), b.bundle()), b.cgroups()...)
 	if b.address != "" && !b.shares {
 		paths = append(paths, b.address)
 	}
@@ -556,4 +624,65 @@ func signal(t testing.TB, pid int, sig syscall.Signal) {
 	if err := unix.Kill(pid, sig); err != nil {
 		t.Errorf("kill(%d, %v): %v", pid, sig, err)
 	}
+}
+
+// TestExecsBesidePauseAndUpdate executes 200 programs in a pod's container that is paused,
+// resumed and updated all the time.
+func TestExecsBesidePauseAndUpdate(t *testing.T) {
+	t.Run("containerd 1.6", func(t *testing.T) { execsBesidePauseAndUpdate(t, debian) })
+	t.Run("containerd 2", func(t *testing.T) { execsBesidePauseAndUpdate(t, release(newest(t, *containerd))) })
+}
+
+func execsBesidePauseAndUpdate(t *testing.T, r release) {
+	e := newCRI(t, r, documented(t, "toml", r.criPlugin()))
+	e.cgroup = "k8s.io"
+	k := newKubelet(t, e)
+	box := k.runPod(t, "")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	repeat := func(do func(i int)) {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					do(i)
+				}
+			}
+		})
+	}
+	var paused, updated int
+	repeat(func(int) {
+		for _, verb := range []string{"pause", "resume"} {
+			if out, code := e.try(t, "", "task", verb, box.id); code != 0 {
+				t.Errorf("%s: %s", verb, out)
+			}
+		}
+		paused++
+		time.Sleep(100 * time.Millisecond)
+	})
+	repeat(func(i int) {
+		if out, code := k.try(t, "", "update", "--cpu-share", strconv.Itoa(1000+i), box.id); code != 0 {
+			t.Errorf("update: %s", out)
+		}
+		updated++
+	})
+	crowd(t, 200, 40, func(i int) error {
+		for {
+			out, code := e.try(t, "", "task", "exec", "--exec-id", name(), box.id, "sh", "-c", "echo inside; exit 7")
+			if strings.Contains(out, "paused container") {
+				continue // refused, as it has to be
+			}
+			if out != "inside" || code != 7 {
+				return fmt.Errorf("%q, %d", out, code)
+			}
+			return nil
+		}
+	})
+	close(stop)
+	wg.Wait()
+	t.Logf("paused %d times, updated %d times", paused, updated)
+	equal(t, k.ok(t, "exec", box.id, "echo", "inside"), "inside")
+	box.remove(t)
 }
