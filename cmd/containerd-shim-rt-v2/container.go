@@ -242,7 +242,8 @@ func (c *container) start(ctx context.Context, watch func(*libcontainer.Containe
 		c.news.hold()
 		defer func() { c.news.release(started...) }()
 		watch(own)
-		if err := own.Start(ctx); err != nil {
+		// A containerd that restarts meanwhile finds the container started.
+		if err := own.Start(context.WithoutCancel(ctx)); err != nil {
 			if began {
 				c.first.move(starting, prepared) // unless it has ended
 			}
