@@ -96,6 +96,7 @@ lint: ## gofmt, vet, staticcheck, and what rt must not have
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration
 	cd tests/conformance && $(GO) vet ./...
+	cd tests/weigh && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
 	cd $(SHIM) && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 	@for m in github.com/opencontainers/runtime-spec github.com/sirupsen/logrus github.com/urfave/cli/v3 golang.org/x/sys; do \
@@ -216,6 +217,10 @@ installation-test: ## build the packages twice; install, use, upgrade and remove
 	for f in bin/*.deb bin/*.rpm; do cmp $$f bin/elsewhere/$$f || exit 1; done
 	$(MAKE) -s -C bin/elsewhere deb VERSION=$(VERSION).1
 	tests/installation/run bin/*.deb bin/elsewhere/bin/*.deb bin/*.rpm
+
+.PHONY: weigh
+weigh: ## what rt's own code costs beside libraries, into docs/architecture.md
+	$(GO) run -C tests/weigh . -root $(CURDIR) -write $(CURDIR)/docs/architecture.md
 
 .PHONY: picture browser-test
 picture: build ## write docs/explain.svg anew
