@@ -115,7 +115,7 @@ test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) browser-test installation-test engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
@@ -217,6 +217,18 @@ installation-test: ## build the packages twice; install, use, upgrade and remove
 	for f in bin/*.deb bin/*.rpm; do cmp $$f bin/elsewhere/$$f || exit 1; done
 	$(MAKE) -s -C bin/elsewhere deb VERSION=$(VERSION).1
 	tests/installation/run bin/*.deb bin/elsewhere/bin/*.deb bin/*.rpm
+
+# An incompatible change of the library since the last release is an error.
+APIDIFF := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
+.PHONY: apidiff
+apidiff: ## compare the library's API with that of the last release
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo 'apidiff: there is no release yet'; exit 0; }; \
+	rm -rf bin/api && git clone -q . bin/api && git -C bin/api checkout -q $$tag && \
+	for p in ./libcontainer ./libcontainer/seccomp ./spec; do \
+		$(GO) run -C bin/api $(APIDIFF) -w $(CURDIR)/bin/api.old $$p && \
+		$(GO) run $(APIDIFF) -incompatible bin/api.old $$p > bin/api.diff && \
+		{ [ ! -s bin/api.diff ] || { echo "apidiff: $$p has changed incompatibly since $$tag:"; cat bin/api.diff; exit 1; }; } || exit 1; \
+	done
 
 .PHONY: weigh
 weigh: ## what rt's own code costs beside libraries, into docs/architecture.md

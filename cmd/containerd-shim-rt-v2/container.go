@@ -398,11 +398,6 @@ func (c *container) delete(ctx context.Context, logger *slog.Logger) error {
 
 // waitEnd waits until all is told of the container's processes.
 func (c *container) waitEnd(ctx context.Context) error {
-	select {
-	case <-c.first.told:
-		return nil // also when nobody waits for the answer any more
-	default:
-	}
 	if err := c.first.wait(ctx); err != nil {
 		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
 	}

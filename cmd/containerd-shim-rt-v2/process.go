@@ -187,10 +187,14 @@ func exitCode(s unix.WaitStatus) uint32 {
 func (p *process) wait(ctx context.Context) error {
 	select {
 	case <-p.told:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case <-p.told: // also when nobody waits for the answer any more
+		default:
+			return ctx.Err()
+		}
 	}
+	return nil
 }
 
 // exit is the process's pid, status and time of its end.
