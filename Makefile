@@ -109,7 +109,7 @@ lint: ## gofmt, vet, staticcheck, and what rt must not have
 # Current engines and the other guests seldom find what the rest does not, and take
 # longer than all of it: run them before a release, and after a change of the shim or
 # of cgroups.
-TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration attacks compare faults docs-test conformance
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults docs-test conformance
 test test-all: export COMPARE := false
 test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
@@ -233,6 +233,11 @@ apidiff: ## compare the library's API with that of the last release
 .PHONY: weigh
 weigh: ## what rt's own code costs beside libraries, into docs/architecture.md
 	$(GO) run -C tests/weigh . -root $(CURDIR) -write $(CURDIR)/docs/architecture.md
+
+.PHONY: devices-test
+devices-test: build ## rt's filter of devices beside the library's, in real cgroups
+	$(GO) test -C tests/weigh -c -o $(CURDIR)/bin/weigh.test .
+	RT=$(CURDIR)/bin/rt tests/view v2 bin/weigh.test
 
 .PHONY: picture browser-test
 picture: build ## write docs/explain.svg anew

@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"strings"
+
 	"github.com/opencontainers/cgroups"
 	devices "github.com/opencontainers/cgroups/devices/config"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -56,6 +58,19 @@ func addDevices(c *cgroups.Resources, r *specs.LinuxResources) {
 		c.Devices = append(c.Devices, &rule)
 	}
 	for i := range allowed {
-		c.Devices = append(c.Devices, &allowed[i])
+		// Where all nodes may be made but some, it stays so.
+		if d := &allowed[i]; d.Major != devices.Wildcard || !allowsNodes(r.Devices) {
+			c.Devices = append(c.Devices, d)
+		}
 	}
+}
+
+// allowsNodes tells whether the last rule about all devices lets their nodes be made.
+func allowsNodes(rules []specs.LinuxDeviceCgroup) (allow bool) {
+	for _, d := range rules {
+		if (d.Type == "" || d.Type == "a") && d.Major == nil && d.Minor == nil && (d.Access == "" || strings.Contains(d.Access, "m")) {
+			allow = d.Allow
+		}
+	}
+	return allow
 }
