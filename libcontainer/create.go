@@ -55,8 +55,8 @@ type Options struct {
 	NoCgroup bool
 	// Rootless makes missing permissions over cgroups no error.
 	Rootless bool
-	// Keep prepares Run for Container.Keep. It may be nil.
-	Keep *KeepOptions
+	// Keeper prepares Run for Container.Handover. It may be nil.
+	Keeper *KeeperOptions
 	// Logger is told what the specification wants to be logged, as warnings, and the
 	// steps of the creation, at the level of debugging. It may be nil.
 	Logger *slog.Logger
@@ -88,7 +88,7 @@ func (o *Options) first(gate bool) birth.FirstOptions {
 	return birth.FirstOptions{
 		Caller: birth.Caller{
 			Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Preserve: o.Preserve, Terminal: o.Terminal,
-			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keep.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
+			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
 		},
 		Root: o.Root, ID: o.ID, Bundle: o.Bundle, Config: o.Config, Spec: o.Spec, Env: o.Env, Notify: o.Notify, Gate: gate, NoPivot: o.NoPivot,
 		NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup, NoCgroup: o.NoCgroup, Rootless: o.Rootless,

@@ -38,8 +38,8 @@ type ExecOptions struct {
 	Cgroup map[string]string
 	// IgnorePaused allows a process in a paused container: it will wait there.
 	IgnorePaused bool
-	// Keep prepares Process.Keep. It may be nil.
-	Keep *KeepOptions
+	// Keeper prepares Process.Handover. It may be nil.
+	Keeper *KeeperOptions
 	// Logger is as in Options. It may be nil.
 	Logger *slog.Logger
 }
@@ -87,7 +87,7 @@ func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 	born, err := birth.Further(ctx, birth.FurtherOptions{
 		Caller: birth.Caller{
 			Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Preserve: o.Preserve, Terminal: o.Terminal,
-			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keep.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
+			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
 		},
 		Container: c.birth(), Spec: s, Process: o.Process, Cgroup: o.Cgroup, IgnorePaused: o.IgnorePaused,
 	})

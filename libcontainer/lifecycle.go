@@ -18,7 +18,7 @@ import (
 // may be called by several goroutines, but for Wait and Close, one of which ends its use.
 type Process struct {
 	p *launch.Process
-	// keeper is the program of Container.Keep, or nil.
+	// keeper is the program of Container.Handover, or nil.
 	keeper *os.File
 }
 

@@ -84,7 +84,7 @@ func runExec(in *input) error {
 		defer f.tty.restore()
 		o.Terminal = f.terminal
 		if !detach {
-			o.Keep = &libcontainer.KeepOptions{Ignored: notForwarded}
+			o.Keeper = &libcontainer.KeeperOptions{Ignored: notForwarded}
 		}
 		p, err := c.Exec(context.Background(), *o)
 		if err != nil {
@@ -95,7 +95,7 @@ func runExec(in *input) error {
 			return nil
 		}
 		if !f.tty.active() {
-			f.takeLeave(p, p.Keep)
+			f.takeLeave(p, p.Handover)
 		}
 		status := f.wait(p)
 		f.tty.restore()

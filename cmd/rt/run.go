@@ -56,7 +56,7 @@ func run(in *input) error {
 		o.Notify = n.bind
 	}
 	if !detach && n == nil {
-		if o.Keep, err = keepOptions(in, o.ID); err != nil {
+		if o.Keeper, err = keeperOptions(in, o.ID); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func run(in *input) error {
 	} else if !f.tty.active() {
 		// A small program takes rt's place while the container runs. If it
 		// cannot, rt goes on.
-		f.takeLeave(p, func(last func()) error { return c.Keep(p, last) })
+		f.takeLeave(p, func(last func()) error { return c.Handover(p, last) })
 	}
 	status := f.wait(p)
 	if n != nil {
@@ -137,14 +137,14 @@ func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error)
 	logrus.Debug("no small program takes the place of rt: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 
-// keepOptions describe what the small program does that stays of rt.
-func keepOptions(in *input, id string) (*libcontainer.KeepOptions, error) {
+// keeperOptions describe what the small program does that stays of rt.
+func keeperOptions(in *input, id string) (*libcontainer.KeeperOptions, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return &libcontainer.KeepOptions{
-		Keep: in.Bool("keep"), Delete: []string{self, "--root", in.String("root"), "delete", "--force", id}, Ignored: notForwarded,
+	return &libcontainer.KeeperOptions{
+		NoRemoval: in.Bool("keep"), Delete: []string{self, "--root", in.String("root"), "delete", "--force", id}, Ignored: notForwarded,
 	}, nil
 }
 
