@@ -196,7 +196,7 @@ func (f *further) meanwhile() error {
 	return f.goAhead()
 }
 
-// permit also makes the program of Process.Keep while the process is executed. Without
+// permit also makes the program of Process.Handover while the process is executed. Without
 // one the caller stays.
 func (f *further) permit() error {
 	f.allow()
