@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var crictl = flag.String("crictl", "", "`path` of the CRI's client")
@@ -58,7 +60,7 @@ func TestKubernetes(t *testing.T) {
 			return
 		}
 		// The documentation warns of it until containerd can do this.
-		if _, code := k.createContainer(t, mappedPod).start(t); code == 0 {
+		if _, code := k.createContainer(t, podOptions{userns: mappedPod}).start(t); code == 0 {
 			t.Error("a pod with hostUsers: false starts; change docs/engines.md")
 		}
 	})
@@ -66,7 +68,7 @@ func TestKubernetes(t *testing.T) {
 
 func testKubernetes(t *testing.T, r release, runtimes string) *kubelet {
 	k := newKubelet(t, newCRI(t, r, runtimes))
-	box := k.runPod(t, "")
+	box := k.runPod(t, podOptions{})
 	shim, err := os.Readlink("/proc/" + parent(t, box.pid) + "/exe")
 	must(t, err)
 	equal(t, shim, binary(t, "containerd-shim-rt-v2"))
@@ -76,7 +78,41 @@ func testKubernetes(t *testing.T, r release, runtimes string) *kubelet {
 	must(t, err)
 	contains(t, string(log), "BinaryName", ignored, "is ignored")
 	box.remove(t)
+	k.checkConfinedOutput(t)
 	return k
+}
+
+// denyWrites is the example of Kubernetes' documentation of AppArmor.
+const denyWrites = `profile rt-engines-deny-write flags=(attach_disconnected) {
+  #include <abstractions/base>
+  file,
+  deny /** w,
+}
+`
+
+// checkConfinedOutput looks whether the output of a container comes through whose profile
+// forbids it to write to any file.
+func (k *kubelet) checkConfinedOutput(t *testing.T) {
+	t.Helper()
+	if on, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err != nil || string(on) != "Y\n" {
+		return // the guest has AppArmor
+	}
+	parse := func(action string) {
+		cmd := exec.Command("apparmor_parser", action)
+		cmd.Stdin = strings.NewReader(denyWrites)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("apparmor_parser %s: %v: %s", action, err, out)
+		}
+	}
+	parse("--replace")
+	t.Cleanup(func() { parse("--remove") })
+	box := k.runPod(t, podOptions{apparmor: "rt-engines-deny-write", script: "echo from inside; echo and more >&2; echo text > /tmp/file; sleep 1000"})
+	var log string
+	for deadline := time.Now().Add(patience); strings.Count(log, "\n") < 3 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		log = k.ok(t, "logs", box.id)
+	}
+	contains(t, log, "from inside", "and more", "ermission denied")
+	box.remove(t)
 }
 
 // mappedPod are the options of a pod with `hostUsers: false`.
@@ -89,7 +125,7 @@ func (k *kubelet) checkMappedPod(t *testing.T) {
 	if k.network == hostNetwork {
 		return // containerd gives such a pod no other network than its own
 	}
-	box := k.runPod(t, mappedPod)
+	box := k.runPod(t, podOptions{userns: mappedPod})
 	data, err := os.ReadFile("/proc/" + box.pid + "/uid_map")
 	must(t, err)
 	equal(t, strings.Join(strings.Fields(string(data)), " "), "0 300000 65536")
@@ -128,9 +164,9 @@ type podBox struct {
 }
 
 // runPod runs a container in a pod of its own, which is removed when the test ends.
-func (k *kubelet) runPod(t *testing.T, usernsOptions string) *podBox {
+func (k *kubelet) runPod(t *testing.T, o podOptions) *podBox {
 	t.Helper()
-	b := k.createContainer(t, usernsOptions)
+	b := k.createContainer(t, o)
 	if out, code := b.start(t); code != 0 {
 		t.Fatalf("the container does not start: %s", out)
 	}
@@ -140,8 +176,16 @@ func (k *kubelet) runPod(t *testing.T, usernsOptions string) *podBox {
 	return b
 }
 
+// podOptions are what differs from a pod that sleeps.
+type podOptions struct {
+	// userns are options of the pod's namespaces.
+	userns string
+	// apparmor is the name of a profile, script what the container's shell does.
+	apparmor, script string
+}
+
 // createContainer makes a pod with a container.
-func (k *kubelet) createContainer(t *testing.T, usernsOptions string) *podBox {
+func (k *kubelet) createContainer(t *testing.T, o podOptions) *podBox {
 	t.Helper()
 	dir := t.TempDir()
 	uid := strings.TrimPrefix(name(), "rt-engines-")
@@ -150,12 +194,19 @@ func (k *kubelet) createContainer(t *testing.T, usernsOptions string) *podBox {
 		b.parent = "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + uid + ".slice"
 	}
 	t.Cleanup(func() { removeCgroups(strings.TrimPrefix(b.parent, "/")) })
-	security := fmt.Sprintf(`"security_context": {"namespace_options": {%s "network": %d}}`, usernsOptions, k.network)
+	security := fmt.Sprintf(`"security_context": {"namespace_options": {%s "network": %d}}`, o.userns, k.network)
+	command, confined := `["sleep", "1000"]`, security
+	if o.script != "" {
+		command = fmt.Sprintf(`["sh", "-c", %q]`, o.script)
+	}
+	if o.apparmor != "" {
+		confined = strings.TrimSuffix(security, "}") + fmt.Sprintf(`, "apparmor": {"profile_type": 2, "localhost_ref": %q}}`, o.apparmor)
+	}
 	pod, container := filepath.Join(dir, "pod.json"), filepath.Join(dir, "container.json")
 	must(t, os.WriteFile(pod, fmt.Appendf(nil, `{"metadata": {"name": "pod", "namespace": "default", "uid": %q, "attempt": 1},
 		"log_directory": %q, "linux": {"cgroup_parent": %q, %s}}`, uid, dir, b.parent, security), 0o644))
 	must(t, os.WriteFile(container, fmt.Appendf(nil, `{"metadata": {"name": "box"}, "image": {"image": %q}, "log_path": "log",
-		"command": ["sleep", "1000"], "linux": {"resources": {"memory_limit_in_bytes": 67108864}, %s}}`, image, security), 0o644))
+		"command": %s, "linux": {"resources": {"memory_limit_in_bytes": 67108864}, %s}}`, image, command, confined), 0o644))
 	b.pod = k.last(t, "runp", "--runtime", "rt", pod)
 	t.Cleanup(func() {
 		k.try(t, "", "stopp", b.pod)

@@ -641,7 +641,7 @@ func execsBesidePauseAndUpdate(t *testing.T, r release) {
 	e := newCRI(t, r, documented(t, "toml", r.criPlugin()))
 	e.cgroup = "k8s.io"
 	k := newKubelet(t, e)
-	box := k.runPod(t, "")
+	box := k.runPod(t, podOptions{})
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	repeat := func(do func(i int)) {
