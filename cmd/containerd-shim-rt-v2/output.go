@@ -142,15 +142,9 @@ func hasData(f *os.File) bool {
 	if err != nil {
 		return false
 	}
-	has := false
-	_ = conn.Control(func(fd uintptr) { has = queued(fd) > 0 })
-	return has
-}
-
-// queued is the number of bytes that can be read at once.
-func queued(fd uintptr) int {
-	n, _ := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
-	return n
+	n := 0
+	_ = conn.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return n > 0
 }
 
 // splice moves what is written to one pipe to another, without a copy (splice(2)), until
@@ -164,39 +158,65 @@ func splice(to, from *os.File) {
 	if err != nil {
 		return
 	}
-	const all = 1 << 30
-	for n := int64(1); n > 0; {
-		var err error
-		full := false // EAGAIN does not say which pipe has to be waited for
-		move := func(from, to uintptr) {
-			for err = unix.EINTR; err == unix.EINTR; {
-				n, err = unix.Splice(int(from), nil, int(to), nil, all, unix.SPLICE_F_NONBLOCK)
-			}
-			full = err == unix.EAGAIN && queued(from) > 0
-		}
+	for {
+		var next step
 		closed := in.Read(func(from uintptr) bool {
-			if out.Control(func(to uintptr) { move(from, to) }) != nil {
-				n = 0
-				return true
-			}
-			return err != unix.EAGAIN || full
+			next = over
+			_ = out.Control(func(to uintptr) { next = move(int(to), int(from)) })
+			return next != awaitInput
 		})
-		if closed == nil && full {
+		if closed == nil && next == awaitRoom {
 			closed = out.Write(func(to uintptr) bool {
-				if in.Control(func(from uintptr) { move(from, to) }) != nil {
-					n = 0
-					return true
-				}
-				return !full
+				next = over
+				_ = in.Control(func(from uintptr) { next = move(int(to), int(from)) })
+				return next != awaitRoom
 			})
 		}
-		switch {
-		case closed != nil:
+		if closed != nil || next == over {
 			return
-		case err == unix.EAGAIN:
-			n = 1
 		}
 	}
+}
+
+// step is what comes after a move from pipe to pipe.
+type step int
+
+const (
+	again step = iota
+	awaitInput
+	awaitRoom
+	over
+)
+
+// move moves what there is and what there is room for. EAGAIN says that one of the two
+// lacks, not which. At the end of the input it may be the room: nobody would tell of the
+// end once more, so it must not be waited for.
+func move(to, from int) step {
+	const all = 1 << 30
+	for {
+		n, err := unix.Splice(from, nil, to, nil, all, unix.SPLICE_F_NONBLOCK)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			switch fds := []unix.PollFd{{Fd: int32(from), Events: unix.POLLIN}, {Fd: int32(to), Events: unix.POLLOUT}}; {
+			case !ready(fds, 0):
+				return awaitInput
+			case !ready(fds, 1):
+				return awaitRoom
+			}
+		case err != nil || n == 0:
+			return over
+		default:
+			return again
+		}
+	}
+}
+
+// ready polls, and tells whether one of the descriptors has what it is asked for, or has
+// come to its end.
+func ready(fds []unix.PollFd, i int) bool {
+	_, err := unix.Poll(fds, 0)
+	return err != nil || fds[i].Revents != 0
 }
 
 // drainTime is how long the news of a process's end wait for the client to read.

@@ -325,6 +325,30 @@ func TestMuchOutput(t *testing.T) {
 	must(t, <-written)
 }
 
+// The end of the output comes also when the client's fifo was full at that moment.
+func TestEndOfOutputToAFullFifo(t *testing.T) {
+	path := makeFifo(t, "out")
+	client, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	st, err := open(t, stdio{stdout: path})
+	must(t, err)
+	defer st.close()
+	const full = 64 << 10 // pipe(7)
+	_, err = st.stdout.Write(make([]byte, full))
+	must(t, err)
+	for deadline := time.Now().Add(patience); hasData(st.outputs[0].pipe); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the fifo does not take it all")
+		}
+	}
+	st.started() // no process has it any more
+	time.Sleep(20 * time.Millisecond)
+	must(t, client.SetReadDeadline(time.Now().Add(patience/4)))
+	if data, err := io.ReadAll(client); err != nil || len(data) != full {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+}
+
 // A path that is no fifo is a file, to whose end the shim writes.
 func TestOutputToAPathThatIsAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
