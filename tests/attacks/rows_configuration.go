@@ -45,7 +45,7 @@ var configurationAttacks = []attack{
 	},
 	{
 		name:     "member-case-no-new-privileges",
-		about:    `process.NoNewPrivileges, with a capital letter, leaves set-user-ID programs their effect`,
+		about:    `process.NoNewPrivileges, with a capital letter, does not stop set-user-ID programs`,
 		kinds:    []string{"13.13"},
 		defences: []defence.Name{defence.FoldedMembers},
 		mount: func(t *try) string {
@@ -105,7 +105,7 @@ var configurationAttacks = []attack{
 	},
 	{
 		name:     "netlink-overflow",
-		about:    "the new name of a network device is so long that its length overflows, and the rest of it is read as further attributes",
+		about:    "the new name of a network device is so long that its length overflows, and the kernel reads the rest of it as further attributes",
 		kinds:    []string{"CVE-2021-43784"},
 		defences: []defence.Name{defence.NetlinkLengths},
 		ours:     true,

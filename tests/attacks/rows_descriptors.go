@@ -53,7 +53,7 @@ var descriptorAttacks = []attack{
 	},
 	{
 		name:     "leaked-descriptor-hooks",
-		about:    "hooks of all kinds find descriptors beside their standard streams",
+		about:    "hooks of all kinds find descriptors besides their standard streams",
 		kinds:    []string{"13.1"},
 		defences: []defence.Name{defence.InheritedFiles},
 		mount:    leakedToHooks,
@@ -71,7 +71,7 @@ var descriptorAttacks = []attack{
 	},
 	{
 		name:     "descriptors-everywhere",
-		about:    "a process of some phase has more descriptors than it needs: a created container, its process, one of exec, what stays of run",
+		about:    "a process has more descriptors than it needs: a created container, its process, a process of exec, or the keeper of run",
 		kinds:    []string{"13.1", "13.3"},
 		defences: []defence.Name{defence.InheritedFiles},
 		ours:     true,
@@ -79,7 +79,7 @@ var descriptorAttacks = []attack{
 	},
 	{
 		name:     "descriptors-created",
-		about:    "a created container waits with descriptors of the setup",
+		about:    "a created container still has descriptors of the setup while it waits",
 		kinds:    []string{"13.3"},
 		defences: []defence.Name{defence.OwnFiles},
 		ours:     true,

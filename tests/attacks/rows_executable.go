@@ -18,7 +18,7 @@ import (
 var executableAttacks = []attack{
 	{
 		name:     "executable-by-exec",
-		about:    "the program of exec is a script for /proc/self/exe; the container's root takes hold of what runs there and writes to it",
+		about:    "the program of exec is a script for /proc/self/exe; the container's root gets hold of the executable that runs there and writes to it",
 		kinds:    []string{"CVE-2019-5736"},
 		defences: []defence.Name{defence.Dumpable, defence.SealedImage},
 		race:     true,
@@ -44,7 +44,7 @@ var executableAttacks = []attack{
 	},
 	{
 		name:     "executable-by-run",
-		about:    "the entry point is a script for /proc/self/exe; a neighbour in the pid namespace takes hold of what runs there and writes to it",
+		about:    "the entry point is a script for /proc/self/exe; a neighbour in the pid namespace gets hold of the executable that runs there and writes to it",
 		kinds:    []string{"CVE-2019-5736"},
 		defences: []defence.Name{defence.Dumpable, defence.SealedImage},
 		race:     true,

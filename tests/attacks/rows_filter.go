@@ -16,7 +16,7 @@ import (
 var filterAttacks = []attack{
 	{
 		name:     "seccomp-i386",
-		about:    "a process makes a forbidden call by the 32-bit calls of the machine, which the profile does not name",
+		about:    "a process makes a forbidden call as a 32-bit system call, and the profile does not name that architecture",
 		kinds:    []string{"seccomp"},
 		defences: []defence.Name{defence.Seccomp},
 		mount: func(t *try) string {

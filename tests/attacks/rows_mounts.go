@@ -52,7 +52,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "userns-uncover",
-		about:    "the root of a user namespace takes off a mount below a recursive bind mount and reads what it hides",
+		about:    "the root of a user namespace unmounts a mount below a recursive bind mount and reads what it hides",
 		kinds:    []string{"13.2"},
 		defences: []defence.Name{defence.LockedMounts},
 		mount: func(t *try) string {
@@ -66,7 +66,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "userns-bind-below",
-		about:    "a bind mount that is not recursive shows a user namespace what a mount of the host hides",
+		about:    "a non-recursive bind mount shows a user namespace what a mount of the host hides",
 		kinds:    []string{"13.2"},
 		defences: []defence.Name{defence.LockedMounts},
 		mount: func(t *try) string {
@@ -79,7 +79,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "userns-root-nodev",
-		about:    "the root of a user namespace clears nodev of the mount that its root file system lies on, and opens a device of the image",
+		about:    "the root of a user namespace clears nodev on the mount of its root file system, and opens a device of the image",
 		kinds:    []string{"13.2"},
 		defences: []defence.Name{defence.LockedMounts},
 		mount: func(t *try) string {
@@ -166,7 +166,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "mounts-remove-mask",
-		about:    "a container leads the removal of a mount to a mask of its /proc by a symlink",
+		about:    "a container redirects the removal of a mount to a mask of its /proc with a symlink",
 		kinds:    []string{"linux.maskedPaths"},
 		defences: []defence.Name{defence.ProcDestination, defence.ExactPlaces},
 		ours:     true,

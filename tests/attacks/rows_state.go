@@ -21,7 +21,7 @@ import (
 var stateAttacks = []attack{
 	{
 		name:     "state-planted",
-		about:    "root works with a directory of containers in which another user has put a state, with a hook to be run at the deletion",
+		about:    "root works with a directory of containers in which another user has put a state with a hook that runs at deletion",
 		kinds:    []string{"13.16"},
 		defences: []defence.Name{defence.StateOwner},
 		ours:     true,
@@ -126,7 +126,7 @@ var stateAttacks = []attack{
 	},
 	{
 		name:     "notify-socket",
-		about:    "a process of a created container puts a symlink in the place of its NOTIFY_SOCKET, and a file of the host is opened to all",
+		about:    "a process of a created container puts a symlink in the place of its NOTIFY_SOCKET, and the runtime makes a file of the host accessible to all",
 		kinds:    []string{"13.8"},
 		defences: []defence.Name{defence.NotifySocket},
 		race:     true,

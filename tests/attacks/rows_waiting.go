@@ -41,7 +41,7 @@ var waitingAttacks = []attack{
 	},
 	{
 		name:     "waiting-attach",
-		about:    "a container with CAP_SYS_PTRACE only attaches to a created one in its pid namespace, and lets it make a device node",
+		about:    "a container whose only capability is CAP_SYS_PTRACE attaches to a created one in its pid namespace, and makes it create a device node",
 		kinds:    []string{"13.3"},
 		defences: []defence.Name{defence.WaitingCapabilities},
 		mount: func(t *try) string {
@@ -59,14 +59,14 @@ var waitingAttacks = []attack{
 		},
 	},
 	tracedExec("exec-traced", "a container with CAP_SYS_PTRACE attaches to the process of exec and has it use the rights of the runtime", "", func(*bundle) {}),
-	tracedExec("exec-traced-filter", "the same where the filter takes CAP_SYS_ADMIN to load, because there is no no_new_privs", "", func(b *bundle) {
+	tracedExec("exec-traced-filter", "the same where loading the filter needs CAP_SYS_ADMIN, because no_new_privs is not set", "", func(b *bundle) {
 		b.spec.Process.NoNewPrivileges = false
 		b.filter("swapon")
 	}),
 	tracedExec("exec-traced-label", "the same where the process gets an AppArmor profile", "/sys/kernel/security/apparmor/profiles", func(b *bundle) {
 		b.spec.Process.ApparmorProfile = "unconfined"
 	}),
-	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
+	attachAttack("attach-exec", "the container's root opens the process of exec before that executes the container's program", func(t *try, b *bundle) {
 		for range t.times(200) {
 			b.exec("true")
 			if fileExists(b.root("result", "attached")) {
@@ -74,7 +74,7 @@ var waitingAttacks = []attack{
 			}
 		}
 	}),
-	attachAttack("attach-created", "a container gets at a created one in its pid namespace that has no more rights", func(t *try, b *bundle) {
+	attachAttack("attach-created", "a container opens a created one in its pid namespace that has no more rights", func(t *try, b *bundle) {
 		v := t.script("true")
 		v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
 		v.create()
