@@ -39,7 +39,7 @@ var refusedAnnotations = Table[string]{
 	{"run.oci.timens_offset", "write linux.timeOffsets"},
 	{"run.oci.seccomp_bpf_data", "write linux.seccomp"},
 	{"run.oci.seccomp.plugins", "rt loads no plugins; write linux.seccomp.listenerPath"},
-	{"run.oci.seccomp_fail_unknown_syscall", "rt warns of system calls that it does not know, and does not fail"},
+	{"run.oci.seccomp_fail_unknown_syscall", "rt warns about system calls that it does not know, and does not fail"},
 }
 
 // MountContexts are the options of mount(8) that label a file system.
@@ -79,7 +79,7 @@ func (v *validator) annotation(field, name, value string) {
 		case known:
 			v.add(field, "is not supported: %s", reason)
 		default:
-			v.warn(field, "is not known, and has no effect")
+			v.warn(field, "is unknown and has no effect")
 		}
 	}
 }

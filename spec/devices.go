@@ -39,7 +39,7 @@ func (v *validator) devices(list []specs.LinuxDevice) {
 			this.major, this.minor = 0, 0
 		}
 		if other, ok := paths[name]; ok && other != this {
-			v.add(field+".path", "%q is listed before as another device", d.Path)
+			v.add(field+".path", "%q is already listed as another device", d.Path)
 		} else if first, again := nodes[this]; again && kind != unix.S_IFIFO {
 			v.warn(field, "%s %d:%d is listed twice, as %q and %q", d.Type, d.Major, d.Minor, first, d.Path)
 		}

@@ -52,7 +52,7 @@ func (v *validator) linux() {
 func (v *validator) cgroupsPath(p string) {
 	v.line("linux.cgroupsPath", p)
 	if leadsOut(p) {
-		v.add("linux.cgroupsPath", "%q leads out of the place where rt puts cgroups", p)
+		v.add("linux.cgroupsPath", "%q is outside the directory where rt puts cgroups", p)
 	}
 }
 
@@ -106,11 +106,11 @@ func (v *validator) timeOffsets(offsets map[string]specs.LinuxTimeOffset) {
 	const field = "linux.timeOffsets"
 	v.need(field, specs.TimeNamespace)
 	if n := FindNamespace(v.s, specs.TimeNamespace); n != nil && n.Path != "" {
-		v.add(field, "the clocks of a time namespace can only be set when it is made; this one is joined: %q", n.Path)
+		v.add(field, "offsets can be set only in a new time namespace; this one is joined: %q", n.Path)
 	}
 	for _, clock := range sortedKeys(offsets) {
 		if clock != "monotonic" && clock != "boottime" {
-			v.add(member(field, clock), "%q is not a clock; there are monotonic and boottime", clock)
+			v.add(member(field, clock), "%q is not a clock; use monotonic or boottime", clock)
 			continue
 		}
 		at, o := field+"."+clock, offsets[clock]

@@ -62,7 +62,7 @@ func (v *validator) destination(field, name string) {
 	case name == "":
 		v.add(field, "missing; it is the path in the container")
 	case !path.IsAbs(name):
-		v.warn(field, "%q is taken as %q; relative destinations are deprecated", name, path.Join("/", name))
+		v.warn(field, "%q is relative, which is deprecated; rt uses %q", name, path.Join("/", name))
 	}
 	v.text(field, name)
 }
@@ -77,12 +77,12 @@ func (v *validator) mountType(field string, m *specs.Mount) {
 	case slices.Contains(m.Options, "remount"):
 	case IsBind(m):
 		if m.Source == "" {
-			v.add(field+".source", "missing; a bind mount needs what to bind")
+			v.add(field+".source", "missing; a bind mount needs a source")
 		}
 	case m.Type == "":
-		v.add(field+".type", "missing; only bind mounts need none")
+		v.add(field+".type", "missing; only a bind mount needs no type")
 	case m.Type == "none":
-		v.add(field+".type", "\"none\" is no file system; add \"bind\" or \"rbind\" to the options for a bind mount")
+		v.add(field+".type", "\"none\" is not a file system; for a bind mount, add \"bind\" or \"rbind\" to the options")
 	}
 }
 
@@ -191,12 +191,12 @@ func (v *validator) mountMappings(field string, m *specs.Mount) {
 	case gids && !uids:
 		v.add(field+".uidMappings", "missing; uidMappings and gidMappings must be given together")
 	case uids && option < 0:
-		v.warn(field+".options", "should have idmap or ridmap beside uidMappings, so that no runtime overlooks them")
+		v.warn(field+".options", "should contain idmap or ridmap, so that no runtime overlooks uidMappings")
 	case !uids && option >= 0 && !v.mapsUsers():
-		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings: linux.uidMappings has none for it", m.Options[option])
+		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings, of the mount or of linux", m.Options[option])
 	}
 	if (uids || gids || option >= 0) && !IsBind(m) {
-		v.add(field+".options", "ids can be mapped in bind mounts only: add bind or rbind")
+		v.add(field+".options", "only a bind mount can map ids: add bind or rbind")
 	}
 }
 

@@ -11,7 +11,7 @@ func (v *validator) namespaces(list []specs.LinuxNamespace) {
 	for i, n := range list {
 		field := entry("linux.namespaces", i)
 		if NamespaceFlag(n.Type) == 0 {
-			v.add(field+".type", "%q is not a namespace; there are %s", n.Type, namespaceNames())
+			v.add(field+".type", "%q is not a namespace type; use one of %s", n.Type, namespaceNames())
 		}
 		for _, other := range list[:i] {
 			if other.Type == n.Type {

@@ -47,7 +47,7 @@ func (v *validator) deviceRules(rules []specs.LinuxDeviceCgroup) {
 		}
 		for j, letter := range d.Access {
 			if !strings.ContainsRune("rwm", letter) || strings.ContainsRune(d.Access[:j], letter) {
-				v.add(field+".access", "%q has other letters than r, w, m, or one twice", d.Access)
+				v.add(field+".access", "%q may contain only the letters r, w and m, each once", d.Access)
 				break
 			}
 		}
@@ -107,7 +107,7 @@ const (
 func (v *validator) bandwidth(c *specs.LinuxCPU) {
 	limited := c.Quota != nil && *c.Quota > 0
 	if limited && *c.Quota < minBandwidth {
-		v.add(resourcesField+"cpu.quota", "%d is below the kernel's least, %d microseconds", *c.Quota, minBandwidth)
+		v.add(resourcesField+"cpu.quota", "%d is below the kernel's minimum of %d microseconds", *c.Quota, minBandwidth)
 	}
 	// A burst without a quota is for the quota that may come later.
 	if limited && c.Burst != nil && *c.Burst > uint64(*c.Quota) {

@@ -35,7 +35,7 @@ func (v *validator) scheduler(s *specs.Scheduler) {
 	}
 	const field = "process.scheduler"
 	if s.Policy == specs.SchedISO {
-		v.add(field+".policy", "SCHED_ISO is reserved, no kernel has it; SCHED_RR or SCHED_FIFO come closest")
+		v.add(field+".policy", "SCHED_ISO is reserved, no kernel has it; SCHED_RR and SCHED_FIFO are the closest")
 		return
 	}
 	known := oneOf(v, field+".policy", string(s.Policy), SchedulerPolicies)
@@ -85,7 +85,7 @@ func (v *validator) deadline(field string, s *specs.Scheduler) {
 	case s.Deadline > period:
 		v.add(field+".deadline", "%d is longer than the period %d", s.Deadline, period)
 	case period > math.MaxInt64:
-		v.add(field+".period", "%d is longer than the kernel's %d", period, int64(math.MaxInt64))
+		v.add(field+".period", "%d is longer than the kernel's maximum of %d", period, int64(math.MaxInt64))
 	}
 }
 

@@ -109,7 +109,7 @@ func (c *seccompChecker) defaultAction(profile *specs.LinuxSeccomp) {
 	}
 	c.action(profile.DefaultAction, profile.DefaultErrnoRet, ".defaultAction", ".defaultErrnoRet")
 	if profile.DefaultAction == specs.ActNotify {
-		c.add(".defaultAction", "%s cannot be the default: nobody could hand over the listener", specs.ActNotify)
+		c.add(".defaultAction", "%s cannot be the default: nothing could send the listener to the agent", specs.ActNotify)
 	}
 }
 

@@ -104,7 +104,7 @@ func (v *validator) namespaced(field, name, file, value string) {
 	case t == specs.UTSNamespace:
 		v.utsParameter(field, path.Base(file), value, n)
 	case n == nil || ofHost(n):
-		v.add(field, "%s belongs to the %s namespace, and the container has not got its own: add {\"type\": %q} to linux.namespaces", name, t, t)
+		v.add(field, "%s belongs to the %s namespace, and the container does not have its own: add {\"type\": %q} to linux.namespaces", name, t, t)
 	}
 }
 
@@ -116,7 +116,7 @@ func (v *validator) utsParameter(field, name, value string, uts *specs.LinuxName
 	}
 	switch {
 	case uts == nil || uts.Path != "":
-		v.add(field, "would rename more than the container, which has no new uts namespace; use the field %s", name)
+		v.add(field, "would change the name outside the container, which has no new uts namespace; use the field %s", name)
 	case set != "" && set != value:
 		v.add(field, "%q contradicts the field %s, %q", value, name, set)
 	}

@@ -54,7 +54,7 @@ func (v *validator) warn(field, format string, args ...any) {
 	case n < maxShown:
 		v.warnings = append(v.warnings, field+": "+shorten(fmt.Sprintf(format, args...)))
 	case n == maxShown:
-		v.warnings = append(v.warnings, field+": and further warnings, which are left out")
+		v.warnings = append(v.warnings, field+": further warnings are not shown")
 	}
 }
 

@@ -23,9 +23,9 @@ func (v *validator) version() {
 	case !ok:
 		v.add("ociVersion", "%q is not a version of the form MAJOR.MINOR.PATCH, such as %q", text, specs.Version)
 	case major != specs.VersionMajor:
-		v.add("ociVersion", "%q is another major version; rt follows %s", text, specs.Version)
+		v.add("ociVersion", "%q is another major version; rt supports %s", text, specs.Version)
 	case minor > specs.VersionMinor:
-		v.warn("ociVersion", "%q is later than the %s that rt follows: what it added is ignored", text, specs.Version)
+		v.warn("ociVersion", "%q is later than %s, which rt supports: rt ignores what it added", text, specs.Version)
 	}
 }
 

@@ -41,7 +41,7 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	logger := log.G(ctx).WithField("container", id)
 	o, err := loadOptions(bundle)
 	if err != nil {
-		logger.WithError(err).Warnf("the state is looked for in %s", o.root(ns))
+		logger.WithError(err).Warnf("using the state in %s", o.root(ns))
 	}
 	if c, err := libcontainer.Load(o.root(ns), id); err == nil {
 		status.Pid = c.Pid()
@@ -50,13 +50,13 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if end, err := loadEnd(bundle); err == nil {
 		status = end.stopStatus()
 	} else if !errors.Is(err, os.ErrNotExist) {
-		logger.WithError(err).Warn("the status of the container's end is lost")
+		logger.WithError(err).Warn("the container's exit status is lost")
 	}
 	err = inTime(stopPatience, func() error {
 		return libcontainer.Delete(o.root(ns), id, true, func(message string) { logger.Warn(message) })
 	})
 	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
-		logger.WithError(err).Warn("what is left of the container is removed when its id is used again")
+		logger.WithError(err).Warn("the rest of the container is removed when its id is used again")
 	}
 	// What still uses the root file system does not keep the bundle.
 	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
@@ -87,7 +87,7 @@ func inTime(limit time.Duration, do func() error) error {
 	case err := <-done:
 		return err
 	case <-time.After(limit):
-		return fmt.Errorf("it takes longer than %v", limit)
+		return fmt.Errorf("it took longer than %v", limit)
 	}
 }
 

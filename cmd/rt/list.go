@@ -87,7 +87,7 @@ func listCommand() command {
 		},
 		run: func(in *input) error {
 			if len(in.args) > 0 {
-				return fmt.Errorf("list: takes no arguments, such as %q", in.args[0])
+				return fmt.Errorf("list: takes no arguments, but got %q", in.args[0])
 			}
 			containers, err := libcontainer.List(in.String("root"))
 			states := make([]containerState, 0, len(containers))

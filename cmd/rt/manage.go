@@ -88,7 +88,7 @@ func printProcesses(pids []int, options []string) error {
 		}
 	}
 	if column < 0 {
-		return fmt.Errorf("ps %s: prints no column PID", strings.Join(options, " "))
+		return fmt.Errorf("ps %s: its output has no column PID", strings.Join(options, " "))
 	}
 	fmt.Println(lines[0])
 	wanted := map[string]bool{}

@@ -198,7 +198,7 @@ func (n *notifier) awaitReady(c *libcontainer.Container) error {
 			case <-ready:
 				return nil
 			default:
-				return errors.New("NOTIFY_SOCKET: the container has ended without being ready")
+				return errors.New("NOTIFY_SOCKET: the container ended before it was ready")
 			}
 		}
 	}

@@ -133,7 +133,7 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 // takeLeave lets keep put the small program in rt's place. If keep returns, rt
 // goes on.
 func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
-	logrus.Debug("no small program takes the place of rt: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
+	logrus.Debug("rt stays, no keeper replaces it: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 
 // keepOptions describe what the small program does that stays of rt.

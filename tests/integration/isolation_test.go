@@ -470,7 +470,7 @@ func TestRemount(t *testing.T) {
 		}
 	}
 	change("/dev/shm", "siez=1m")
-	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), "change what is mounted on", "'siez'"}, "run", b.id)
+	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), "remount", "'siez'"}, "run", b.id)
 	change("/bin", "ro")
 	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), `"/bin", which must be a mount point`}, "run", b.id)
 	b.noTrace()

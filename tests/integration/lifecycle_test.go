@@ -577,7 +577,7 @@ func TestDeleteSparesOthers(t *testing.T) {
 	a.waitFor(specs.StateStopped)
 	other.create()
 	other.ok("start", other.id)
-	if r := a.rt("delete", a.id); r.code != 0 || !strings.Contains(r.stderr, "it stays") {
+	if r := a.rt("delete", a.id); r.code != 0 || !strings.Contains(r.stderr, "does not remove it") {
 		t.Error(r)
 	}
 	want(t, "the other one", string(other.state().Status), "running")

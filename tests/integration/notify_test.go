@@ -168,7 +168,7 @@ func TestNotifySocketOfAServiceThatFails(t *testing.T) {
 	m := newManager(t)
 	t.Setenv("NOTIFY_SOCKET", m.path)
 	b.ok("create", b.id)
-	b.fails([]string{"NOTIFY_SOCKET", "ended without being ready"}, "start", b.id)
+	b.fails([]string{"NOTIFY_SOCKET", "ended before it was ready"}, "start", b.id)
 }
 
 // swapper is a program of the container that puts a symlink in the place of its

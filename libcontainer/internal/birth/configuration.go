@@ -55,7 +55,7 @@ func (f *first) check() (err error) {
 		return err
 	}
 	if f.spec.Process != nil && f.spec.Process.Terminal && f.Terminal == nil {
-		return errors.New("process.terminal: is true, but there is nobody to take the terminal: give --console-socket, or run in the foreground")
+		return errors.New("process.terminal: is true, but nothing receives the terminal: give --console-socket, or run in the foreground")
 	}
 	if err := checkLabels(f.spec); err != nil {
 		return err

@@ -221,7 +221,7 @@ func (c Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string
 	}
 	if warn != nil {
 		pids, _ = cg.Pids()
-		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: it stays", pids, c.State.ID))
+		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: rt does not remove it", pids, c.State.ID))
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (w *writer) command(c *compile.CopyCommand, fds ...int) error {
 	closeFiles([]*os.File{file})
 	r, err := compile.Decode(message)
 	if copied, ok := r.(compile.RequestCopied); !ok {
-		return errors.Join(errors.New("the init program does not copy"), err)
+		return errors.Join(errors.New("the init program did not copy the files"), err)
 	} else if copied.Result < 0 {
 		return unix.Errno(-copied.Result)
 	}

@@ -82,7 +82,7 @@ func WarnAll(warn func(string), messages []string) {
 		case warn == nil:
 			return
 		case i == most:
-			warn(fmt.Sprintf("and %d further warnings", len(messages)-i))
+			warn(fmt.Sprintf("%d further warnings are not shown", len(messages)-i))
 			return
 		}
 		warn(m)

@@ -76,7 +76,7 @@ func (f *further) load() error {
 		return err
 	}
 	if p.Terminal && f.Terminal == nil {
-		return errors.New("process.terminal: there is nobody to take the terminal: give --console-socket, or do not detach")
+		return errors.New("process.terminal: nothing receives the terminal: give --console-socket, or do not detach")
 	}
 	return checkLabels(&specs.Spec{Process: &p})
 }

@@ -21,7 +21,7 @@ func (c Container) HandListener(number, pidfd, pid int) error {
 	}
 	fd, err := unix.PidfdGetfd(pidfd, number, 0)
 	if err != nil {
-		return fmt.Errorf("linux.seccomp.listenerPath: take the listener: %w", os.NewSyscallError("pidfd_getfd", err))
+		return fmt.Errorf("linux.seccomp.listenerPath: get the listener: %w", os.NewSyscallError("pidfd_getfd", err))
 	}
 	defer unix.Close(fd)
 	doc, err := json.Marshal(&specs.ContainerProcessState{

@@ -101,7 +101,7 @@ func openNamespace(f *compile.File) (*os.File, error) {
 }
 
 func notNamespace(f *compile.File) error {
-	return fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file that one is bound to", f.Source, f.Path, procName(f.Namespace))
+	return fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file on which one is mounted", f.Source, f.Path, procName(f.Namespace))
 }
 
 func procName(t specs.LinuxNamespaceType) string {

@@ -64,7 +64,7 @@ func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) erro
 	case !rootless || !errors.Is(err, unix.EACCES):
 		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
 	case warn != nil:
-		warn(fmt.Sprintf("process.oomScoreAdj: only root may set %s, less than rt's own: it stays as it is", adj))
+		warn(fmt.Sprintf("process.oomScoreAdj: only root may set %s, which is below rt's own value: it stays unchanged", adj))
 	}
 	return nil
 }

@@ -289,7 +289,7 @@ func (c *Cgroup) createByLibrary() error {
 		c.Missing = true
 		return nil
 	case c.Rootless && c.Path == "" && errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; a user session of systemd has them with --systemd-cgroup: %w", err)
+		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; in a user session of systemd, use --systemd-cgroup: %w", err)
 	}
 	// Real time has to be there before the first process.
 	if f := field(err); f != allResources {

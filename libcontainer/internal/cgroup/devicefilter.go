@@ -100,7 +100,7 @@ func deviceFilter(rules []*devices.Rule) ([]instruction, error) {
 			match(kind, unix.BPF_DEVCG_DEV_CHAR)
 		case devices.WildcardDevice:
 		default:
-			return nil, fmt.Errorf("no rule can be about devices of type %q", string(r.Type))
+			return nil, fmt.Errorf("a rule cannot have the device type %q", string(r.Type))
 		}
 		for _, number := range []struct {
 			register uint8

@@ -98,7 +98,7 @@ func oomKills(name string) (uint64, error) {
 			return strconv.ParseUint(n, 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("%s: no counter oom_kill", name)
+	return 0, fmt.Errorf("%s: it has no counter oom_kill", name)
 }
 
 // watchOOMControl registers an eventfd(2) with cgroup v1. The kernel also signals

@@ -55,7 +55,7 @@ func (c *Cgroup) giveAway() error {
 	for _, name := range append([]string{""}, delegated()...) {
 		err := os.Chown(filepath.Join(c.Unified(), name), *c.owner, -1)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !(c.Rootless && errors.Is(err, os.ErrPermission)) {
-			return fmt.Errorf("linux.cgroupsPath: give the cgroup to its user: %w", err)
+			return fmt.Errorf("linux.cgroupsPath: change the owner of the cgroup: %w", err)
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ const (
 // that of the system's or the user's services.
 func (cfg *Config) systemdPath(path, id string) error {
 	if !sd.IsRunningSystemd() {
-		return fmt.Errorf("--systemd-cgroup: systemd does not run this system")
+		return fmt.Errorf("--systemd-cgroup: systemd does not manage this system")
 	}
 	cfg.Prefix, cfg.Name = "rt", id
 	if path != "" {
@@ -55,7 +55,7 @@ func (cfg *Config) Scope() string {
 // the person without the name of the field.
 func (cfg *Config) checkUnit() error {
 	if _, err := sd.ExpandSlice(cfg.Parent); err != nil || strings.Trim(cfg.Parent, unitLetters) != "" {
-		return fmt.Errorf("the slice %q is not the name of one, such as system.slice or a-b.slice", cfg.Parent)
+		return fmt.Errorf("%q is not the name of a slice, such as system.slice or a-b.slice", cfg.Parent)
 	}
 	const longest = 255
 	scope := cfg.Prefix + "-" + cfg.Name + ".scope"

@@ -26,7 +26,7 @@ func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
 	c.targetWith(target, m.Destination, o.targetFlags(), c.resolve(), field, func() {
 		mode, file, directory, made := c.Reg(), c.NewLabel("file"), c.NewLabel("directory"), c.NewLabel("made")
 		// Not by opening it: that may be forbidden in a user namespace.
-		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("find out whether the source is a directory")
+		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("check whether the source is a directory")
 		c.Load(mode, 4, c.stat.Plus(offMode))
 		c.Branch(mode, program.Lt, unix.S_IFDIR, file)
 		c.Branch(mode, program.Lt, unix.S_IFDIR+0o10000, directory)

@@ -76,7 +76,7 @@ func (c *compiler) checkAddition(field string, m *specs.Mount) error {
 	o := parseOptions(m.Options)
 	switch {
 	case o.remount:
-		return fmt.Errorf("%s.options: \"remount\" changes a mount that is there, and adds none: remove that one, and add it with other options", field)
+		return fmt.Errorf("%s.options: \"remount\" changes an existing mount and adds none: remove that mount, and add it with other options", field)
 	case o.copyUp:
 		return fmt.Errorf("%s.options: %q is only for a container that is being created: leave it out, and copy the files", field, spec.OptionTmpcopyup)
 	case o.copySymlink:
@@ -84,7 +84,7 @@ func (c *compiler) checkAddition(field string, m *specs.Mount) error {
 	case !spec.IsBind(m) && slices.Contains(onlyAtCreation, m.Type):
 		return fmt.Errorf("%s.type: a file system of type %q shows a container's namespaces, and can only be mounted when the container is created: put it into config.json", field, m.Type)
 	case !spec.IsBind(m) && m.Type == "overlay":
-		return fmt.Errorf("%s.type: the directories of an overlay would be looked for in the container: mount it on the host, and add a bind mount of it", field)
+		return fmt.Errorf("%s.type: the kernel would look for the directories of an overlay in the container: mount it on the host, and add a bind mount of it", field)
 	case !spec.IsBind(m) && tooLong(o.data):
 		return fmt.Errorf("%s.options: a value of more than %d bytes is only for a container that is being created: mount the file system on the host, and add a bind mount of it", field, maxOption)
 	}
@@ -100,7 +100,7 @@ var onlyAtCreation = []string{"proc", "sysfs", "cgroup", "cgroup2"}
 func (c *compiler) checkPlace(field string, m *specs.Mount) error {
 	destination := path.Clean("/" + m.Destination)
 	if destination == "/" {
-		return fmt.Errorf("%s.destination: \"/\" is the root directory, which the container's processes have entered already: choose one below it", field)
+		return fmt.Errorf("%s.destination: \"/\" is the root directory, which the container's processes already use: choose one below it", field)
 	}
 	l := c.spec.Linux
 	if l == nil {
@@ -112,7 +112,7 @@ func (c *compiler) checkPlace(field string, m *specs.Mount) error {
 	}{{"linux.maskedPaths", l.MaskedPaths}, {"linux.readonlyPaths", l.ReadonlyPaths}} {
 		for i, p := range list.paths {
 			if name := path.Clean("/" + p); name == destination || strings.HasPrefix(name, destination+"/") {
-				return fmt.Errorf("%s.destination: %q takes %s, %q, along, which has to stay: choose another place", field, m.Destination, index(list.field, i), p)
+				return fmt.Errorf("%s.destination: %q is at or above %s, %q, which must not change: choose another place", field, m.Destination, index(list.field, i), p)
 			}
 		}
 	}
@@ -183,7 +183,7 @@ func (c *compiler) done() (*Plan, error) {
 // by now. The last component is not followed, so that the directory above tells
 // whether the mount is a mask in a procfs or sysfs.
 func (c *compiler) removeMount(field string, m *specs.Mount) {
-	c.Source(field, fmt.Sprintf("take the mount at %q off", m.Destination))
+	c.Source(field, fmt.Sprintf("unmount %q", m.Destination))
 	above, name := path.Split(path.Clean("/" + m.Destination))
 	parent, target := c.Reg(), c.Reg()
 	c.openat2(parent, program.R(c.root), above, unix.O_PATH|unix.O_DIRECTORY, c.resolve())
@@ -204,7 +204,7 @@ type ownFiles struct {
 }
 
 func (c *compiler) takeOwnFiles() {
-	c.Source("", "take hold of the list of the program's descriptors")
+	c.Source("", "open the list of the program's descriptors")
 	slot := c.file(File{Kind: Spare})
 	c.ownFiles = ownFiles{dir: c.Reg(), slot: int(slot.Value)}
 	c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/self/fd"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(c.ownFiles.dir)
@@ -226,7 +226,7 @@ func (c *compiler) takeOff(mount program.Reg) []program.Step {
 // notes that it is.
 func (c *compiler) noteAdded(mount program.Reg) (attached func()) {
 	fd, at := c.Reg(), c.Buffer("added", 8)
-	c.Do(program.OpenTree, program.R(mount), c.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLOEXEC)).To(fd).For("hold the mount to take it off again if a later one fails")
+	c.Do(program.OpenTree, program.R(mount), c.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLOEXEC)).To(fd).For("keep a descriptor, to unmount it if a later mount fails")
 	return func() {
 		c.Store(fd, 4, at)
 		c.attached = append(c.attached, at)
@@ -240,7 +240,7 @@ func (c *compiler) takeOffAdded() {
 		return
 	}
 	note := c.CurrentNote()
-	c.Source("", "take off again what was mounted")
+	c.Source("", "unmount what was mounted")
 	mount := c.Reg()
 	for _, at := range slices.Backward(c.attached) {
 		next := c.NewLabel("not mounted")

@@ -15,15 +15,15 @@ import (
 func TestAddMountsRefuses(t *testing.T) {
 	long := "lowerdir=" + strings.Repeat("/a:", 100)
 	for want, m := range map[string]specs.Mount{
-		`mounts[1].options: "remount"`:           {Destination: "/a", Options: []string{"remount", "ro"}},
-		`mounts[1].options: "tmpcopyup"`:         {Destination: "/a", Type: "tmpfs", Options: []string{"tmpcopyup"}},
-		`mounts[1].options: "copy-symlink"`:      {Destination: "/a", Type: "bind", Source: "/a", Options: []string{"copy-symlink"}},
-		`mounts[1].options: a value of more`:     {Destination: "/a", Type: "ext4", Options: []string{long}},
-		`mounts[1].type: the directories of an`:  {Destination: "/a", Type: "overlay", Options: []string{"lowerdir=/a:/b"}},
-		`mounts[1].type: a file system of type`:  {Destination: "/a", Type: "proc"},
-		`mounts[1].destination: "/" is the root`: {Destination: "/a/..", Type: "tmpfs"},
-		`"/proc" takes linux.maskedPaths[0]`:     {Destination: "/proc", Type: "bind", Source: "/proc"},
-		`"/proc/bus/" takes linux.readonlyPaths`: {Destination: "/proc/bus/", Type: "bind", Source: "/proc/bus"},
+		`mounts[1].options: "remount"`:                    {Destination: "/a", Options: []string{"remount", "ro"}},
+		`mounts[1].options: "tmpcopyup"`:                  {Destination: "/a", Type: "tmpfs", Options: []string{"tmpcopyup"}},
+		`mounts[1].options: "copy-symlink"`:               {Destination: "/a", Type: "bind", Source: "/a", Options: []string{"copy-symlink"}},
+		`mounts[1].options: a value of more`:              {Destination: "/a", Type: "ext4", Options: []string{long}},
+		`mounts[1].type: the kernel would look for`:       {Destination: "/a", Type: "overlay", Options: []string{"lowerdir=/a:/b"}},
+		`mounts[1].type: a file system of type`:           {Destination: "/a", Type: "proc"},
+		`mounts[1].destination: "/" is the root`:          {Destination: "/a/..", Type: "tmpfs"},
+		`"/proc" is at or above linux.maskedPaths[0]`:     {Destination: "/proc", Type: "bind", Source: "/proc"},
+		`"/proc/bus/" is at or above linux.readonlyPaths`: {Destination: "/proc/bus/", Type: "bind", Source: "/proc/bus"},
 	} {
 		_, err := CompileAddMounts(plain(), []specs.Mount{{Destination: "/b", Type: "tmpfs"}, m}, v2, changeOptions)
 		if err == nil || !strings.Contains(err.Error(), want) {

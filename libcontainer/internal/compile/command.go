@@ -29,11 +29,11 @@ func CompileCommand(cmd *Command) (*program.Program, error) {
 	c.Move(c.status, program.Imm(CommandConversation))
 	c.Move(c.fsfd, program.Imm(-1))
 	if !defence.Off(defence.InheritedFiles) {
-		c.Source("", "close what the caller of rt left open")
+		c.Source("", "close the descriptors that the caller of rt left open")
 		c.closeFrom(CommandConversation+1, 0)
 	}
 	c.Do(program.CloseRange, program.Imm(CommandConversation), program.Imm(CommandConversation), program.Imm(unix.CLOSE_RANGE_CLOEXEC))
-	c.Source("", "make a process group, with which the command can be ended")
+	c.Source("", "make a process group, so that rt can kill the whole command")
 	c.Do(program.Setpgid, program.Imm(0), program.Imm(0))
 	if cmd.Dir != "" {
 		c.Source("", "enter the directory "+cmd.Dir)

@@ -186,11 +186,11 @@ func (c *compiler) begin() {
 	c.stat = c.Buffer("statx", 256)
 	c.undumpable()
 	if !defence.Off(defence.InheritedFiles) {
-		c.Source("", "close what the caller of rt left open")
+		c.Source("", "close the descriptors that the caller of rt left open")
 		closing := c.closeFrom(0, 0) // the first number is known in the end
 		c.inherited = &closing
 	}
-	c.Source("", "close what does not belong to the container on execve")
+	c.Source("", "mark descriptors that are not for the container close-on-exec")
 	c.closeFrom(c.firstFile(), unix.CLOSE_RANGE_CLOEXEC)
 	c.Move(c.conv, c.file(File{Kind: Conversation}))
 	c.Move(c.status, program.R(c.conv))
@@ -199,7 +199,7 @@ func (c *compiler) begin() {
 // setUp is what all that follows relies on.
 func (c *compiler) setUp() {
 	c.Move(c.fsfd, program.Imm(-1))
-	c.Do(program.Umask, program.Imm(0)).For("create files with the modes that are asked for")
+	c.Do(program.Umask, program.Imm(0)).For("create files with exactly the requested modes")
 }
 
 // undumpable keeps other processes from tracing the program, whatever they share
@@ -262,7 +262,7 @@ func (c *compiler) closeOwn() {
 	if defence.Off(defence.OwnFiles) || defence.Off(defence.InheritedFiles) {
 		return
 	}
-	c.Source("", "close what only the setup needed")
+	c.Source("", "close the descriptors that only the setup needed")
 	c.closeFrom(c.firstFile()+c.standing, 0)
 	for _, fd := range c.opt.Gaps {
 		c.Do(program.Close, program.Imm(fd)).For("leave a gap among the preserved descriptors")

@@ -137,7 +137,7 @@ func (c *compiler) capSets() (s capSets) {
 				continue
 			}
 			if c.grantable()&(1<<n) == 0 {
-				c.warn("process.capabilities.%s[%d]: rt has not got %s itself and cannot grant it, ignored", set.name, i, name)
+				c.warn("process.capabilities.%s[%d]: rt does not have %s itself and cannot grant it: ignored", set.name, i, name)
 				continue
 			}
 			if set.name == "ambient" && s.permitted&s.inheritable&(1<<n) == 0 {
@@ -282,13 +282,13 @@ func (c *compiler) enterWorkingDirectory(denied program.Reg) {
 		c.Free(denied)
 		return
 	}
-	c.Source("process.cwd", "check that the working directory lies inside the container")
+	c.Source("process.cwd", "check that the working directory is inside the container")
 	path := c.Buffer("cwd", unix.PathMax)
 	inside := c.NewLabel("inside")
 	c.Do(program.Getcwd, program.At(path), program.Imm(unix.PathMax))
 	c.Load(denied, 1, path)
 	c.Branch(denied, program.Eq, '/', inside)
-	c.fail("the working directory lies outside the container")
+	c.fail("the working directory is outside the container")
 	c.Bind(inside)
 	c.Free(denied)
 }

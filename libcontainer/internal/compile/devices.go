@@ -134,7 +134,7 @@ func (c *compiler) existingDevice(dir program.Reg, name string, d *specs.LinuxDe
 	c.Load(n, 4, c.stat.Plus(offMinor))
 	c.Branch(n, program.Eq, d.Minor, right)
 	c.Bind(wrong)
-	c.fail(fmt.Sprintf("%s is there already, and is another file", d.Path))
+	c.fail(fmt.Sprintf("%s exists already and is another file", d.Path))
 	c.Bind(right)
 	c.Free(n)
 }

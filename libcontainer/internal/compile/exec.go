@@ -58,7 +58,7 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	c.leaveHostProc()
 	c.keyring()
 	c.terminal(false)
-	c.Source("", "close what only the setup needed")
+	c.Source("", "close the descriptors that only the setup needed")
 	c.doneWith(program.R(c.root))
 	// The container's processes can see the program, and may trace it, as soon as it
 	// is in their pid namespace: it gives its rights up before.

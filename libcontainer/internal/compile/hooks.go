@@ -114,6 +114,6 @@ func (c *compiler) leaveFiles() {
 	c.Do(program.Dup3, status, program.Imm(report), program.Imm(unix.O_CLOEXEC))
 	c.Move(c.status, program.Imm(report))
 	c.Bind(moved)
-	c.closeFrom(report+1, 0).For("leave the hook no descriptor of rt's or its caller's")
+	c.closeFrom(report+1, 0).For("close the descriptors of rt and of its caller")
 	c.Move(c.fsfd, program.Imm(-1))
 }

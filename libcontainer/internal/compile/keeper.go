@@ -61,13 +61,13 @@ func (k *keeper) wait() {
 	if !defence.Off(defence.InheritedFiles) {
 		k.closeOthers()
 	}
-	k.Source("", "take signals as messages")
+	k.Source("", "receive signals through a signalfd")
 	mask := program.At(k.Struct("all signals", program.U64(^uint64(0))))
 	k.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), mask, program.Imm(0), program.Imm(maskSize))
 	k.Do(program.Signalfd4, program.Imm(-1), mask, program.Imm(maskSize), program.Imm(unix.SFD_CLOEXEC)).To(signals)
 
 	k.Bind(reap)
-	k.Source("", "collect what has ended: the container, or an orphan")
+	k.Source("", "reap what has ended: the container, or an orphan")
 	k.Do(program.Wait4, program.Imm(-1), program.At(k.status), program.Imm(unix.WNOHANG), program.Imm(0)).To(r).Ignore()
 	k.Branch(r, program.Eq, int64(k.Pid), ended)
 	k.Branch(r, program.Ge, 1, reap)
@@ -90,7 +90,7 @@ func (k *keeper) wait() {
 // closeOthers closes what the keeper does not need: whatever the caller of rt left
 // open would be held for as long as the container runs.
 func (k *keeper) closeOthers() {
-	k.Source("", "close what the caller of rt left open")
+	k.Source("", "close the descriptors that the caller of rt left open")
 	first := 3
 	needed := []int{k.PidFD}
 	if !k.NoRemoval {
@@ -113,7 +113,7 @@ func (k *keeper) cleanUp() {
 	stat := k.Buffer("statx", 256)
 	r := k.Reg()
 	gone, messy := k.NewLabel("exit"), k.NewLabel("left to rt")
-	k.Source("", "see whether the container is still there")
+	k.Source("", "check whether the container still exists")
 	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_EX)).Ignore(unix.EINTR)
 	k.Do(program.Statx, program.AtFdcwd, k.Str(k.Dir), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_INO), program.At(stat)).OnError(gone)
 	k.Load(r, 8, stat.Plus(offInode))
@@ -174,7 +174,7 @@ func (k *keeper) exit() {
 		core       = 0x80 // the flag that a core was dumped, wait(2)
 	)
 	signal, code := k.Reg(), k.Reg()
-	k.Source("", "end as the container's process did")
+	k.Source("", "exit with the status of the container's process")
 	k.Load(signal, 1, k.status)
 	k.Load(code, 1, k.status.Plus(1))
 	killed := k.NewLabel("killed")

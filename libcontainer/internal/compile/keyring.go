@@ -19,7 +19,7 @@ func (c *compiler) keyring() {
 	if c.opt.Keyring == "" || defence.Off(defence.Keyring) {
 		return
 	}
-	c.Source("process", "join a session keyring of the container's own")
+	c.Source("process", "join the container's session keyring")
 	// keyctl(2): not every kernel has keyrings, and a quota or a filter may forbid
 	// a new one; the container works without.
 	id, none := c.Reg(), c.NewLabel("no keyring")
@@ -39,8 +39,8 @@ func (c *compiler) keyring() {
 func (c *compiler) labelKeys() {
 	if c.labelsKeys() {
 		p := c.spec.Process
-		c.Source("process.selinuxLabel", "label new keyrings "+p.SelinuxLabel)
-		c.writeHostProc("self/attr/keycreate", p.SelinuxLabel, "label new keyrings "+p.SelinuxLabel)
+		c.Source("process.selinuxLabel", "set the label of new keyrings: "+p.SelinuxLabel)
+		c.writeHostProc("self/attr/keycreate", p.SelinuxLabel, "set the label of new keyrings: "+p.SelinuxLabel)
 	}
 }
 

@@ -47,9 +47,9 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() { c.makePath(target, m.Destination, inRoot, Directory) })
 	c.checkTarget(target, m)
-	c.Do(program.Fchdir, program.R(target)).For("stand on the mount point")
+	c.Do(program.Fchdir, program.R(target)).For("enter the mount point")
 	c.Do(program.Mount, c.Str(m.Source), c.Str("."), c.Str(m.Type), program.Imm(flags), c.Str(data))
-	c.Do(program.Chdir, c.Str("/")).For("step back")
+	c.Do(program.Chdir, c.Str("/")).For("leave the mount point")
 	if o.propagation != 0 {
 		c.openat2(target, program.R(c.root), m.Destination, unix.O_PATH, inRoot)
 		c.setAttributes(target, 0, 0, o.propagation, o.recursive)

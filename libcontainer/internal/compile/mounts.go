@@ -80,7 +80,7 @@ func (c *compiler) mounts() {
 		c.Source(field, fmt.Sprintf("mount %s on %q", mountWhat(m), m.Destination))
 		switch {
 		case o.remount:
-			c.Source(field, fmt.Sprintf("change what is mounted on %q, which must be a mount point", m.Destination))
+			c.Source(field, fmt.Sprintf("remount %q, which must be a mount point", m.Destination))
 			c.remount(m, o)
 		case spec.IsBind(m):
 			c.bind(i, m, o)
@@ -141,7 +141,7 @@ func (c *compiler) attach(m *specs.Mount, resolve uint64, mount program.Reg) {
 // mounted follows a mount on the root directory: it is the container's root now.
 func (c *compiler) mounted(destination string, mount program.Reg) {
 	if spec.IsRoot(destination) {
-		c.Do(program.Dup3, program.R(mount), program.R(c.root), program.Imm(unix.O_CLOEXEC)).For("go on in the new root file system")
+		c.Do(program.Dup3, program.R(mount), program.R(c.root), program.Imm(unix.O_CLOEXEC)).For("enter the new root file system")
 	}
 }
 

@@ -186,7 +186,7 @@ func (c *compiler) secondClone() {
 // frozen or throttled until it executes something, as in vfork(2), stands still, too.
 func (c *compiler) bornInCgroup() {
 	dir := c.file(File{Kind: ContainerCgroup})
-	c.Source("linux.cgroupsPath", "be born in the container's cgroup")
+	c.Source("linux.cgroupsPath", "continue in a child in the container's cgroup")
 	const fields = 11 // struct clone_args of clone3(2), the last of which is cgroup
 	args := slices.Repeat([]program.Field{program.U64(0)}, fields)
 	args[0] = program.U64(unix.CLONE_PARENT | unix.CLONE_INTO_CGROUP) // no exit_signal: CLONE_PARENT brings the program's own
@@ -206,7 +206,7 @@ func (c *compiler) goOnInChild(clone func() program.Step) {
 	clone().To(pid)
 	c.Branch(pid, program.Eq, 0, child)
 	c.Store(pid, 8, argument)
-	c.Do(program.Write, program.R(c.conv), msg, program.Imm(requestSize)).For("tell the parent its new child")
+	c.Do(program.Write, program.R(c.conv), msg, program.Imm(requestSize)).For("tell the parent about its new child")
 	c.Do(program.ExitGroup, program.Imm(0))
 	c.Bind(child)
 	c.await(pid)
@@ -239,7 +239,7 @@ func (c *compiler) openHostProc() {
 	if !newTime && !c.labelsKeys() && !(c.further && len(c.processLabels()) > 0) {
 		return
 	}
-	c.Source("", "take hold of the host's /proc")
+	c.Source("", "open the host's /proc")
 	c.hostProc = c.Reg()
 	c.Do(program.Openat, program.AtFdcwd, c.Str("/proc"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(c.hostProc)
 }

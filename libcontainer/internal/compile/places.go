@@ -190,7 +190,7 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 		return
 	}
 	kind, refuse := c.Reg(), c.NewLabel("on a file system of the kernel's")
-	c.Do(program.Fstatfs, program.R(target), program.At(c.stat)).For("find out what file system " + m.Destination + " lies on")
+	c.Do(program.Fstatfs, program.R(target), program.At(c.stat)).For("check which file system " + m.Destination + " is on")
 	c.Load(kind, 8, c.stat)
 	if !proc {
 		c.Branch(kind, program.Eq, unix.PROC_SUPER_MAGIC, refuse)
@@ -202,7 +202,7 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 	source, purpose := c.note()
 	c.later(source, purpose, func() {
 		c.Bind(refuse)
-		c.fail(purpose + ": that place lies in a procfs or sysfs, which must not be mounted over; choose another destination")
+		c.fail(purpose + ": rt does not mount over a procfs or sysfs; choose another destination")
 	})
 }
 
@@ -228,7 +228,7 @@ func (c *compiler) checkNotRoot(target program.Reg, name string) {
 	)
 	stat := func(fd program.Reg) {
 		c.Do(program.Statx, program.R(fd), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_MNT_ID), program.At(c.stat)).
-			For("find out whether " + name + " is the root directory")
+			For("check whether " + name + " is the root directory")
 	}
 	r, another, isMount := c.Reg(), c.NewLabel("another directory"), c.NewLabel("the root of a mount")
 	stat(target)
@@ -248,7 +248,7 @@ func (c *compiler) checkNotRoot(target program.Reg, name string) {
 			To(id).Ignore(unix.EAGAIN, unix.ETIMEDOUT).For("compare the mounts")
 		c.Branch(id, program.Ne, -int64(unix.ETIMEDOUT), another)
 		c.Free(id)
-		c.fail(purpose + ": that place is the container's root directory, by a symlink; choose another destination")
+		c.fail(purpose + ": a symlink leads to the container's root directory; choose another destination")
 	})
 }
 
@@ -276,7 +276,7 @@ func (c *compiler) checkProcSource(tree program.Reg, m *specs.Mount) {
 		return
 	}
 	kind, right := c.Reg(), c.NewLabel("a procfs")
-	c.Do(program.Fstatfs, program.R(tree), program.At(c.stat)).For("find out whether the source is a procfs")
+	c.Do(program.Fstatfs, program.R(tree), program.At(c.stat)).For("check whether the source is a procfs")
 	c.Load(kind, 8, c.stat)
 	c.Branch(kind, program.Eq, unix.PROC_SUPER_MAGIC, right)
 	_, purpose := c.note()

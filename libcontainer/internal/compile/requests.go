@@ -296,7 +296,7 @@ func (c *compiler) ready() {
 	if !c.opt.Gate {
 		return
 	}
-	c.Do(program.Close, program.R(c.conv)).For("let the creator go")
+	c.Do(program.Close, program.R(c.conv)).For("close the connection to rt create")
 	c.Source("", "wait for start")
 	conn, n := c.Reg(), c.Reg()
 	again := c.Here("accept")
@@ -304,11 +304,11 @@ func (c *compiler) ready() {
 	c.Do(program.Accept4, c.waitsAt, program.Imm(0), program.Imm(0), program.Imm(unix.SOCK_CLOEXEC)).To(conn)
 	c.Do(program.Read, program.R(conn), program.At(c.reply), program.Imm(8)).To(n).Ignore()
 	c.Branch(n, program.Eq, 1, start)
-	c.Do(program.Close, program.R(conn)).For("somebody looked whether the container waits")
+	c.Do(program.Close, program.R(conn)).For("somebody only checked whether the container waits")
 	c.Jump(again)
 	c.Bind(start)
 	c.Move(c.status, program.R(conn))
-	c.Move(c.conv, program.R(conn)).For("go on in conversation with rt start")
+	c.Move(c.conv, program.R(conn)).For("continue with the connection of rt start")
 	c.Free(n)
 }
 

@@ -47,12 +47,12 @@ func (c *compiler) attachRoot(own bool) {
 		place = "/"
 		c.hostPropagation()
 	}
-	c.Source("root.path", "take the root file system "+c.opt.Rootfs)
+	c.Source("root.path", "copy the mounts at "+c.opt.Rootfs)
 	c.root = c.tree("root.path", c.opt.Rootfs, true)
 	if !own {
 		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, true)
 	} else if c.sharesHostMounts() {
-		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, false).For("pivot_root takes no shared mount")
+		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, false).For("pivot_root refuses a shared mount")
 	}
 	c.moveRoot(place)
 	if !own {
@@ -141,7 +141,7 @@ func (c *compiler) sharesHostMounts() bool {
 func (c *compiler) showAtPath(during func()) {
 	moved, stays := c.Reg(), c.NewLabel("it stays")
 	if c.sharesHostMounts() {
-		c.Source("hooks", "keep the container's mounts from the host")
+		c.Source("hooks", "keep the container's mounts from propagating to the host")
 		c.makeMountPrivate(c.opt.Rootfs)
 	}
 	c.Source("hooks", "show the container's mounts at "+c.opt.Rootfs)
@@ -186,7 +186,7 @@ func (c *compiler) pivotRoot() {
 	// the new one, where it is taken off.
 	c.Do(program.PivotRoot, c.Str("."), c.Str("."))
 	if c.sharesHostMounts() {
-		c.setAttributes(old, 0, 0, unix.MS_SLAVE, true).For("keep the host's own mounts where they are")
+		c.setAttributes(old, 0, 0, unix.MS_SLAVE, true).For("do not unmount the host's own mounts")
 		c.close(old)
 	}
 	c.Do(program.Umount2, c.Str("."), program.Imm(unix.MNT_DETACH)).For("detach the host's file system")
@@ -224,7 +224,7 @@ func (c *compiler) hideHostMounts() {
 		return
 	}
 	for _, name := range c.opt.HostMounts {
-		c.Source("", "take the host's "+name+" off, which --no-pivot leaves below the container")
+		c.Source("", "unmount the host's "+name+", which --no-pivot leaves below the container")
 		locked, done := c.NewLabel("locked"), c.NewLabel("hidden")
 		c.Do(program.MountSetattr, program.AtFdcwd, c.Str(name), program.Imm(unix.AT_RECURSIVE), c.mountAttr(0, 0, unix.MS_PRIVATE), program.Imm(unix.MOUNT_ATTR_SIZE_VER0)).
 			For("leave the host's own " + name + " where it is")

@@ -39,7 +39,7 @@ func (c *compiler) passesExecve(f *seccomp.Filter) error {
 	if c.spec.Process == nil || compared || f.Passes(unix.SYS_EXECVE, [6]uint64{address, address, address}) {
 		return nil
 	}
-	return errors.New("linux.seccomp: the filter forbids execve, by which the container's process begins: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
+	return errors.New("linux.seccomp: the filter forbids execve, which starts the container's process: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
 }
 
 // passesCapset refuses a filter that is loaded last, with CAP_SYS_ADMIN, and behind
@@ -49,7 +49,7 @@ func (c *compiler) passesCapset() error {
 	if c.late == nil || c.filter.Passes(unix.SYS_CAPSET, [6]uint64{address, address}) {
 		return nil
 	}
-	return errors.New("linux.seccomp: the filter forbids capset, by which the process loses what it takes to load it: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW, or set process.noNewPrivileges")
+	return errors.New("linux.seccomp: the filter forbids capset, with which rt drops the capability to load the filter: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW, or set process.noNewPrivileges")
 }
 
 // Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). With one of them
@@ -85,7 +85,7 @@ func (c *compiler) loadsEarly(caps capSets) bool {
 
 // loadEarly loads the filter; what is emitted from here on is behind it.
 func (c *compiler) loadEarly() {
-	c.Source("linux.seccomp", "load the filter, which allows what is still to do")
+	c.Source("linux.seccomp", "load the filter early: it allows all later calls")
 	c.seccomp(c.filter.Flags)
 	c.beginPart(true)
 }
@@ -183,7 +183,7 @@ func (c *compiler) loadFilter() {
 	c.Source("linux.seccomp", "load the filter")
 	c.seccomp(c.filter.Flags).To(fd)
 	if c.filter.Listener {
-		c.Source("linux.seccomp.listenerPath", "hand the filter's descriptor to the agent")
+		c.Source("linux.seccomp.listenerPath", "send the filter's descriptor to the agent")
 		msg, argument := c.openMessage("listener", RequestListener{})
 		c.Store(fd, 4, argument)
 		c.ask(msg, "the filter has a listener")

@@ -49,7 +49,7 @@ func (c *compiler) controlTerminal() {
 	if c.spec.Process == nil || !c.spec.Process.Terminal {
 		return
 	}
-	c.Source("process.terminal", "make the terminal that of the session")
+	c.Source("process.terminal", "make it the controlling terminal of the session")
 	if c.further { // not before it is forked, which may fail and be tried again elsewhere
 		c.handTerminal(c.master)
 	}
@@ -68,7 +68,7 @@ func (c *compiler) multiplexer(master program.Reg) {
 	dir, kind, right := c.Reg(), c.Reg(), c.NewLabel("a devpts")
 	c.openPlace(dir, c.place("/dev/pts"), unix.O_PATH|unix.O_DIRECTORY, inRootExact).For("open /dev/pts" + needs)
 	if !defence.Off(defence.CheckedDevices) {
-		c.Do(program.Fstatfs, program.R(dir), program.At(c.stat)).For("find out whether /dev/pts is a devpts")
+		c.Do(program.Fstatfs, program.R(dir), program.At(c.stat)).For("check whether /dev/pts is a devpts")
 		c.Load(kind, 8, c.stat)
 		c.Branch(kind, program.Eq, unix.DEVPTS_SUPER_MAGIC, right)
 		c.fail("/dev/pts is not a devpts" + needs)

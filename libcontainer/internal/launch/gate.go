@@ -13,7 +13,7 @@ const gateName = "start.sock"
 
 // ErrNoGate means that nobody waits at the gate: the container has started
 // already, or its process is gone.
-var ErrNoGate = errors.New("nobody waits for the start")
+var ErrNoGate = errors.New("no program waits for the start")
 
 // gateAddress names the socket through the directory's descriptor: paths of
 // sockets are limited to 108 bytes, unix(7).

@@ -220,7 +220,7 @@ func (p *Process) checkChild(pid, pidfd int) error {
 	}
 	const options = unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
 	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, options, nil); err != nil {
-		return fmt.Errorf("the init program named process %d, which is no child of rt: waitid: %w", pid, err)
+		return fmt.Errorf("the init program named process %d, which is not a child of rt: waitid: %w", pid, err)
 	}
 	runs, err := p.Image.Runs(pid)
 	if !runs && err != unix.EACCES { // a user may not look at a child in every user namespace

@@ -89,11 +89,11 @@ func freeIndex(index int32, taken map[int32]bool) int32 {
 func (m *mover) configure(index int32, addresses []address) error {
 	for _, a := range addresses {
 		if err := m.container.add(index, a); err != nil {
-			return fmt.Errorf("give it its address again: %w", err)
+			return fmt.Errorf("restore its address: %w", err)
 		}
 	}
 	if _, err := m.container.do(unix.RTM_NEWLINK, 0, ifinfo(index, unix.IFF_UP, unix.IFF_UP)); err != nil {
-		return fmt.Errorf("set it up: %w", err)
+		return fmt.Errorf("bring it up: %w", err)
 	}
 	return nil
 }

@@ -144,7 +144,7 @@ func compare(name string, lines []string) error {
 	}
 	for _, line := range lines {
 		if !have[strings.TrimSpace(line)] {
-			return fmt.Errorf("%q is not what the existing class has: %s", line, strings.TrimSpace(string(data)))
+			return fmt.Errorf("%q differs from the existing class: %s", line, strings.TrimSpace(string(data)))
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ var (
 	// ErrWrongState means that an operation is not allowed in the container's state.
 	ErrWrongState = errors.New("wrong container state")
 	// ErrForeign means that somebody else may have made what rt would obey.
-	ErrForeign = errors.New("rt does not obey a state that others can write")
+	ErrForeign = errors.New("rt does not trust a state that others can write")
 )
 
 const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-."
@@ -251,7 +251,7 @@ func (d *Dir) Load() (*State, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(d.path, stateName), err)
 	}
 	if s.ID != filepath.Base(d.path) {
-		return nil, fmt.Errorf("%s: it is not this container's: its id is %q", filepath.Join(d.path, stateName), s.ID)
+		return nil, fmt.Errorf("%s: it belongs to another container, %q", filepath.Join(d.path, stateName), s.ID)
 	}
 	return s, nil
 }
@@ -285,7 +285,7 @@ const maxFile = 64 << 20
 
 func (d *Dir) replace(name string, data []byte) error {
 	if len(data) > maxFile {
-		return fmt.Errorf("%s: %d bytes are too many: at most %d can be kept; make the configuration smaller", filepath.Join(d.path, name), len(data), maxFile)
+		return fmt.Errorf("%s: %d bytes; rt keeps at most %d: make the configuration smaller", filepath.Join(d.path, name), len(data), maxFile)
 	}
 	fd := int(d.Fd())
 	next := "." + name

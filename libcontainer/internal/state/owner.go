@@ -53,6 +53,6 @@ func check(fd int, path string, own func(st *unix.Stat_t, uid uint32) bool) erro
 		return fmt.Errorf("%s belongs to user %d (mode %04o), not to user %d: %w; run rt as user %[2]d, or delete it, or give another --root",
 			path, st.Uid, st.Mode&0o7777, uid, ErrForeign)
 	}
-	return fmt.Errorf("%s has mode %04o: %w; if it is as you made it, run chmod go-w on it, else delete it, or give another --root",
+	return fmt.Errorf("%s has mode %04o: %w; if you made it, run chmod go-w on it; otherwise delete it, or give another --root",
 		path, st.Mode&0o7777, ErrForeign)
 }

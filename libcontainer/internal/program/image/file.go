@@ -53,7 +53,7 @@ func (im *Image) fill(f *os.File) error {
 	if n, err := unix.Write(int(f.Fd()), im.bytes); err != nil {
 		return os.NewSyscallError("write", err)
 	} else if n < len(im.bytes) {
-		return fmt.Errorf("the program of %d bytes was cut short at %d: RLIMIT_FSIZE is too low", len(im.bytes), n)
+		return fmt.Errorf("the program of %d bytes was truncated at %d: RLIMIT_FSIZE is too low", len(im.bytes), n)
 	}
 	if err := unix.Faccessat(int(f.Fd()), "", unix.X_OK, unix.AT_EMPTY_PATH); err == unix.EACCES {
 		return os.NewSyscallError("faccessat", err)
