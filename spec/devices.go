@@ -78,9 +78,8 @@ func (v *validator) deviceNumber(field string, major, minor int64) {
 	v.within(field+".minor", minor, 0, maxMinor)
 }
 
-// fileMode has permission bits. The bits of the file type are let pass where
-// they are right: callers have long copied st_mode (containerd pull request
-// 5028).
+// fileMode may have permission bits. The bits of the file type are accepted if they are
+// right: callers have long copied st_mode (containerd pull request 5028).
 func (v *validator) fileMode(field string, d *specs.LinuxDevice, kind uint32) {
 	if d.FileMode == nil {
 		return

@@ -45,8 +45,8 @@ func TestFullDocumentIsValid(t *testing.T) {
 	}
 }
 
-// testdata/full.json has every field, but for those that contradict others of
-// it, and seccomp, which is checked elsewhere.
+// testdata/full.json has every field, except fields that contradict others, and seccomp,
+// which is tested elsewhere.
 func TestFullDocumentIsFull(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("testdata", "full.json"))
 	if err != nil {
@@ -101,8 +101,8 @@ func setFields(v reflect.Value, prefix string, to *[]string) {
 	}
 }
 
-// What is said about a document does not depend on the order of maps, and
-// follows the order of the sections.
+// Problems and warnings do not depend on the order of maps; they follow the order of the
+// sections.
 func TestProblemsAreInOrder(t *testing.T) {
 	s := changed(t, `{"ociVersion": "2.0.0", "process": {"cwd": "x", "oomScoreAdj": 5000}, "root": {"path": ""},
 		"mounts": [{"destination": "/a"}], "hooks": {"poststop": [{}], "prestart": [{}]}, "annotations": {"": ""},

@@ -47,8 +47,8 @@ func (v *validator) linux() {
 	v.timeOffsets(l.TimeOffsets)
 }
 
-// cgroupsPath must stay below the place where rt puts cgroups. Its other form,
-// of three words for systemd, has no slash.
+// cgroupsPath must stay below the directory where rt puts cgroups. Its other form, three
+// words for systemd, has no slash.
 func (v *validator) cgroupsPath(p string) {
 	v.line("linux.cgroupsPath", p)
 	if leadsOut(p) {
@@ -56,7 +56,7 @@ func (v *validator) cgroupsPath(p string) {
 	}
 }
 
-// leadsOut tells whether a path leaves the directory where it begins, by "..".
+// leadsOut tells whether a path leaves its starting directory by "..".
 func leadsOut(p string) bool {
 	depth := 0
 	for part := range strings.SplitSeq(p, "/") {
@@ -94,8 +94,7 @@ func (v *validator) personality(p *specs.LinuxPersonality) {
 	}
 }
 
-// maxOffset is KTIME_SEC_MAX/2, which the clocks of time_namespaces(7) cannot
-// be moved beyond.
+// maxOffset is KTIME_SEC_MAX/2, the largest offset of the clocks of time_namespaces(7).
 const maxOffset = 4611686018
 
 // timeOffsets: config-linux.md, "Offset for Time Namespace".
@@ -121,7 +120,7 @@ func (v *validator) timeOffsets(offsets map[string]specs.LinuxTimeOffset) {
 	}
 }
 
-// sortedKeys makes the order of what is said about a map the same every time.
+// sortedKeys makes the order of messages about a map always the same.
 func sortedKeys[T any](m map[string]T) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

@@ -27,8 +27,8 @@ var SchedulerFlags = Table[uint64]{
 // ioprio_set(2).
 var IOPriorityClasses = Table[uint32]{{"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}}
 
-// scheduler checks process.scheduler by the rules of sched_setattr(2), which
-// has only EINVAL for all of them.
+// scheduler checks process.scheduler by the rules of sched_setattr(2), which reports only
+// EINVAL for all of them.
 func (v *validator) scheduler(s *specs.Scheduler) {
 	if s == nil {
 		return
@@ -75,7 +75,7 @@ const minDeadline = 1024
 func (v *validator) deadline(field string, s *specs.Scheduler) {
 	period := s.Period
 	if period == 0 {
-		period = s.Deadline // sched(7): so it is for the kernel
+		period = s.Deadline // sched(7): the kernel treats it so
 	}
 	switch {
 	case s.Runtime < minDeadline:

@@ -100,8 +100,8 @@ func CheckSeccomp(profile *specs.LinuxSeccomp) []SeccompProblem {
 	return c.problems
 }
 
-// defaultAction: a process whose every call waits for an agent could not even
-// hand the agent its descriptor; runc refuses the action, too.
+// defaultAction: if every call of the process waited for an agent, it could not even send
+// the agent its descriptor. runc refuses the action, too.
 func (c *seccompChecker) defaultAction(profile *specs.LinuxSeccomp) {
 	if profile.DefaultAction == "" {
 		c.add(".defaultAction", "missing; it is required: use one of %s", strings.Join(SeccompActions.Names(), ", "))
@@ -158,8 +158,8 @@ func (c *seccompChecker) rule(i int, rule *specs.LinuxSyscall) {
 		case name == "":
 			c.add(fmt.Sprintf(".syscalls[%d].names[%d]", i, j), "empty; it must be the name of a system call")
 		case name == "write" && rule.Action == specs.ActNotify:
-			// What announces the listener must not wait for it. runc has
-			// the same limit.
+			// The calls that announce the listener must not wait for it. runc has the same
+			// limit.
 			c.add(fmt.Sprintf(".syscalls[%d].names[%d]", i, j), "%s cannot be used for write: "+
 				"the process needs it before the listener has been handed over", specs.ActNotify)
 		}
