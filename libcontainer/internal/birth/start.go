@@ -12,15 +12,15 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/internal/state"
 )
 
-// start is the end of a birth that somebody else began: the start of a created container.
+// start is the end of a birth that another rt began: the start of a created container.
 type start struct {
 	container Container
 	program   *launch.Conversation
 	hooks     hookWatch
 }
 
-// Start serves a program that was let through the gate until it has executed the
-// user's. If a hook fails the container is removed.
+// Start serves a program that was let through the gate until it has executed the user's.
+// If a hook fails, it removes the container.
 func Start(c Container, program *launch.Conversation, h *state.Hooks) error {
 	watch := hookWatch{hooks: &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}}
 	return serve(program, &start{c, program, watch})

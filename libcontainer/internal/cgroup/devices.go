@@ -15,9 +15,9 @@ import (
 	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
-// Device rules are a plug-in of the library. Its own brings a second assembler,
-// with what belongs to it, into every start of rt, and asks the kernel for
-// features that are older than what rt needs anyway.
+// The cgroups library takes the code for device rules as a plug-in. The library's own
+// brings an assembler and its dependencies into every start of rt, and asks the kernel for
+// features that are older than rt's minimum.
 func init() {
 	cgroups.DevicesSetV1 = func(dir string, r *cgroups.Resources) error {
 		if r.SkipDevices || sysfile.InUserNamespace() || defence.Off(defence.DeviceRules) {
@@ -34,7 +34,7 @@ func init() {
 		}
 		err := restrictV2(dir, r.Devices)
 		if err != nil && sysfile.InUserNamespace() {
-			return nil // there are no device nodes to be made there, either
+			return nil // nor can device nodes be made there
 		}
 		return err
 	}
@@ -46,7 +46,7 @@ func init() {
 	}
 }
 
-// restrictV1 writes the rules of a cgroup that nobody is in.
+// restrictV1 writes the rules of a cgroup without processes.
 func restrictV1(dir string, rules []*devices.Rule) error {
 	rules, allow, err := exceptions(rules)
 	if err != nil {
@@ -55,8 +55,8 @@ func restrictV1(dir string, rules []*devices.Rule) error {
 	all := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: allow}
 	err = writeRules(dir, append([]*devices.Rule{&all}, rules...))
 	if err != nil && !allow {
-		// A cgroup with others below it does not take the rule for all devices.
-		// If it allows single ones only, they can be taken back one by one.
+		// A cgroup with others below it does not accept the rule for all devices. If it
+		// allows only single devices, they can be removed one by one.
 		list, readErr := sysfile.Read(filepath.Join(dir, "devices.list"))
 		if readErr != nil || strings.HasPrefix(string(list), "a ") {
 			return err
@@ -77,7 +77,7 @@ func writeRules(dir string, rules []*devices.Rule) error {
 		if rules[0].Allow {
 			name = "devices.allow"
 		}
-		var alike []string // rules that follow each other in one file
+		var alike []string // consecutive rules for one file
 		for allow := rules[0].Allow; len(rules) > 0 && rules[0].Allow == allow; rules = rules[1:] {
 			alike = append(alike, ruleText(rules[0]))
 		}
@@ -88,8 +88,8 @@ func writeRules(dir string, rules []*devices.Rule) error {
 	return nil
 }
 
-// ruleText is a rule as devices.allow and devices.deny take it. (The library's own
-// words for it come by way of fmt, which a short program feels.)
+// ruleText is a rule in the form of devices.allow and devices.deny. (The library's own
+// function uses fmt, which a short program feels.)
 func ruleText(r *devices.Rule) string {
 	return string(r.Type) + " " + number(r.Major) + ":" + number(r.Minor) + " " + string(r.Permissions)
 }
@@ -104,9 +104,9 @@ func number(n int64) string {
 // deviceAllow is an entry of a unit's property DeviceAllow: org.freedesktop.systemd1(5).
 type deviceAllow struct{ Path, Access string }
 
-// deviceProperties tell systemd about device rules, as far as it has words for
-// them: systemd.resource-control(5), DeviceAllow=. Exact are the rules that rt
-// sets itself; these are for when systemd sets its own again.
+// deviceProperties tell systemd about the device rules, as far as it can express them:
+// systemd.resource-control(5), DeviceAllow=. rt sets the exact rules itself; these are for
+// when systemd sets its own again.
 func deviceProperties(rules []*devices.Rule) []systemddbus.Property {
 	property := func(name string, value any) systemddbus.Property {
 		return systemddbus.Property{Name: name, Value: dbus.MakeVariant(value)}
@@ -131,6 +131,6 @@ func deviceProperties(rules []*devices.Rule) []systemddbus.Property {
 			list = append(list, deviceAllow{path, string(r.Permissions)})
 		}
 	}
-	// The first takes back what an existing unit has.
+	// The first one removes the rules of an existing unit.
 	return []systemddbus.Property{property("DeviceAllow", []deviceAllow{}), property("DevicePolicy", "strict"), property("DeviceAllow", list)}
 }

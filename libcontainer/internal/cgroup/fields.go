@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// fields maps the files of cgroups(7) to the fields of linux.resources that
-// are written to them, for errors. The longest prefix counts.
+// fields maps the files of cgroups(7) to the fields of linux.resources that are written to
+// them, for errors. The longest matching prefix counts.
 var fields = []struct{ file, field string }{
 	{"memory.limit_in_bytes", "memory.limit"}, {"memory.max", "memory.limit"},
 	{"memory.soft_limit_in_bytes", "memory.reservation"}, {"memory.low", "memory.reservation"},
@@ -24,8 +24,8 @@ var fields = []struct{ file, field string }{
 	{"net_cls", "network.classID"}, {"net_prio", "network.priorities"}, {"rdma", "rdma"}, {"devices", "devices"},
 }
 
-// words are in the library's errors that name a limit instead of a file. The
-// first that is there counts.
+// words occur in errors of the library that name a limit instead of a file. The first
+// match counts.
 var words = []struct{ text, field string }{
 	{"unified resource", "unified"}, {"memory+swap limit", "memory.swap"}, {"memory limit", "memory.limit"},
 	{"cannot set rdma", "rdma"}, {"cannot set hugetlb", "hugepageLimits"}, {"cannot set net_cls", "network.classID"},
@@ -47,8 +47,8 @@ func fieldByWords(text string) string {
 // allResources is the field of an error that names no file.
 const allResources = "linux.resources"
 
-// field is the part of the configuration that an error of the library is
-// about, as far as it names the file.
+// field is the part of the configuration that an error of the library is about, as far as
+// the error names the file.
 func field(err error) string {
 	var path *os.PathError
 	if !errors.As(err, &path) || strings.Contains(err.Error(), "unified resource") {

@@ -6,8 +6,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Resources translates linux.resources, which were checked, to the library's
-// terms.
+// Resources translates linux.resources, which is already checked, for the library.
 func Resources(s *specs.Spec) *cgroups.Resources {
 	c := &cgroups.Resources{}
 	var r *specs.LinuxResources
@@ -47,9 +46,9 @@ func Resources(s *specs.Spec) *cgroups.Resources {
 	return c
 }
 
-// allowed are the devices that every container may use, beside those of
-// linux.resources.devices: config-linux.md, "Default Devices", and /dev/net/tun, as
-// with runc and crun; any device node may be made, but not opened.
+// allowed are the devices that every container may use, besides those of
+// linux.resources.devices: config-linux.md, "Default Devices", and /dev/net/tun, as with
+// runc and crun. A container may make any device node, but not open it.
 var allowed = []devices.Rule{
 	{Type: devices.CharDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true},
 	{Type: devices.BlockDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true},
@@ -153,7 +152,7 @@ func addBlockIO(c *cgroups.Resources, b *specs.LinuxBlockIO) {
 	}
 }
 
-// set copies a value that is given.
+// set copies a value if it is set.
 func set[T any](to *T, from *T) {
 	if from != nil {
 		*to = *from

@@ -7,9 +7,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// CheckSupported refuses limits that this system's version of cgroups has not
-// got, and that would otherwise be ignored. What only a controller lacks, the
-// kernel refuses itself.
+// CheckSupported refuses limits that this system's version of cgroups does not have;
+// otherwise they would be ignored. If only a controller is missing, the kernel itself
+// refuses the limit.
 func CheckSupported(s *specs.Spec) error {
 	if s.Linux == nil || s.Linux.Resources == nil {
 		return nil
@@ -51,7 +51,7 @@ func onlyV1(r *specs.LinuxResources) error {
 	return nil
 }
 
-// isSet tells whether a value is given that changes something.
+// isSet tells whether a value is set and has an effect.
 func isSet[T comparable](v *T) bool {
 	var zero T
 	return v != nil && *v != zero

@@ -24,7 +24,7 @@ func TestOnlyV1(t *testing.T) {
 		{specs.LinuxResources{BlockIO: weights(10)}, "blockIO.weightDevice[0].leafWeight"},
 		{specs.LinuxResources{Network: &specs.LinuxNetwork{ClassID: ptr(uint32(1))}}, "network.classID"},
 		{specs.LinuxResources{Network: &specs.LinuxNetwork{Priorities: make([]specs.LinuxInterfacePriority, 1)}}, "network.priorities"},
-		// What engines give without meaning it.
+		// Engines set these without meaning them.
 		{specs.LinuxResources{
 			Memory: &specs.LinuxMemory{DisableOOMKiller: ptr(false)}, BlockIO: weights(0), Network: &specs.LinuxNetwork{},
 			CPU: &specs.LinuxCPU{RealtimeRuntime: ptr(int64(0)), RealtimePeriod: ptr(uint64(0))},
