@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What only the creation of a container can do, and places that have to stay, are
-// refused with the field.
+// rt refuses what only the creation of a container can do, and places that must not
+// change, and names the field.
 func TestAddMountsRefuses(t *testing.T) {
 	long := "lowerdir=" + strings.Repeat("/a:", 100)
 	for want, m := range map[string]specs.Mount{
@@ -37,11 +37,11 @@ func TestAddMountsRefuses(t *testing.T) {
 	}
 }
 
-// mountCalls records what is mounted and taken off.
+// mountCalls records mounts and unmounts.
 type mountCalls struct {
 	fake
 	calls []program.Call
-	// silent makes the parent's answers end with the first mount.
+	// silent makes the parent's answers end after the first mount.
 	silent bool
 }
 
@@ -58,8 +58,7 @@ func (k *mountCalls) Syscall(m *program.Machine, c program.Call, args [6]uint64)
 	return k.fake.Syscall(m, c, args)
 }
 
-// The mounts before one that fails are taken off again, and no others: whichever call
-// fails, and also if the parent leaves.
+// If a call fails, or the parent exits, the mounts before are unmounted, and no others.
 func TestAddMountsIsUndone(t *testing.T) {
 	plan := compileGolden(t, "add-mounts")
 	run := func(k *mountCalls) {

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Keeper describes what stays of `rt run` while its container runs: a program
-// that forwards signals, collects orphans, and cleans up.
+// Keeper describes the program that replaces `rt run` while its container runs: it
+// forwards signals, reaps orphans, and cleans up.
 type Keeper struct {
 	// Pid is the container's process, a child of the keeper; PidFD refers to it.
 	Pid, PidFD int
-	// Dir is the container's state directory, DirFD is open on it, and Inode is
-	// its number: the directory is left alone when it is another one by then.
+	// Dir is the container's state directory, DirFD is open on it, and Inode is its
+	// number: if the number has changed, the keeper leaves the directory alone.
 	Dir   string
 	DirFD int
 	Inode uint64
@@ -22,7 +22,7 @@ type Keeper struct {
 	Files []string
 	// Cgroups are the directories to remove.
 	Cgroups []string
-	// NoRemoval leaves the container's remains.
+	// NoRemoval leaves the container's state and cgroup.
 	NoRemoval bool
 	// Leave lets Delete do all of the removal.
 	Leave bool
@@ -32,8 +32,8 @@ type Keeper struct {
 	Ignored []unix.Signal
 }
 
-// CompileKeeper makes the keeper's program. It takes the place of rt: the
-// container's parent stays the same process.
+// CompileKeeper makes the keeper's program. It replaces rt, so that the container's parent
+// stays the same process.
 func CompileKeeper(k *Keeper) (*program.Program, error) {
 	c := &keeper{Builder: program.NewBuilder(), Keeper: k}
 	c.wait()
@@ -87,8 +87,8 @@ func (k *keeper) wait() {
 	k.Free(r)
 }
 
-// closeOthers closes what the keeper does not need: whatever the caller of rt left
-// open would be held for as long as the container runs.
+// closeOthers closes the descriptors that the keeper does not need; otherwise the caller's
+// descriptors would stay open as long as the container runs.
 func (k *keeper) closeOthers() {
 	k.Source("", "close the descriptors that the caller of rt left open")
 	first := 3
@@ -106,8 +106,8 @@ func (k *keeper) closeOthers() {
 	k.Do(program.CloseRange, program.Imm(first), program.Imm(uint32(1<<32-1)), program.Imm(0))
 }
 
-// cleanUp deletes the container, unless somebody else has. The directory's lock
-// and its inode number tell.
+// cleanUp deletes the container, unless somebody else has. The directory's lock and its
+// inode number tell.
 func (k *keeper) cleanUp() {
 	const offInode = 32 // of struct statx: stx_ino
 	stat := k.Buffer("statx", 256)
@@ -166,8 +166,8 @@ func (k *keeper) leave(r program.Reg) {
 	k.Bind(none)
 }
 
-// exit hands the status on: as shells do, 128 and the signal's number when a
-// signal ended the process.
+// exit returns the status: as in shells, 128 plus the signal's number if a signal ended
+// the process.
 func (k *keeper) exit() {
 	const (
 		lastSignal = 64

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fsconfig(2) takes values of at most 255 bytes, which the layers of an overlay
-// soon exceed. mount(2) takes a page for all of them together.
+// fsconfig(2) takes values of at most 255 bytes, and the layers of an overlay soon exceed
+// that. mount(2) takes a page for all options together.
 const maxOption = 255
 
 func tooLong(options []string) bool {
@@ -30,8 +30,8 @@ var mountFlags = []struct{ attribute, flag uint64 }{
 	{unix.MOUNT_ATTR_STRICTATIME, unix.MS_STRICTATIME}, {unix.MOUNT_ATTR_NOSYMFOLLOW, unix.MS_NOSYMFOLLOW},
 }
 
-// longMount mounts a file system with long options: onto the working directory,
-// which is the opened mount point for this moment.
+// longMount mounts a file system with long options on the working directory, which is the
+// opened mount point for this moment.
 func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	flags := uint64(0)
 	for _, f := range mountFlags {

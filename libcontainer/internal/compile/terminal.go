@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal opens a pseudo terminal on the container's own devpts, hands its
-// master to the parent, makes the other end the standard streams, and, for the
-// first process, binds it to /dev/console.
+// terminal opens a pseudo terminal on the container's own devpts, sends its master to the
+// parent, makes the other end the standard streams, and, for the first process, binds it
+// to /dev/console.
 func (c *compiler) terminal(console bool) {
 	if c.spec.Process == nil || !c.spec.Process.Terminal {
 		return
@@ -38,13 +38,13 @@ func (c *compiler) terminal(console bool) {
 	c.close(slave)
 }
 
-// handTerminal gives the master of the terminal to the parent.
+// handTerminal sends the master of the terminal to the parent.
 func (c *compiler) handTerminal(master program.Reg) {
 	c.sendFile(master, RequestTerminal{}, "send the terminal's master to the parent")
 	c.close(master)
 }
 
-// controlTerminal makes the terminal that of the session.
+// controlTerminal makes the terminal the controlling terminal of the session.
 func (c *compiler) controlTerminal() {
 	if c.spec.Process == nil || !c.spec.Process.Terminal {
 		return
@@ -56,8 +56,8 @@ func (c *compiler) controlTerminal() {
 	c.Do(program.Ioctl, program.Imm(0), program.Imm(unix.TIOCSCTTY), program.Imm(0))
 }
 
-// multiplexer opens /dev/pts/ptmx, after it is known to be on a devpts: an image
-// could have any device there (CVE-2025-52565).
+// multiplexer opens /dev/pts/ptmx after checking that it is on a devpts: an image could
+// have any device there (CVE-2025-52565).
 func (c *compiler) multiplexer(master program.Reg) {
 	const needs = "; a terminal needs a devpts mount on /dev/pts"
 	pts := c.place("/dev/pts/.")
@@ -85,7 +85,7 @@ func (c *compiler) console(slave program.Reg) {
 	c.Source("process.terminal", "bind the terminal to /dev/console")
 	tree, target, without := c.Reg(), c.Reg(), c.NewLabel("no console")
 	c.Do(program.OpenTree, program.R(slave), c.Str(""), program.Imm(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)).To(tree)
-	if c.foreignDev() { // nothing is made in a directory of the host
+	if c.foreignDev() { // rt makes nothing in a directory of the host
 		c.openat2(target, program.R(c.root), "/dev/console", unix.O_PATH, inRoot).OnError(without, unix.ENOENT)
 	} else {
 		c.target(target, "/dev/console", inRoot, "process.terminal", func() {

@@ -16,9 +16,9 @@ import (
 )
 
 // Run runs the hooks of a list in order, in the bundle's directory, with the state
-// document on their standard input, and ends with the first that fails. The field
-// names the list in errors, such as "hooks.createRuntime". The container's annotations
-// may say where their output goes.
+// document on their standard input, and stops at the first that fails. The field names the
+// list in errors, such as "hooks.createRuntime". The container's annotations may say where
+// their output goes.
 func Run(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	for i := range list {
 		if err := run(&list[i], bundle, state, annotations); err != nil {
@@ -28,8 +28,7 @@ func Run(field string, list []specs.Hook, bundle string, state []byte, annotatio
 	return nil
 }
 
-// RunAll runs all hooks of a list, whatever becomes of them, and tells warn
-// about those that fail.
+// RunAll runs all hooks of a list, even if some fail, and tells warn about those.
 func RunAll(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string, warn func(string)) {
 	for i := range list {
 		if err := run(&list[i], bundle, state, annotations); err != nil && warn != nil {
@@ -38,7 +37,7 @@ func RunAll(field string, list []specs.Hook, bundle string, state []byte, annota
 	}
 }
 
-// outputLimit is how much of what a hook printed goes into its error, in bytes.
+// outputLimit is how many bytes of a hook's output go into its error.
 const outputLimit = 1024
 
 func run(h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
@@ -79,7 +78,7 @@ func Late(h *specs.Hook, output []byte) error {
 	return withOutput(fmt.Errorf("killed after its timeout of %d s", *h.Timeout), output)
 }
 
-// Failed is the error of a hook that did not end well, by its wait(2) status.
+// Failed is the error of a hook that did not succeed, by its wait(2) status.
 func Failed(ws unix.WaitStatus, output []byte) error {
 	if ws.Signaled() {
 		return withOutput(fmt.Errorf("killed by signal %v", ws.Signal()), output)
