@@ -165,7 +165,7 @@ func updateCommand() command {
 	}
 }
 
-// changes is what the command line wants to change.
+// changes are the changes of the command line.
 func changes(in *input) (func(*specs.Linux) error, error) {
 	if name := in.String("resources"); name != "" {
 		return fromFile(name)

@@ -170,7 +170,7 @@ func mknodAndRead(t *try) string {
 	return tell(b.run(), secret, "a device of the host was read")
 }
 
-// cgroupOptions are the options of cgroup v2, which hold for the whole machine.
+// cgroupOptions are the options of cgroup v2, which apply to the whole machine.
 func cgroupOptions(t *try) string {
 	for line := range strings.Lines(read("/proc/self/mountinfo")) {
 		if f := strings.Fields(line); f[4] == "/sys/fs/cgroup" {
@@ -190,8 +190,8 @@ func readNode(t *try) string {
 	return tell(b.run(), secret, "a device of the host was read")
 }
 
-// cgroupWritable is about a container's root who owns its cgroup on the host, as
-// with rootless containers, and has no cgroup namespace: its mount is read-only.
+// cgroupWritable is about a container's root who owns its cgroup on the host, as in
+// rootless containers, and has no cgroup namespace: its mount is read-only.
 func cgroupWritable(name, view, outside, within string) attack {
 	return attack{
 		name: name, view: view,

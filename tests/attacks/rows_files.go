@@ -139,7 +139,7 @@ var fileAttacks = []attack{
 	},
 }
 
-// made tells what was made in a directory of the host.
+// made lists what was made in a directory of the host.
 func (t *try) made(dir string) string {
 	entries, err := os.ReadDir(dir)
 	t.must(err)
@@ -149,8 +149,8 @@ func (t *try) made(dir string) string {
 	return entries[0].Name() + " was made on the host"
 }
 
-// opened tells whether a file was opened, for more than its name (O_PATH), while f
-// ran: inotify(7).
+// opened tells whether a file was opened, not only by name (O_PATH), while f ran:
+// inotify(7).
 func (t *try) opened(name string, f func()) string {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	t.must(err)

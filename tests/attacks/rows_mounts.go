@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A container with CAP_SYS_ADMIN in its own user namespace must not be able to take
-// back what the host's mounts forbid: mount_namespaces(7), "Restrictions on mount
+// A container with CAP_SYS_ADMIN in its own user namespace must not be able to lift the
+// restrictions of the host's mounts: mount_namespaces(7), "Restrictions on mount
 // namespaces".
 
 var mountAttacks = []attack{
@@ -244,7 +244,8 @@ func (b *bundle) mounts(command string, mounts ...specs.Mount) result {
 	return b.do("mounts", command, b.id, b.write(filepath.Join(b.dir, "mounts.json"), string(data)))
 }
 
-// swapper starts a container that exchanges the directory /a and a symlink for ever.
+// swapper starts a container that exchanges the directory /a and a symlink in an endless
+// loop.
 func (t *try) swapper(target string) *bundle {
 	b := t.attacker("swap", "/a", "/b")
 	b.mkdir(b.root("a"))
@@ -290,8 +291,8 @@ func (t *try) changed(name string) string {
 	return ""
 }
 
-// writeSysfs mounts sysfs where it has not been, and tries to take back that it is
-// read-only where it is.
+// writeSysfs mounts sysfs if it is not mounted, and tries to remount it writable if it is
+// read-only.
 func writeSysfs([]string) error {
 	fmt.Println("mount:", unix.Mount("sysfs", "/tmp", "sysfs", 0, ""))
 	fmt.Println("remount:", unix.Mount("", "/sys", "", unix.MS_REMOUNT|unix.MS_BIND, ""))

@@ -156,8 +156,8 @@ var procAttacks = []attack{
 	},
 }
 
-// otherMounts starts a process in a mount namespace of another container's, changes
-// that by commands, and returns its path.
+// otherMounts starts a process in another container's mount namespace, changes that by
+// commands, and returns its path.
 func (t *try) otherMounts(commands string) string {
 	ready := t.host("ready")
 	cmd := exec.Command("unshare", "-m", "sh", "-ec", "mount --make-rprivate /; "+commands+"; echo > "+ready+"; exec sleep 1000")

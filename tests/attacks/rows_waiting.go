@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A created container waits for its start as a process that others may get at.
+// A created container waits for its start as a process that others may be able to access.
 
 var waitingAttacks = []attack{
 	{
@@ -78,7 +78,7 @@ var waitingAttacks = []attack{
 		v := t.script("true")
 		v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
 		v.create()
-		for range 20 { // the attacker has to have had its turn, on a busy machine, too
+		for range 20 { // on a busy machine, too, the attacker must have had its turn
 			if time.Sleep(100 * time.Millisecond); fileExists(b.root("result", "attached")) {
 				break
 			}
@@ -86,14 +86,14 @@ var waitingAttacks = []attack{
 	}),
 }
 
-// attachAttack is about processes of the runtime that run in the container's pid
-// namespace with its user, and with no more rights than the container has.
+// attachAttack is about processes of the runtime that run in the container's pid namespace
+// with its user, and with no more rights than the container has.
 func attachAttack(name, about string, bring func(t *try, b *bundle)) attack {
 	return attack{
 		name: name, about: about, kinds: []string{"CVE-2016-9962"}, defences: []defence.Name{defence.Dumpable}, race: true,
 		mount: func(t *try) string {
 			b := t.attacker("attach-others")
-			// With all capabilities but the one that allows it anyway.
+			// With all capabilities except the one that allows it anyway.
 			for n, name := range spec.Capabilities {
 				if n != unix.CAP_SYS_PTRACE && n != unix.CAP_SYS_ADMIN && n != unix.CAP_SYS_RESOURCE {
 					b.capabilities(name)
@@ -127,8 +127,8 @@ func (b *bundle) filter(calls ...string) {
 	}
 }
 
-// neighbour starts a container that runs an attacker's program with a directory of
-// the host, which it is given as a volume, at /volume.
+// neighbour starts a container that runs an attacker's program, with a directory of the
+// host as a volume at /volume.
 func (t *try) neighbour(volume string, args ...string) *bundle {
 	b := t.attacker(args...)
 	b.bind(volume, "/volume")
@@ -136,8 +136,8 @@ func (t *try) neighbour(volume string, args ...string) *bundle {
 	return b
 }
 
-// tracedExec is about a container with CAP_SYS_PTRACE, which may trace what has more
-// rights than itself.
+// tracedExec is about a container with CAP_SYS_PTRACE, which may trace processes that have
+// more rights.
 func tracedExec(name, about, needs string, change func(b *bundle)) attack {
 	return attack{
 		name: name, about: about, kinds: []string{"CVE-2016-9962"}, race: true, needs: needs,
@@ -161,8 +161,8 @@ func tracedExec(name, about, needs string, change func(b *bundle)) attack {
 	}
 }
 
-// traceOthers attaches to the first new process that has more rights than this one,
-// and lets it make a device node.
+// traceOthers attaches to the first new process that has more rights than this one, and
+// makes it create a device node.
 func traceOthers(args []string) error {
 	goruntime.LockOSThread()
 	own := statusField(os.Getpid(), "CapPrm")
@@ -179,7 +179,7 @@ func traceOthers(args []string) error {
 					return os.WriteFile("/named", nil, 0o644)
 				}
 			}
-			// Only a stopped one can be let go.
+			// Only a stopped one can be resumed.
 			_ = unix.PtraceInterrupt(pid)
 			var ws unix.WaitStatus
 			_, _ = unix.Wait4(pid, &ws, unix.WALL, nil)

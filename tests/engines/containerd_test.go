@@ -46,7 +46,7 @@ func (r release) start(t testing.TB, dir, socket, config string) (stop func()) {
 	}, r.program(t, "containerd"), "-c", config)
 }
 
-// newContainerd starts a containerd of the test's own and loads the image.
+// newContainerd starts a containerd for the test and loads the image.
 func newContainerd(t testing.TB, r release) *engine {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ address = %q
 `, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644))
 	e := &engine{kind: "containerd", dir: dir, cgroup: name()}
 	e.client = []string{r.program(t, "ctr"), "-a", socket, "-n", e.cgroup}
-	e.env = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"} // of cgroup v1, for one
+	e.env = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"} // of cgroup v1, for example
 	stop := e.serve(t, func(t testing.TB) func() { return r.start(t, dir, socket, config) })
 	t.Cleanup(func() {
 		stop()
@@ -105,7 +105,7 @@ func TestContainerd(t *testing.T) {
 	}
 }
 
-// ctrCleanup removes a container, whatever state it is in.
+// ctrCleanup removes a container in any state.
 func ctrCleanup(t testing.TB, e *engine, id string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -217,7 +217,7 @@ func containerdScenarios(flags []string) []scenario {
 			b := detached(t, e, nil, "sleep", "1000")
 			out, _ := e.try(t, "text", "task", "exec", "--exec-id", "in", b.id, "cat")
 			equal(t, out, "text")
-			if !e.hasty { // more than a pipe takes, read late
+			if !e.hasty { // more than a pipe holds, read late
 				out, _ = e.try(t, strings.Repeat("x", 150_000), "task", "exec", "--exec-id", "much", b.id, "sh", "-c", "sleep 2; wc -c")
 				equal(t, out, "150000")
 			}
@@ -303,7 +303,7 @@ func containerdScenarios(flags []string) []scenario {
 				t.Errorf("exit status %d", code)
 			}
 			eventually(t, "an event", func() bool { return strings.Contains(events(), "/tasks/oom") })
-			// With runc's shim the reason may come after the end.
+			// With runc's shim the reason may arrive after the end.
 			if before, _, _ := strings.Cut(events(), "/tasks/oom"); !e.hasty && strings.Contains(before, "/tasks/exit") {
 				t.Error("the reason came after the end")
 			}
@@ -326,7 +326,7 @@ func containerdScenarios(flags []string) []scenario {
 				return true
 			}
 			tries := 1
-			if e.hasty { // runc's shim may end before it has told its last events
+			if e.hasty { // runc's shim may end before it has published its last events
 				tries = 5
 			}
 			for range tries {
@@ -387,7 +387,7 @@ func containerdScenarios(flags []string) []scenario {
 				data, _ := os.ReadFile(file)
 				return strings.Contains(string(data), "line\n") && strings.Contains(string(data), "error\n")
 			})
-			// The file is the host's, whatever the container does to its output.
+			// The file is on the host, whatever the container does to its output.
 			info, err := os.Stat(file)
 			must(t, err)
 			if owner := info.Sys().(*syscall.Stat_t).Uid; info.Mode() != 0o644 || owner != 0 {
@@ -495,8 +495,7 @@ cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
 	}
 }
 
-// together does something many times at once, 8 at a time for the sake of small
-// machines.
+// together does something many times at once, 8 at a time because of small machines.
 func together(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -525,7 +524,7 @@ func watch(t *testing.T, e *engine) func() string {
 	cmd.Stdout = f
 	must(t, cmd.Start())
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	time.Sleep(3 * time.Second) // until it has subscribed, also on a busy machine
+	time.Sleep(3 * time.Second) // until it has subscribed, on a busy machine, too
 	return func() string {
 		data, _ := os.ReadFile(file)
 		return string(data)

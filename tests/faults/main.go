@@ -41,7 +41,7 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	// Without a fault the bundle runs, or the faults would prove nothing.
+	// The bundle without a fault must run, or the faults would prove nothing.
 	for _, path := range runtimes {
 		if o, err := new(fault).try(scratch, path, "run"); err != nil || o.code != 0 {
 			return fmt.Errorf("%s: the bundle without a fault: exit status %d: %s %w", path, o.code, o.message, err)
