@@ -5,6 +5,7 @@ package main
 // entry_*.s (the Makefile passes their name to the linker; without it rt works the same,
 // except for this). They make as many threads as rt needs, and name the limit if the
 // kernel refuses one. Then these threads end and the Go runtime begins.
+//
 // They do so only if RLIMIT_NPROC may matter. It counts the user's tasks, which are at
 // most those of the whole machine, and their number is cheap to get. Only the kernel knows
 // whether the limit applies; it does not apply to root.

@@ -1,5 +1,6 @@
 // Command attacks mounts attacks on the boundaries of containers, and shows whether they
 // are refused.
+//
 // Every attack runs against rt, against a build of rt without the defence that should stop
 // it (build tag "weakened", RT_WEAKENED), and, where installed, against runc and crun. It
 // decides by what the attacker has gained at the end: a changed file of the host, a secret

@@ -39,6 +39,7 @@ func (c *compiler) rootfs() {
 // attachRoot mounts a copy of the tree at root.path over the root directory of the new
 // mount namespace. That place always exists and nothing else uses it: the process's own
 // root stays below, so that paths of the host still work.
+//
 // If the mount namespace is not new, the tree is mounted on root.path itself.
 func (c *compiler) attachRoot(own bool) {
 	place := c.opt.Rootfs
@@ -76,6 +77,7 @@ func (c *compiler) propagation() string {
 // linux.rootfsPropagation says: usually the copies still get later mounts of the host, but
 // not the other way round. "private" without "r" applies only to the root directory's
 // mount.
+//
 // The mount below the container's root must never be shared, because pivot_root(2) refuses
 // that. So mounts that must stay shared are copied before.
 func (c *compiler) hostPropagation() {
