@@ -20,6 +20,7 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLA
 BUILD_RT := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS) -E rt_entry'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 
 .PHONY: help
 help: ## print this list
@@ -92,7 +93,7 @@ demo: build ## make a bundle and run it
 	@tests/packages busybox-static jq
 	@tests/demo bin/rt
 
-lint: ## gofmt, vet, staticcheck, and what rt must not have
+lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration
 	cd tests/conformance && $(GO) vet ./...
@@ -104,6 +105,17 @@ lint: ## gofmt, vet, staticcheck, and what rt must not have
 	# A runtime reads deprecated fields, too.
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
+
+# The configuration is .codespellrc.
+.PHONY: spell govulncheck
+spell: ## find misspelt words
+	@command -v codespell >/dev/null || tests/packages codespell
+	codespell
+
+# Needs the network: the Go module proxy, and https://vuln.go.dev or the address in GOVULNDB.
+govulncheck: ## look for known vulnerabilities in the dependencies
+	$(GO) run $(GOVULNCHECK) ./...
+	cd $(SHIM) && $(GO) run $(GOVULNCHECK) ./...
 
 # Current engines and the other guests seldom find what the rest does not, and take
 # longer than all of it: run them before a release, and after a change of the shim or
