@@ -192,7 +192,7 @@ func (v *validator) mountMappings(field string, m *specs.Mount) {
 	case uids && option < 0:
 		v.warn(field+".options", "should contain idmap or ridmap, so that no runtime overlooks uidMappings")
 	case !uids && option >= 0 && !v.mapsUsers():
-		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings, of the mount or of linux", m.Options[option])
+		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings: add them to the mount, or to linux", m.Options[option])
 	}
 	if (uids || gids || option >= 0) && !IsBind(m) {
 		v.add(field+".options", "only a bind mount can map ids: add bind or rbind")
