@@ -167,7 +167,7 @@ func (f *Failure) Error() string {
 	case f.Log != "":
 		s += " (" + f.Log + ")"
 	case f.Call == Openat2.String() && f.Errno == unix.ELOOP:
-		s += " (a symlink is on the way, where rt follows none)"
+		s += " (the path has a symlink that rt does not follow there, or a loop of symlinks)"
 	case f.Call == MoveMount.String() && f.Errno == unix.EINVAL:
 		s += " (a directory can only be mounted on a directory, and a file on a file)"
 	}
