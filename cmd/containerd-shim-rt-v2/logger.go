@@ -85,7 +85,7 @@ func startLogger(ctx context.Context, uri *url.URL, namespace, id string) (_ *lo
 	if err != nil {
 		_ = cmd.Process.Kill()
 		<-l.ended
-		return nil, writers, fmt.Errorf("the logger is not ready: %w", err)
+		return nil, writers, fmt.Errorf("the logger did not get ready: %w", err)
 	}
 	return l, writers, nil
 }
