@@ -97,6 +97,7 @@ lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration
 	cd tests/conformance && $(GO) vet ./...
+	cd tests/weigh && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
 	cd $(SHIM) && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 	@for m in github.com/opencontainers/runtime-spec github.com/sirupsen/logrus github.com/urfave/cli/v3 golang.org/x/sys; do \
@@ -120,13 +121,13 @@ govulncheck: ## look for known vulnerabilities in the dependencies
 # Current engines and the other guests seldom find what the other tests do not, and
 # take longer than all of them: run them before a release, and after a change of the
 # shim or of cgroups.
-TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration attacks compare faults docs-test conformance
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults docs-test conformance
 test test-all: export COMPARE := false
 test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) browser-test installation-test engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
@@ -183,18 +184,21 @@ faults-table: build
 # containerd, Docker and BuildKit (engines-test), on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
-ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest
+ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest -crictl bin/crictl
 ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker
 ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
-.PHONY: engines engines-packaged engines-test engines-packaged-test engines-table cri-test bench-engines
+.PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table engines-thousands cri-test bench-engines
 engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
 	cd tests/critest && $(GO) test -c -o $(CURDIR)/bin/critest sigs.k8s.io/cri-tools/cmd/critest
+	$(GO) build -C tests/critest -ldflags '-s -w' -o $(CURDIR)/bin/crictl sigs.k8s.io/cri-tools/cmd/crictl
 engines-packaged-test: engines-packaged ## Docker, Podman, containerd of Debian's packages
 	tests/view hybrid $(ENGINES_PACKAGED) -packaged -compare=$(COMPARE) -test.timeout 45m
-engines: engines-packaged
+# The current containerd, and the tests with it.
+engines-containerd: engines-packaged
 	$(GO) build -C tests/containerd -ldflags '-s -w' -tags 'no_btrfs no_devmapper no_zfs' -o $(CURDIR)/bin/containerd/ tool
+engines: engines-containerd
 	$(GO) build -C tests/buildkit -ldflags '-s -w' -o $(CURDIR)/bin/buildkit/ tool
 	$(GO) build -C tests/docker -ldflags '-s -w' -tags exclude_graphdriver_btrfs -o $(CURDIR)/bin/docker/ tool
 engines-test: engines
@@ -204,6 +208,9 @@ engines-table: engines
 # Only the CRI's conformance program of these, on containerd's CRI plugin.
 cri-test: engines
 	$(ENGINES_TEST) -test.run TestCRI -test.v
+# What a shim holds after 10,000 containers.
+engines-thousands: engines-packaged ## 10,000 containers through one shim
+	tests/view hybrid $(ENGINES_PACKAGED) -packaged -test.run ManyContainers -containers 10000 -test.v -test.timeout 90m
 # The comparison of shims in docs/engines.md. crun does not support the hybrid layout.
 bench-engines: engines
 	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
@@ -223,6 +230,27 @@ installation-test: ## build the packages twice; install, use, upgrade and remove
 	$(MAKE) -s -C bin/elsewhere deb VERSION=$(VERSION).1
 	tests/installation/run bin/*.deb bin/elsewhere/bin/*.deb bin/*.rpm
 
+# An incompatible change of the library since the last release is an error.
+APIDIFF := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
+.PHONY: apidiff
+apidiff: ## compare the library's API with that of the last release
+	@tag=$$(git describe --tags --abbrev=0 2>/dev/null) || { echo 'apidiff: there is no release yet'; exit 0; }; \
+	rm -rf bin/api && git clone -q . bin/api && git -C bin/api checkout -q $$tag && \
+	for p in ./libcontainer ./libcontainer/seccomp ./spec; do \
+		$(GO) run -C bin/api $(APIDIFF) -w $(CURDIR)/bin/api.old $$p && \
+		$(GO) run $(APIDIFF) -incompatible bin/api.old $$p > bin/api.diff && \
+		{ [ ! -s bin/api.diff ] || { echo "apidiff: $$p has changed incompatibly since $$tag:"; cat bin/api.diff; exit 1; }; } || exit 1; \
+	done
+
+.PHONY: weigh
+weigh: ## what rt's own code costs beside libraries, into docs/architecture.md
+	$(GO) run -C tests/weigh . -root $(CURDIR) -write $(CURDIR)/docs/architecture.md
+
+.PHONY: devices-test
+devices-test: build ## rt's filter of devices beside the library's, in real cgroups
+	$(GO) test -C tests/weigh -c -o $(CURDIR)/bin/weigh.test .
+	RT=$(CURDIR)/bin/rt tests/view v2 bin/weigh.test
+
 .PHONY: picture browser-test
 picture: build ## write docs/explain.svg anew
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 -run Picture ./tests/docs -update
@@ -237,17 +265,17 @@ conformance: build ## the OCI's conformance suite
 # v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap is made again;
 # DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
-ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-conformance rootless
+ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-kubernetes v2-conformance rootless
 GUEST_JOBS     ?= v2
 GUEST_RUN      ?=
 .PHONY: guest guest-test bench-memory
-guest: build
+guest: build $(if $(filter v2-kubernetes,$(GUEST_JOBS)),engines-containerd)
 	@tests/packages $(GUEST_PACKAGES)
 	tests/guest/image bin/guest
 	$(GO) test -tags guest -c -o bin/guest.test ./tests/integration
 	$(GO) build -C tests/conformance -o $(CURDIR)/bin/conformance-runner .
 	cd tests/conformance && $(CURDIR)/bin/conformance-runner -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance -run '^$$'
-	tests/guest/payload bin/guest
+	tests/guest/payload bin/guest $(GUEST_JOBS)
 guest-test: guest ## whole systems in QEMU; GUEST_JOBS and GUEST_RUN choose
 	{ $(GO) run ./tests/guest -dir bin/guest -run '$(GUEST_RUN)' $(GUEST_JOBS); echo $$? > bin/guest.status; } | tee bin/guest.log; exit $$(cat bin/guest.status)
 

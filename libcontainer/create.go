@@ -1,8 +1,11 @@
 package libcontainer
 
 import (
+	"context"
+	"log/slog"
 	"os"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer/internal/birth"
 )
 
@@ -12,10 +15,13 @@ type Options struct {
 	Root string
 	// ID is the container's name: letters, digits and _ + - .
 	ID string
-	// Bundle is the directory with config.json.
+	// Bundle is the directory with config.json. Relative paths in the configuration
+	// begin there.
 	Bundle string
 	// Config is the file with the configuration, if it is not Bundle's config.json.
 	Config string
+	// Spec is the configuration itself, in place of a file. It is not changed.
+	Spec *specs.Spec
 
 	// Stdin, Stdout and Stderr are the standard streams of a container
 	// without a terminal. Nil means /dev/null.
@@ -24,15 +30,17 @@ type Options struct {
 	// gap: the container has no descriptor of that number.
 	Preserve []*os.File
 	// Terminal receives the master of the terminal when process.terminal is
-	// set. It must take the file over.
+	// set, before hooks in the container and its process can write to it. It must take
+	// the file over.
 	Terminal func(master *os.File) error
 
 	// Env are variables for the container's process, beside process.env.
 	Env []string
 	// PidFile receives the pid of the container's first process.
 	PidFile string
-	// PIDFD receives a pidfd of the container's first process, pidfd_open(2). It
-	// must take the file over. It may be nil.
+	// PIDFD receives a pidfd of the container's first process, pidfd_open(2), before
+	// the process runs. It must take the file over. It may be nil. Afterwards,
+	// Process.PidFD is enough.
 	PIDFD func(pidfd *os.File) error
 	// Notify receives the path of the socket that the container's process finds
 	// as $NOTIFY_SOCKET, sd_notify(3), before the process starts. Nil means that
@@ -47,33 +55,29 @@ type Options struct {
 	NoCgroup bool
 	// Rootless makes missing permissions over cgroups no error.
 	Rootless bool
-	// Keep prepares Run for Container.Keep. It may be nil.
-	Keep *KeepOptions
-	// Warn is told what the specification wants to be logged. It may be nil.
-	Warn func(message string)
-	// Debug is told when a step of the creation is done. It may be nil.
-	Debug func(step string)
+	// Keeper prepares Run for Container.Handover. It may be nil.
+	Keeper *KeeperOptions
+	// Logger is told what the specification wants to be logged, as warnings, and the
+	// steps of the creation, at the level of debugging. It may be nil.
+	Logger *slog.Logger
 }
 
-// Create makes a container that waits for Start. If it fails nothing is left
-// of the container.
-func Create(o Options) (*Container, error) {
-	c, p, err := create(o, true)
-	if err != nil {
-		return nil, err
-	}
-	p.Close()
-	return c, nil
+// Create makes a container that waits for Start. If it fails, or ctx ends before it is
+// done, nothing is left of the container. The process is a child of the caller, which
+// waits for it, or closes it.
+func Create(ctx context.Context, o Options) (*Container, *Process, error) {
+	return create(ctx, o, true)
 }
 
 // Run makes a container and starts its process. The caller waits for the
-// process, which is its child, and deletes the container.
-func Run(o Options) (*Container, *Process, error) {
-	return create(o, false)
+// process, which is its child, and deletes the container. If Run fails, or ctx ends
+// before it is done, nothing is left of the container.
+func Run(ctx context.Context, o Options) (*Container, *Process, error) {
+	return create(ctx, o, false)
 }
 
-func create(o Options, gate bool) (*Container, *Process, error) {
-	born, err := birth.First(o.first(gate))
+func create(ctx context.Context, o Options, gate bool) (*Container, *Process, error) {
+	born, err := birth.First(ctx, o.first(gate))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -84,9 +88,9 @@ func (o *Options) first(gate bool) birth.FirstOptions {
 	return birth.FirstOptions{
 		Caller: birth.Caller{
 			Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Preserve: o.Preserve, Terminal: o.Terminal,
-			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keep.keeper(), Warn: o.Warn, Debug: o.Debug,
+			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
 		},
-		Root: o.Root, ID: o.ID, Bundle: o.Bundle, Config: o.Config, Env: o.Env, Notify: o.Notify, Gate: gate, NoPivot: o.NoPivot,
+		Root: o.Root, ID: o.ID, Bundle: o.Bundle, Config: o.Config, Spec: o.Spec, Env: o.Env, Notify: o.Notify, Gate: gate, NoPivot: o.NoPivot,
 		NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup, NoCgroup: o.NoCgroup, Rootless: o.Rootless,
 	}
 }

@@ -1,6 +1,7 @@
 package libcontainer_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ func ExampleRun() {
 	}
 	defer os.RemoveAll(bundle)
 
-	c, process, err := libcontainer.Run(libcontainer.Options{
+	c, process, err := libcontainer.Run(context.Background(), libcontainer.Options{
 		Root: filepath.Join(bundle, "state"), ID: "example", Bundle: bundle, Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 	if err != nil {
@@ -29,14 +30,14 @@ func ExampleRun() {
 		return
 	}
 	defer c.Close()
-	status := process.Wait()
-	fmt.Println("exit status", status.ExitStatus())
+	status, err := process.Wait(context.Background())
+	fmt.Println("exit status", status.ExitStatus(), err)
 	if err := c.Delete(true, nil); err != nil {
 		fmt.Println(err)
 	}
 	// Output:
 	// Hello from a container.
-	// exit status 0
+	// exit status 0 <nil>
 }
 
 // makeBundle makes a directory with a root file system and a config.json.

@@ -1,8 +1,10 @@
 package libcontainer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -36,12 +38,10 @@ type ExecOptions struct {
 	Cgroup map[string]string
 	// IgnorePaused allows a process in a paused container: it will wait there.
 	IgnorePaused bool
-	// Keep prepares Process.Keep. It may be nil.
-	Keep *KeepOptions
-	// Debug is told when a step is done. It may be nil.
-	Debug func(step string)
-	// Warn is told what the specification wants to be logged. It may be nil.
-	Warn func(message string)
+	// Keeper prepares Process.Handover. It may be nil.
+	Keeper *KeeperOptions
+	// Logger is as in Options. It may be nil.
+	Logger *slog.Logger
 }
 
 // Process returns a copy of process of the container's configuration, to be
@@ -70,8 +70,9 @@ func (c *Container) spec() (*specs.Spec, error) {
 }
 
 // Exec starts a process in the container, which must have been created. It is a
-// child of the caller.
-func (c *Container) Exec(o ExecOptions) (*Process, error) {
+// child of the caller. If Exec fails, or ctx ends before it is done, nothing is left of
+// the process.
+func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 	status := c.Status()
 	switch {
 	case status == Paused && !o.IgnorePaused:
@@ -83,10 +84,10 @@ func (c *Container) Exec(o ExecOptions) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	born, err := birth.Further(birth.FurtherOptions{
+	born, err := birth.Further(ctx, birth.FurtherOptions{
 		Caller: birth.Caller{
 			Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Preserve: o.Preserve, Terminal: o.Terminal,
-			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keep.keeper(), Warn: o.Warn, Debug: o.Debug,
+			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
 		},
 		Container: c.birth(), Spec: s, Process: o.Process, Cgroup: o.Cgroup, IgnorePaused: o.IgnorePaused,
 	})

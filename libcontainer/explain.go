@@ -46,8 +46,9 @@ type PlanStep struct {
 func Explain(o Options) (*Plan, error) {
 	o.Terminal = func(*os.File) error { return nil }
 	var warnings []string
-	o.Warn = func(message string) { warnings = append(warnings, message) }
-	made, err := birth.PlanFirst(o.first(true))
+	first := o.first(true)
+	first.Warn, first.Debug = func(message string) { warnings = append(warnings, message) }, nil
+	made, err := birth.PlanFirst(first)
 	if err != nil {
 		return nil, err
 	}

@@ -11,10 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// KeepOptions say what Container.Keep does when the container has ended.
-type KeepOptions struct {
-	// Keep leaves the container's remains; else they are deleted.
-	Keep bool
+// KeeperOptions say what the keeper does: the small program that takes the place of its
+// caller, by Container.Handover.
+type KeeperOptions struct {
+	// NoRemoval leaves what is left of the container when it has ended.
+	NoRemoval bool
 	// Delete is a command, with an absolute path, that deletes the container:
 	// for when it left more than the usual behind.
 	Delete []string
@@ -23,29 +24,29 @@ type KeepOptions struct {
 }
 
 // keeper has the wishes for the program. It may be nil.
-func (o *KeepOptions) keeper() *compile.Keeper {
+func (o *KeeperOptions) keeper() *compile.Keeper {
 	if o == nil {
 		return nil
 	}
-	return &compile.Keeper{NoRemoval: o.Keep, Delete: o.Delete, Ignored: o.Ignored}
+	return &compile.Keeper{NoRemoval: o.NoRemoval, Delete: o.Delete, Ignored: o.Ignored}
 }
 
-// Keep replaces the calling program by a small one that waits for the
+// Handover replaces the calling program by a small one that waits for the
 // container, forwards signals, deletes the container and ends with its exit
 // status. It is for programs that would do nothing else any more, and holds
-// some dozens of KiB of memory. It needs Options.Keep. last is called right
+// some dozens of KiB of memory. It needs Options.Keeper. last is called right
 // before, on a thread that takes no signals any more: the signals that came
 // until then are the caller's to forward, and those that still come to its other
-// threads. If Keep returns, the caller has to wait itself.
-func (c *Container) Keep(p *Process, last func()) error {
-	return p.keep(last, p.p.PidFD, int(c.dir.Fd()))
+// threads. If Handover returns, the caller has to wait itself.
+func (c *Container) Handover(p *Process, last func()) error {
+	return p.handover(last, p.p.PidFD, int(c.dir.Fd()))
 }
 
-// Keep is Container.Keep for a process that Exec started: nothing is deleted.
-func (p *Process) Keep(last func()) error { return p.keep(last, p.p.PidFD) }
+// Handover is Container.Handover for a process that Exec started: nothing is deleted.
+func (p *Process) Handover(last func()) error { return p.handover(last, p.p.PidFD) }
 
-// keep executes the keeper, for which some descriptors stay open.
-func (p *Process) keep(last func(), fds ...int) error {
+// handover executes the keeper, for which some descriptors stay open.
+func (p *Process) handover(last func(), fds ...int) error {
 	if p.keeper == nil {
 		return errors.New("the container's end takes more than the removal of its cgroup and its state")
 	}

@@ -1,9 +1,12 @@
 package libcontainer
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"syscall"
 
 	"github.com/rtcontainers/rt/libcontainer/internal/birth"
 	"github.com/rtcontainers/rt/libcontainer/internal/launch"
@@ -11,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is the first process of a container that Run started: a child of the
-// caller.
+// Process is a process that Create, Run or Exec made: a child of the caller. Its methods
+// may be called by several goroutines, but for Wait and Close, one of which ends its use.
 type Process struct {
 	p *launch.Process
-	// keeper is the program of Container.Keep, or nil.
+	// keeper is the program of Container.Handover, or nil.
 	keeper *os.File
 }
 
@@ -30,10 +33,14 @@ func (p *Process) Signal(sig unix.Signal) error {
 	return unix.PidfdSendSignal(p.p.PidFD, sig, nil, 0)
 }
 
-// Wait waits until the process has ended, and closes it.
-func (p *Process) Wait() unix.WaitStatus {
+// Wait waits until the process has ended, and closes it. If ctx ends before, the process
+// runs on, and Wait can be called again.
+func (p *Process) Wait(ctx context.Context) (syscall.WaitStatus, error) {
+	if err := launch.AwaitEnd(ctx, p.p.PidFD); err != nil {
+		return 0, err
+	}
 	defer p.Close()
-	return launch.Reap(p.p.Pid)
+	return syscall.WaitStatus(launch.Reap(p.p.Pid)), nil
 }
 
 // Close lets the process run on without being waited for.
@@ -45,8 +52,9 @@ func (p *Process) Close() {
 }
 
 // Start lets a created container execute its process. An error of the final
-// execve(2) is returned; the container is stopped then.
-func (c *Container) Start() error {
+// execve(2) is returned; the container is stopped then. If a hook fails, or ctx ends
+// while hooks run, the container is removed.
+func (c *Container) Start(ctx context.Context) error {
 	if err := c.lock(); err != nil {
 		return err
 	}
@@ -67,12 +75,12 @@ func (c *Container) Start() error {
 	if h == nil {
 		h = &state.Hooks{}
 	}
-	if err := birth.Start(c.birth(), program, h); err != nil {
+	if err := birth.Start(ctx, c.birth(), program, h); err != nil {
 		return err
 	}
 	// A hook may call rt.
 	c.dir.Unlock()
-	err = c.birth().Poststart(state.SpecHooks(h.Poststart))
+	err = c.birth().Poststart(ctx, state.SpecHooks(h.Poststart))
 	if err != nil && c.lock() == nil {
 		err = errors.Join(err, c.birth().Remove(nil))
 	}
@@ -99,8 +107,9 @@ func (c *Container) lock() error {
 // force a running one is killed first, and what a creation left that died in
 // the middle is removed.
 //
-// The poststop hooks follow; warn is told of those that fail, it may be nil.
-func (c *Container) Delete(force bool, warn func(string)) error {
+// The poststop hooks follow; the logger, which may be nil, is told of those that fail.
+// What was removed before an error need not be there when Delete is called again.
+func (c *Container) Delete(force bool, logger *slog.Logger) error {
 	// Its creator is waited for, rather than worked against.
 	if err := c.deletable(force); err != nil {
 		return err
@@ -117,7 +126,7 @@ func (c *Container) Delete(force bool, warn func(string)) error {
 	if err := c.deletable(force); err != nil {
 		return err
 	}
-	return c.birth().Remove(warn)
+	return c.birth().Remove(warner(logger))
 }
 
 func (c *Container) deletable(force bool) error {
@@ -130,9 +139,9 @@ func (c *Container) deletable(force bool) error {
 
 // Delete deletes the container id below root, as Container.Delete does. It also
 // removes a directory in which there is no state, since its creator came no
-// further, and with force one whose state cannot be read: then warn is told that
+// further, and with force one whose state cannot be read: then the logger is told that
 // a cgroup and processes may be left.
-func Delete(root, id string, force bool, warn func(string)) error {
+func Delete(root, id string, force bool, logger *slog.Logger) error {
 	dir, err := state.Open(root, id)
 	if err != nil {
 		return err
@@ -151,13 +160,13 @@ func Delete(root, id string, force bool, warn func(string)) error {
 		if s, err = dir.Load(); isShortage(err) {
 			return err
 		} else if err != nil {
-			if !errors.Is(err, ErrNotExist) && warn != nil {
-				warn(fmt.Sprintf("%v: the container is forgotten; a cgroup and processes of it may be left", err))
+			if !errors.Is(err, ErrNotExist) && logger != nil {
+				logger.Warn(fmt.Sprintf("%v: the container is forgotten; a cgroup and processes of it may be left", err))
 			}
 			return dir.Remove()
 		}
 	}
-	return (&Container{dir: dir, state: s}).Delete(force, warn)
+	return (&Container{dir: dir, state: s}).Delete(force, logger)
 }
 
 // isShortage tells whether a file could not be read for lack of descriptors or

@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -13,12 +14,12 @@ import (
 // AddMounts mounts file systems in a container that has been created, in order, as
 // mounts in config.json does at its creation; relative sources begin at the bundle. If
 // one fails, those before it are taken off again. The mounts are not kept with the
-// container's configuration. warn is told what the specification wants to be logged;
-// it may be nil.
-func (c *Container) AddMounts(mounts []specs.Mount, warn func(message string)) error {
+// container's configuration. The logger is told what the specification wants to be
+// logged; it may be nil.
+func (c *Container) AddMounts(mounts []specs.Mount, logger *slog.Logger) error {
 	return c.changeMounts("add mounts to", mounts, compile.CompileAddMounts, func(s *specs.Spec) error {
 		warnings, err := spec.PrepareMounts(s)
-		birth.WarnAll(warn, warnings)
+		birth.WarnAll(warner(logger), warnings)
 		return err
 	})
 }

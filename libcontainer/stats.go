@@ -32,7 +32,30 @@ type CPUStats struct {
 		ThrottledPeriods uint64 `json:"throttledPeriods,omitempty"`
 		ThrottledTime    uint64 `json:"throttledTime,omitempty"`
 	} `json:"throttling,omitempty"`
-	PSI *cgroups.PSIStats `json:"psi,omitempty"`
+	PSI *PressureStats `json:"psi,omitempty"`
+}
+
+// PressureStats are how long processes waited for a resource: the kernel's
+// Documentation/accounting/psi.rst. Some of them waited, or all.
+type PressureStats struct {
+	Some Pressure `json:"some,omitzero"`
+	Full Pressure `json:"full,omitzero"`
+}
+
+// Pressure has the share of the time in the last 10, 60 and 300 seconds, in per cent, and
+// the total in microseconds.
+type Pressure struct {
+	Avg10  float64 `json:"avg10"`
+	Avg60  float64 `json:"avg60"`
+	Avg300 float64 `json:"avg300"`
+	Total  uint64  `json:"total"`
+}
+
+func pressure(p *cgroups.PSIStats) *PressureStats {
+	if p == nil {
+		return nil
+	}
+	return &PressureStats{Pressure(p.Some), Pressure(p.Full)}
 }
 
 // CPUSetStats are the settings of cpuset(7).
@@ -66,7 +89,7 @@ type MemoryStats struct {
 	Kernel    MemoryEntry       `json:"kernel,omitempty"`
 	KernelTCP MemoryEntry       `json:"kernelTCP,omitempty"`
 	Raw       map[string]uint64 `json:"raw,omitempty"`
-	PSI       *cgroups.PSIStats `json:"psi,omitempty"`
+	PSI       *PressureStats    `json:"psi,omitempty"`
 }
 
 // PidsStats are numbers of processes and threads.
@@ -85,15 +108,15 @@ type BlockIOEntry struct {
 
 // BlockIOStats are by device and operation.
 type BlockIOStats struct {
-	ServiceBytes []BlockIOEntry    `json:"ioServiceBytesRecursive,omitempty"`
-	Serviced     []BlockIOEntry    `json:"ioServicedRecursive,omitempty"`
-	Queue        []BlockIOEntry    `json:"ioQueueRecursive,omitempty"`
-	ServiceTime  []BlockIOEntry    `json:"ioServiceTimeRecursive,omitempty"`
-	WaitTime     []BlockIOEntry    `json:"ioWaitTimeRecursive,omitempty"`
-	Merged       []BlockIOEntry    `json:"ioMergedRecursive,omitempty"`
-	Time         []BlockIOEntry    `json:"ioTimeRecursive,omitempty"`
-	Sectors      []BlockIOEntry    `json:"sectorsRecursive,omitempty"`
-	PSI          *cgroups.PSIStats `json:"psi,omitempty"`
+	ServiceBytes []BlockIOEntry `json:"ioServiceBytesRecursive,omitempty"`
+	Serviced     []BlockIOEntry `json:"ioServicedRecursive,omitempty"`
+	Queue        []BlockIOEntry `json:"ioQueueRecursive,omitempty"`
+	ServiceTime  []BlockIOEntry `json:"ioServiceTimeRecursive,omitempty"`
+	WaitTime     []BlockIOEntry `json:"ioWaitTimeRecursive,omitempty"`
+	Merged       []BlockIOEntry `json:"ioMergedRecursive,omitempty"`
+	Time         []BlockIOEntry `json:"ioTimeRecursive,omitempty"`
+	Sectors      []BlockIOEntry `json:"sectorsRecursive,omitempty"`
+	PSI          *PressureStats `json:"psi,omitempty"`
 }
 
 // HugetlbStats are of one size of huge pages.
@@ -130,7 +153,7 @@ func (s *Stats) cpu(raw *cgroups.Stats) {
 	s.CPU.Usage.Percpu, s.CPU.Usage.PercpuKernel, s.CPU.Usage.PercpuUser = u.PercpuUsage, u.PercpuUsageInKernelmode, u.PercpuUsageInUsermode
 	t := &raw.CpuStats.ThrottlingData
 	s.CPU.Throttling.Periods, s.CPU.Throttling.ThrottledPeriods, s.CPU.Throttling.ThrottledTime = t.Periods, t.ThrottledPeriods, t.ThrottledTime
-	s.CPU.PSI = raw.CpuStats.PSI
+	s.CPU.PSI = pressure(raw.CpuStats.PSI)
 	c := &raw.CPUSetStats
 	s.CPUSet = CPUSetStats{
 		c.CPUs, c.CPUExclusive, c.Mems, c.MemHardwall, c.MemExclusive, c.MemoryMigrate, c.MemorySpreadPage, c.MemorySpreadSlab,
@@ -142,7 +165,7 @@ func (s *Stats) memory(m *cgroups.MemoryStats) {
 	entry := func(d cgroups.MemoryData) MemoryEntry { return MemoryEntry{d.Limit, d.Usage, d.MaxUsage, d.Failcnt} }
 	s.Memory = MemoryStats{
 		Cache: m.Cache, Usage: entry(m.Usage), Swap: entry(m.SwapUsage), Kernel: entry(m.KernelUsage),
-		KernelTCP: entry(m.KernelTCPUsage), Raw: m.Stats, PSI: m.PSI,
+		KernelTCP: entry(m.KernelTCPUsage), Raw: m.Stats, PSI: pressure(m.PSI),
 	}
 }
 
@@ -155,6 +178,6 @@ func (s *Stats) blockIO(b *cgroups.BlkioStats) {
 	}
 	s.BlockIO = BlockIOStats{
 		list(b.IoServiceBytesRecursive), list(b.IoServicedRecursive), list(b.IoQueuedRecursive), list(b.IoServiceTimeRecursive),
-		list(b.IoWaitTimeRecursive), list(b.IoMergedRecursive), list(b.IoTimeRecursive), list(b.SectorsRecursive), b.PSI,
+		list(b.IoWaitTimeRecursive), list(b.IoMergedRecursive), list(b.IoTimeRecursive), list(b.SectorsRecursive), pressure(b.PSI),
 	}
 }

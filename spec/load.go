@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,6 +54,20 @@ func LoadFile(bundle, name string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readConfig(name, data)
+}
+
+// FromSpec checks a configuration in memory, of which it makes a copy: what it returns
+// is as if the document had been read.
+func FromSpec(s *specs.Spec) (*Config, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	return readConfig("the configuration", data)
+}
+
+func readConfig(name string, data []byte) (*Config, error) {
 	s, remarks, err := parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

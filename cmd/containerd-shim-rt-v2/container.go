@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -60,6 +61,7 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", err, errdefs.ErrInvalidArgument)
 	}
+	o.remarks(func(message string) { logOf(life, r.ID).Warn(message) })
 	if err := o.save(r.Bundle); err != nil {
 		return nil, err
 	}
@@ -83,17 +85,18 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 		Root: o.root(namespace), ID: r.ID, Bundle: r.Bundle,
 		Stdin: st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
 		NoPivot: o.NoPivotRoot, NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup,
-		PIDFD: func(f *os.File) error { return p.takePidfd(ctx, f) }, Warn: warn(life, r.ID),
+		PIDFD: p.takePidfd, Logger: logOf(life, r.ID),
 	}
-	c, err := libcontainer.Create(options)
+	c, own, err := libcontainer.Create(ctx, options)
 	if errors.Is(err, libcontainer.ErrExist) && removeLeft(options) == nil {
-		c, err = libcontainer.Create(options)
+		c, own, err = libcontainer.Create(ctx, options)
 	}
 	if err != nil {
 		p.abandon(st)
 		return nil, fmt.Errorf("OCI runtime create failed: %w", err)
 	}
 	defer c.Close()
+	own.Close()
 	made := &container{
 		id: r.ID, bundle: r.Bundle, root: o.root(namespace), options: o, first: p,
 		news: &news{events: e}, changing: make(chan struct{}, 1), execs: map[string]*process{},
@@ -116,7 +119,7 @@ func removeLeft(o libcontainer.Options) error {
 	if state := left.State(); state.Status != libcontainer.Stopped || state.Bundle != o.Bundle {
 		return libcontainer.ErrExist
 	}
-	return left.Delete(false, o.Warn)
+	return left.Delete(false, o.Logger)
 }
 
 // adopt takes a container over that was made. Its process may have ended since, and
@@ -205,13 +208,13 @@ func (c *container) refuse(what string) error {
 const startAfterEnd = "start a process in a container that has ended"
 
 // addExec prepares a process that is to be executed.
-func (c *container) addExec(r *taskapi.ExecProcessRequest, warn func(string)) error {
+func (c *container) addExec(r *taskapi.ExecProcessRequest, logger *slog.Logger) error {
 	s, remarks, err := spec.ParseProcess(r.Spec.GetValue())
 	if err != nil {
 		return fmt.Errorf("process: %v: %w", err, errdefs.ErrInvalidArgument)
 	}
 	for _, m := range remarks.Folded {
-		warn("process: " + m)
+		logger.Warn("process: " + m)
 	}
 	if c.paused() {
 		return c.refuse("execute a process in a paused container: resume it first")
@@ -239,7 +242,8 @@ func (c *container) start(ctx context.Context, watch func(*libcontainer.Containe
 		c.news.hold()
 		defer func() { c.news.release(started...) }()
 		watch(own)
-		if err := own.Start(); err != nil {
+		// A containerd that restarts meanwhile finds the container started.
+		if err := own.Start(context.WithoutCancel(ctx)); err != nil {
 			if began {
 				c.first.move(starting, prepared) // unless it has ended
 			}
@@ -298,10 +302,10 @@ func (c *container) startExec(ctx, life context.Context, namespace string, p *pr
 		return err
 	}
 	defer own.Close()
-	started, err := own.Exec(libcontainer.ExecOptions{
+	started, err := own.Exec(ctx, libcontainer.ExecOptions{
 		Process: p.spec,
 		Stdin:   st.stdin, Stdout: st.stdout, Stderr: st.stderr, Terminal: st.takeTerminal,
-		PIDFD: func(f *os.File) error { return p.takePidfd(ctx, f) }, Warn: warn(life, c.id),
+		PIDFD: p.takePidfd, Logger: logOf(life, c.id),
 	})
 	if err != nil {
 		p.abandon(st)
@@ -354,7 +358,7 @@ func (c *container) deleteExec(ctx context.Context, p *process) error {
 }
 
 // delete removes the container. What could not be done is done when it is repeated.
-func (c *container) delete(ctx context.Context, warn func(string)) error {
+func (c *container) delete(ctx context.Context, logger *slog.Logger) error {
 	if err := c.lock(ctx); err != nil {
 		return err
 	}
@@ -362,16 +366,22 @@ func (c *container) delete(ctx context.Context, warn func(string)) error {
 	if c.deleted {
 		return fmt.Errorf("container %q: %w", c.id, errdefs.ErrNotFound)
 	}
+	if c.first.at() == stopped {
+		// A process that is still being started may be in the cgroup, which would stay.
+		if err := c.waitEnd(ctx); err != nil {
+			return err
+		}
+	}
 	own, err := c.open()
 	if err == nil {
-		err = own.Delete(false, warn)
+		err = own.Delete(false, logger)
 		own.Close()
 	}
 	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 		return err
 	}
-	if err := c.first.wait(ctx); err != nil {
-		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
+	if err := c.waitEnd(ctx); err != nil {
+		return err
 	}
 	c.endWatch()
 	var closing sync.WaitGroup // each may have to wait for its client
@@ -383,6 +393,14 @@ func (c *container) delete(ctx context.Context, warn func(string)) error {
 		return err
 	}
 	c.deleted = true
+	return nil
+}
+
+// waitEnd waits until all is told of the container's processes.
+func (c *container) waitEnd(ctx context.Context) error {
+	if err := c.first.wait(ctx); err != nil {
+		return fmt.Errorf("container %q: wait for its end: %w", c.id, err)
+	}
 	return nil
 }
 
@@ -443,14 +461,14 @@ func (c *container) pause(ctx context.Context) error {
 
 // update changes limits: the fields that there are in the JSON of
 // linux.resources.
-func (c *container) update(ctx context.Context, resources []byte, warn func(string)) error {
+func (c *container) update(ctx context.Context, resources []byte, logger *slog.Logger) error {
 	change := func(l *specs.Linux) error {
 		remarks, err := spec.ParseResources(resources, l.Resources)
 		if err != nil {
 			return fmt.Errorf("resources: %v: %w", err, errdefs.ErrInvalidArgument)
 		}
 		for _, m := range remarks.Folded {
-			warn("resources: " + m)
+			logger.Warn("resources: " + m)
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"testing"
+	"time"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/api/types"
@@ -139,4 +140,18 @@ func TestDeleteComesLast(t *testing.T) {
 func (s *shimUnderTest) forgotten(id string) bool {
 	_, err := s.container(id)
 	return err != nil
+}
+
+// A shim without a container ends also when nobody asks for it.
+func TestShimThatNobodyEnds(t *testing.T) {
+	s := newShim(t)
+	s.run("box", "exit 0", nil)
+	s.events.exit(t, "box")
+	_, err := s.Delete(s.ctx, &taskapi.DeleteRequest{ID: "box"})
+	must(t, err)
+	select {
+	case <-s.end.Done():
+	case <-time.After(shutdownPatience + patience):
+		t.Error("it stays")
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/pkg/shim"
-	"github.com/containerd/log"
 	"github.com/rtcontainers/rt/libcontainer"
 	"golang.org/x/sys/unix"
 )
@@ -38,10 +37,10 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if err != nil {
 		return status, err
 	}
-	logger := log.G(ctx).WithField("container", id)
+	logger := logOf(ctx, id)
 	o, err := loadOptions(bundle)
 	if err != nil {
-		logger.WithError(err).Warnf("using the state in %s", o.root(ns))
+		logger.Warn("the options are lost; using the state in the default directory", "error", err, "directory", o.root(ns))
 	}
 	if c, err := libcontainer.Load(o.root(ns), id); err == nil {
 		status.Pid = c.Pid()
@@ -50,19 +49,19 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if end, err := loadEnd(bundle); err == nil {
 		status = end.stopStatus()
 	} else if !errors.Is(err, os.ErrNotExist) {
-		logger.WithError(err).Warn("the container's exit status is lost")
+		logger.Warn("the container's exit status is lost", "error", err)
 	}
 	err = inTime(stopPatience, func() error {
-		return libcontainer.Delete(o.root(ns), id, true, func(message string) { logger.Warn(message) })
+		return libcontainer.Delete(o.root(ns), id, true, logger)
 	})
 	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
-		logger.WithError(err).Warn("the rest of the container is removed when its id is used again")
+		logger.Warn("the rest of the container is removed when its id is used again", "error", err)
 	}
 	// What still uses the root file system does not keep the bundle.
 	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
-		logger.WithError(err).Warn("unmount the root file system")
+		logger.Warn("unmount the root file system", "error", err)
 	}
-	if address, err := shim.ReadAddress(filepath.Join(bundle, addressFile)); err == nil && !shim.CanConnect(address) {
+	if address, err := shim.ReadAddress(filepath.Join(bundle, addressFile)); err == nil && !isServed(address) {
 		removeAddress(bundle, address)
 	}
 	return status, nil

@@ -26,6 +26,15 @@ type taskOptions struct {
 	IoGID         uint32 `toml:"IoGid"`
 	Root          string
 	SystemdCgroup bool
+	// BinaryName is of no use here: see remarks.
+	BinaryName string
+}
+
+// remarks say which of the options have no effect.
+func (o *taskOptions) remarks(warn func(string)) {
+	if o.BinaryName != "" {
+		warn(fmt.Sprintf("runtime options: BinaryName %q is ignored: this shim makes containers itself and executes no runtime", o.BinaryName))
+	}
 }
 
 // defaultRoot is where containers keep their state, by namespace:
@@ -105,7 +114,7 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 	case *options.Options:
 		*o = taskOptions{
 			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup,
-			IoUID: m.IoUid, IoGID: m.IoGid, Root: m.Root, SystemdCgroup: m.SystemdCgroup,
+			IoUID: m.IoUid, IoGID: m.IoGid, Root: m.Root, SystemdCgroup: m.SystemdCgroup, BinaryName: m.BinaryName,
 		}
 	case *runtimeoptions.Options:
 		table := m.ConfigBody

@@ -27,14 +27,14 @@ func packed(t *testing.T, m proto.Message) *anypb.Any {
 
 // The options of runc's shim are the same from all who give them.
 func TestOptions(t *testing.T) {
-	want := taskOptions{SystemdCgroup: true, Root: "/root", IoUID: 7, ShimCgroup: "/shims"}
-	table := "SystemdCgroup = true\nRoot = \"/root\"\nIoUid = 7\nShimCgroup = \"/shims\"\nBinaryName = \"ignored\"\n"
+	want := taskOptions{SystemdCgroup: true, Root: "/root", IoUID: 7, ShimCgroup: "/shims", BinaryName: "runc"}
+	table := "SystemdCgroup = true\nRoot = \"/root\"\nIoUid = 7\nShimCgroup = \"/shims\"\nBinaryName = \"runc\"\n"
 	file := filepath.Join(t.TempDir(), "options.toml")
 	if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for name, message := range map[string]*anypb.Any{
-		"runc's":       packed(t, &options.Options{SystemdCgroup: true, Root: "/root", IoUid: 7, ShimCgroup: "/shims"}),
+		"runc's":       packed(t, &options.Options{SystemdCgroup: true, Root: "/root", IoUid: 7, ShimCgroup: "/shims", BinaryName: "runc"}),
 		"inline table": packed(t, &runtimeoptions.Options{ConfigBody: []byte(table)}),
 		"file":         packed(t, &runtimeoptions.Options{ConfigPath: file}),
 	} {
@@ -87,6 +87,17 @@ func TestCreateOptions(t *testing.T) {
 	message.Value = data[:len(data)-1]
 	if o, err := parseOptions(message); err == nil {
 		t.Errorf("%+v", o)
+	}
+}
+
+// Nobody is to believe that their runtime makes the containers.
+func TestOptionsWithoutEffect(t *testing.T) {
+	for name, o := range map[string]*taskOptions{"": {SystemdCgroup: true, Root: "/root"}, `BinaryName "/usr/bin/runc"`: {BinaryName: "/usr/bin/runc"}} {
+		var remarks []string
+		o.remarks(func(message string) { remarks = append(remarks, message) })
+		if got := strings.Join(remarks, "\n"); (got == "") != (name == "") || !strings.Contains(got, name) {
+			t.Errorf("%q, not %q", got, name)
+		}
 	}
 }
 

@@ -214,6 +214,51 @@ func TestHungHook(t *testing.T) {
 	must(t, err)
 }
 
+// A container that containerd has given up while it was made does not stay, nor does its
+// shim: nobody knows of them.
+func TestContainerThatNobodyWants(t *testing.T) {
+	for name, giveUp := range map[string]func(s *shimUnderTest, cancel func()){
+		"containerd is gone": func(s *shimUnderTest, cancel func()) { cancel() },
+		"containerd lost patience": func(s *shimUnderTest, cancel func()) {
+			_, err := s.Shutdown(s.ctx, &taskapi.ShutdownRequest{ID: "box"})
+			must(s.t, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShim(t)
+			dir := t.TempDir()
+			bundle := s.bundle("box", "sleep 1000", func(spec *specs.Spec) {
+				spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{
+					Path: "/bin/sh", Args: []string{"sh", "-c", "echo $$ > " + dir + "/new; mv " + dir + "/new " + dir + "/hook; while [ ! -e " + dir + "/go ]; do sleep 0.01; done"},
+				}}}
+			})
+			ctx, cancel := context.WithCancel(s.ctx)
+			defer cancel()
+			create := background(func() error {
+				_, err := s.Create(ctx, &taskapi.CreateTaskRequest{ID: "box", Bundle: bundle, Options: s.options()})
+				return err
+			})
+			s.pidIn(filepath.Join(dir, "hook"))
+			giveUp(s, cancel)
+			must(t, os.WriteFile(filepath.Join(dir, "go"), nil, 0o644))
+			if err := result(t, "Create", create); err == nil {
+				t.Error("it is made")
+			}
+			if _, err := s.State(s.ctx, &taskapi.StateRequest{ID: "box"}); !is(err, errdefs.ErrNotFound) {
+				t.Errorf("its state: %v", err)
+			}
+			select {
+			case <-s.end.Done():
+			case <-time.After(patience):
+				t.Error("the shim does not end")
+			}
+			if left, _ := filepath.Glob("/sys/fs/cgroup/*/" + s.name + "/box"); len(left) > 0 {
+				t.Errorf("left: %q", left)
+			}
+		})
+	}
+}
+
 // pidIn reads a pid from a file as soon as it is there.
 func (s *shimUnderTest) pidIn(file string) (pid int) {
 	s.t.Helper()

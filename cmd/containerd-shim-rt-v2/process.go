@@ -72,9 +72,8 @@ func (p *process) move(from, to stage) bool {
 	return true
 }
 
-// takePidfd takes a pidfd over while the process is being made, which a canceled
-// ctx prevents.
-func (p *process) takePidfd(ctx context.Context, f *os.File) error {
+// takePidfd takes a pidfd over while the process is being made.
+func (p *process) takePidfd(f *os.File) error {
 	pidfd, err := pollable(f)
 	if err != nil {
 		return err
@@ -82,7 +81,7 @@ func (p *process) takePidfd(ctx context.Context, f *os.File) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pidfd = pidfd
-	return context.Cause(ctx)
+	return nil
 }
 
 // abandon gives back what a process would have had that could not be made.
@@ -188,10 +187,14 @@ func exitCode(s unix.WaitStatus) uint32 {
 func (p *process) wait(ctx context.Context) error {
 	select {
 	case <-p.told:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		select {
+		case <-p.told: // also when nobody waits for the answer any more
+		default:
+			return ctx.Err()
+		}
 	}
+	return nil
 }
 
 // exit is the process's pid, status and time of its end.

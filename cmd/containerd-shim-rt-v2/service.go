@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -21,6 +22,7 @@ import (
 	"github.com/containerd/log"
 	"github.com/containerd/ttrpc"
 	"github.com/rtcontainers/rt/libcontainer"
+	logrusslog "github.com/sirupsen/logrus/hooks/slog"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -35,14 +37,29 @@ type service struct {
 	events    *events
 	end       shutdown.Service
 	parents   parents
+	// idle ends the shim when it has had no container for some time.
+	idle *time.Timer
 
 	mu         sync.Mutex
 	containers map[string]*container // nil: it is being made
+	// unwanted are those of them that containerd has given up.
+	unwanted map[string]bool
 }
+
+// How long the shim waits, without a container, for the first one, and for Shutdown after
+// the last one. containerd asks for both at once; if it was killed, or its client as it
+// waited for an answer, it may never ask, and containerd 1.6 keeps the id until the shim
+// is gone.
+const (
+	createPatience   = time.Minute
+	shutdownPatience = 5 * time.Second
+)
 
 func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Service) *service {
 	ns, _ := namespaces.Namespace(ctx)
-	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end, containers: map[string]*container{}}
+	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
+		containers: map[string]*container{}, unwanted: map[string]bool{}}
+	s.idle = time.AfterFunc(createPatience, s.endUnused)
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
@@ -116,9 +133,9 @@ func pack(m proto.Message) (*anypb.Any, error) {
 	return a, err
 }
 
-// warn logs what the specification wants to be logged of a container.
-func warn(ctx context.Context, id string) func(string) {
-	return func(message string) { log.G(ctx).WithField("container", id).Warn(message) }
+// logOf takes what the library has to tell of a container.
+func logOf(ctx context.Context, id string) *slog.Logger {
+	return slog.New(logrusslog.NewHandler(log.G(ctx).Logger, nil)).With("container", id)
 }
 
 // ofContainer is a method whose answer Delete waits for: containerd ends the shim then,
@@ -207,6 +224,8 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	}
 	c, err := createContainer(ctx, s.ctx, s.namespace, s.events, r)
 	s.mu.Lock()
+	unwanted := s.unwanted[r.ID] || ctx.Err() != nil
+	delete(s.unwanted, r.ID)
 	if err == nil {
 		s.containers[r.ID] = c
 	} else {
@@ -214,6 +233,9 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	}
 	s.mu.Unlock()
 	if err != nil {
+		if unwanted {
+			s.endUnused()
+		}
 		return nil, toGRPC(err)
 	}
 	pid, _, _ := c.first.exit()
@@ -222,7 +244,34 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		IO: &eventstypes.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
 	})
 	go s.follow(c, c.first)
+	if unwanted {
+		s.discard(c)
+		return nil, toGRPC(c.refuse("make a container that containerd has given up"))
+	}
 	return &taskapi.CreateTaskResponse{Pid: pid}, nil
+}
+
+// discard removes a container of which containerd does not know: it was killed as it
+// was made, or lost patience. Nobody else would ever remove it, nor end the shim.
+func (s *service) discard(c *container) {
+	logger := log.G(s.ctx).WithField("container", c.id)
+	if err := c.kill("", unix.SIGKILL, false); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		logger.WithError(err).Warn("kill a container that nobody wants any more")
+	}
+	_ = c.first.wait(s.ctx) // the shim ends before it could give up
+	if _, err := s.Delete(s.ctx, &taskapi.DeleteRequest{ID: c.id}); err != nil {
+		logger.WithError(err).Warn("remove a container that nobody wants any more")
+	}
+	s.endUnused()
+}
+
+// endUnused ends the shim if it has no container.
+func (s *service) endUnused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.containers) == 0 {
+		s.end.Shutdown()
+	}
 }
 
 // follow waits for a process and tells of its end.
@@ -329,7 +378,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	if r.ExecID != "" {
 		err = c.deleteExec(ctx, p)
 	} else {
-		err = c.delete(ctx, warn(s.ctx, c.id))
+		err = c.delete(ctx, logOf(s.ctx, c.id))
 	}
 	if err != nil {
 		return nil, toGRPC(err)
@@ -342,6 +391,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		s.mu.Unlock()
 		c.awaitAnswers()
 		s.events.send(&eventstypes.TaskDelete{ContainerID: c.id, Pid: pid, ExitStatus: status, ExitedAt: exitedAt})
+		s.idle.Reset(shutdownPatience)
 	}
 	return &taskapi.DeleteResponse{Pid: pid, ExitStatus: status, ExitedAt: exitedAt}, nil
 }
@@ -352,7 +402,7 @@ func (s *service) Exec(ctx context.Context, r *taskapi.ExecProcessRequest) (*emp
 	if err != nil {
 		return nil, err
 	}
-	if err := c.addExec(r, warn(s.ctx, r.ID)); err != nil {
+	if err := c.addExec(r, logOf(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	s.events.send(&eventstypes.TaskExecAdded{ContainerID: c.id, ExecID: r.ExecID})
@@ -481,7 +531,7 @@ func (s *service) Update(ctx context.Context, r *taskapi.UpdateTaskRequest) (*em
 	if err != nil {
 		return nil, err
 	}
-	if err := c.update(ctx, r.Resources.GetValue(), warn(s.ctx, r.ID)); err != nil {
+	if err := c.update(ctx, r.Resources.GetValue(), logOf(s.ctx, r.ID)); err != nil {
 		return nil, toGRPC(err)
 	}
 	return empty, nil
@@ -522,12 +572,14 @@ func (s *service) Connect(ctx context.Context, r *taskapi.ConnectRequest) (*task
 	return &taskapi.ConnectResponse{ShimPid: uint32(os.Getpid()), TaskPid: pid}, nil
 }
 
-// Shutdown ends the shim when it has no container any more.
+// Shutdown ends the shim when it has no container any more. containerd also asks for it
+// when it gives up a container that is still being made.
 func (s *service) Shutdown(ctx context.Context, r *taskapi.ShutdownRequest) (*emptypb.Empty, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.containers) == 0 {
-		s.end.Shutdown()
+	if c, ok := s.containers[r.ID]; ok && c == nil {
+		s.unwanted[r.ID] = true
 	}
+	s.mu.Unlock()
+	s.endUnused()
 	return empty, nil
 }

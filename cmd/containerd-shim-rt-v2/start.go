@@ -25,6 +25,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/ttrpc"
 	"github.com/rtcontainers/rt/spec"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -146,7 +147,7 @@ func (manager) Start(ctx context.Context, params *bootstrap.BootstrapParams) (_ 
 	}
 	socket, err := shim.NewSocket(address)
 	if shim.SocketEaddrinuse(err) {
-		if shim.CanConnect(address) {
+		if isServed(address) {
 			return startResult(address, versionOf(ctx, address)), writeAddress(address)
 		}
 		// Its shim was killed.
@@ -237,6 +238,24 @@ func versionOf(ctx context.Context, address string) int32 {
 func removeAddress(bundle, address string) {
 	_ = shim.RemoveSocket(address)
 	_ = os.Remove(filepath.Join(bundle, addressFile))
+}
+
+// isServed tells whether a shim serves a socket. One that has no time to answer does, too:
+// a socket that is taken away from a shim that lives makes its containers unreachable.
+func isServed(address string) bool {
+	for range 5 {
+		conn, err := shim.AnonDialer(address, time.Second)
+		if err == nil {
+			conn.Close()
+			return true
+		}
+		// Between bind(2) and listen(2) of another start nobody serves it, either.
+		if !errors.Is(err, unix.ECONNREFUSED) {
+			return !errors.Is(err, unix.ENOENT)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
 }
 
 func shimCommand(params *bootstrap.BootstrapParams, listener *os.File) (*exec.Cmd, error) {

@@ -14,6 +14,7 @@ import (
 	bootstrap "github.com/containerd/containerd/api/runtime/bootstrap/v1"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	taskapi3 "github.com/containerd/containerd/api/runtime/task/v3"
+	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/ttrpc"
 	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -193,4 +194,33 @@ func TestSocketGoesWithTheShim(t *testing.T) {
 func there(file string) bool {
 	_, err := os.Lstat(file)
 	return err == nil
+}
+
+// A shim that has no time for a new client is not taken for a dead one.
+func TestIsServed(t *testing.T) {
+	dir := t.TempDir()
+	listen := func(name string) (fd int, address string) {
+		path := filepath.Join(dir, name)
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		must(t, err)
+		must(t, unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+		must(t, unix.Listen(fd, 0))
+		return fd, "unix://" + path
+	}
+	busy, busyAddress := listen("busy")
+	defer unix.Close(busy)
+	for { // until there is no place left
+		conn, err := shim.AnonDialer(busyAddress, time.Second)
+		if err != nil {
+			break
+		}
+		defer conn.Close()
+	}
+	dead, deadAddress := listen("dead")
+	unix.Close(dead)
+	for address, want := range map[string]bool{busyAddress: true, deadAddress: false, "unix://" + dir + "/none": false} {
+		if got := isServed(address); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
 }

@@ -26,11 +26,12 @@ func TestContainerThatDiesAtOnce(t *testing.T) {
 	must(t, other.Start())
 	awaitEnd(t, other.Process.Pid)
 	p := newProcess("", stdio{})
-	own, err := libcontainer.Create(libcontainer.Options{
+	own, process, err := libcontainer.Create(t.Context(), libcontainer.Options{
 		Root: filepath.Join(s.dir, "state"), ID: "box", Bundle: s.bundle("box", "sleep 1000", nil),
-		PIDFD: func(f *os.File) error { return p.takePidfd(s.ctx, f) },
+		PIDFD: p.takePidfd,
 	})
 	must(t, err)
+	process.Close()
 	defer own.Close()
 	must(t, own.Signal(unix.SIGKILL))
 	must(t, own.WaitStopped())

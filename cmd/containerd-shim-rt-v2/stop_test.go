@@ -23,12 +23,13 @@ func left(t *testing.T, s *shimUnderTest, id string) (bundle string, pid int) {
 	o := &taskOptions{Root: filepath.Join(s.dir, "state")}
 	must(t, o.save(bundle))
 	var pidfd *os.File
-	c, err := libcontainer.Create(libcontainer.Options{
+	c, process, err := libcontainer.Create(t.Context(), libcontainer.Options{
 		Root: o.root("test"), ID: id, Bundle: bundle,
 		PIDFD: func(f *os.File) error { pidfd = f; return nil },
 	})
 	must(t, err)
-	must(t, c.Start())
+	process.Close()
+	must(t, c.Start(t.Context()))
 	pid = c.Pid()
 	must(t, c.Close())
 	go func() { // as the process that takes orphans

@@ -1,15 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
-	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 )
@@ -36,10 +35,11 @@ func createCommand() command {
 			if o.Terminal, err = consoleSocket(in); err != nil {
 				return err
 			}
-			c, err := libcontainer.Create(*o)
+			c, p, err := libcontainer.Create(context.Background(), *o)
 			if err != nil {
 				return err
 			}
+			p.Close()
 			return c.Close()
 		},
 	}
@@ -73,10 +73,7 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		NoPivot: in.Bool("no-pivot"), NoNewKeyring: in.Bool("no-new-keyring"),
 		SystemdCgroup: in.Bool("systemd-cgroup"), NoCgroup: in.String("cgroup-manager") == "disabled", Rootless: rootless(in),
-		Warn: func(m string) { logrus.Warn(m) },
-	}
-	if in.Bool("debug") {
-		o.Debug = logStep
+		Logger: logger(),
 	}
 	if o.Preserve, o.Env, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err
@@ -90,14 +87,9 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 	return o, nil
 }
 
-// logStep logs a step with the time since rt began.
-func logStep(step string) {
-	logrus.WithField("ms", milliseconds(time.Since(started))).Debug(step)
-}
-
-// findBundle makes `rt run mybundle` do what it looks like: if there is no configuration
-// here, but one in the directory of that name, that directory is the bundle and its base
-// name the id.
+// findBundle makes `rt run mybundle` do what it looks like: if there is no
+// configuration here, but one in the directory of that name, that directory is the
+// bundle and its base name the id.
 func findBundle(arg string) (bundle, id string) {
 	if isBundle(".") || !isBundle(arg) {
 		return ".", arg

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -83,9 +84,9 @@ func runExec(in *input) error {
 		defer f.tty.restore()
 		o.Terminal = f.terminal
 		if !detach {
-			o.Keep = &libcontainer.KeepOptions{Ignored: notForwarded}
+			o.Keeper = &libcontainer.KeeperOptions{Ignored: notForwarded}
 		}
-		p, err := c.Exec(*o)
+		p, err := c.Exec(context.Background(), *o)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func runExec(in *input) error {
 			return nil
 		}
 		if !f.tty.active() {
-			f.takeLeave(p, p.Keep)
+			f.takeLeave(p, p.Handover)
 		}
 		status := f.wait(p)
 		f.tty.restore()
@@ -109,10 +110,7 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 	}
 	o := &libcontainer.ExecOptions{
 		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, PidFile: in.String("pid-file"),
-		IgnorePaused: in.Bool("ignore-paused"), Warn: func(m string) { logrus.Warn(m) },
-	}
-	if in.Bool("debug") {
-		o.Debug = logStep
+		IgnorePaused: in.Bool("ignore-paused"), Logger: logger(),
 	}
 	var env []string
 	if o.Preserve, env, err = preserved(in.Int("preserve-fds")); err != nil {

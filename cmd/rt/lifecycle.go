@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -44,12 +45,12 @@ func start(c *libcontainer.Container) error {
 	n := newNotifier()
 	path := c.NotifySocket()
 	if n == nil || path == "" {
-		return c.Start()
+		return c.Start(context.Background())
 	}
 	if err := n.bind(path); err != nil {
 		return err
 	}
-	if err := c.Start(); err != nil {
+	if err := c.Start(context.Background()); err != nil {
 		return err
 	}
 	return n.awaitReady(c)
@@ -192,7 +193,7 @@ func deleteCommand() command {
 			}
 			var errs []error
 			for _, id := range ids {
-				err := libcontainer.Delete(in.String("root"), id, force, func(m string) { logrus.Warn(m) })
+				err := libcontainer.Delete(in.String("root"), id, force, logger())
 				if err != nil && !(force && errors.Is(err, libcontainer.ErrNotExist)) {
 					errs = append(errs, err)
 				}

@@ -6,7 +6,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
 	"github.com/rtcontainers/rt/spec"
-	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"
 )
 
@@ -43,7 +42,7 @@ Example:
 }
 
 func addMounts(c *libcontainer.Container, list []specs.Mount) error {
-	return c.AddMounts(list, func(message string) { logrus.Warn(message) })
+	return c.AddMounts(list, logger())
 }
 
 func readMounts(name string) ([]specs.Mount, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -55,11 +56,11 @@ func run(in *input) error {
 		o.Notify = n.bind
 	}
 	if !detach && n == nil {
-		if o.Keep, err = keepOptions(in, o.ID); err != nil {
+		if o.Keeper, err = keeperOptions(in, o.ID); err != nil {
 			return err
 		}
 	}
-	c, p, err := libcontainer.Run(*o)
+	c, p, err := libcontainer.Run(context.Background(), *o)
 	if err != nil {
 		return err
 	}
@@ -75,14 +76,14 @@ func run(in *input) error {
 		go n.forward(0, nil)
 	} else if !f.tty.active() {
 		// The keeper replaces rt while the container runs. If it cannot, rt continues.
-		f.takeLeave(p, func(last func()) error { return c.Keep(p, last) })
+		f.takeLeave(p, func(last func()) error { return c.Handover(p, last) })
 	}
 	status := f.wait(p)
 	if n != nil {
 		n.finish()
 	}
 	if !in.Bool("keep") {
-		if err := c.Delete(true, o.Warn); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
+		if err := c.Delete(true, o.Logger); err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
 			return err
 		}
 	}
@@ -134,14 +135,14 @@ func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error)
 	logrus.Debug("rt stays, no keeper replaces it: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 
-// keepOptions describe the keeper that replaces rt.
-func keepOptions(in *input, id string) (*libcontainer.KeepOptions, error) {
+// keeperOptions describe the keeper that replaces rt.
+func keeperOptions(in *input, id string) (*libcontainer.KeeperOptions, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return &libcontainer.KeepOptions{
-		Keep: in.Bool("keep"), Delete: []string{self, "--root", in.String("root"), "delete", "--force", id}, Ignored: notForwarded,
+	return &libcontainer.KeeperOptions{
+		NoRemoval: in.Bool("keep"), Delete: []string{self, "--root", in.String("root"), "delete", "--force", id}, Ignored: notForwarded,
 	}, nil
 }
 

@@ -46,7 +46,10 @@ func (r release) start(t testing.TB, dir, socket, config string) (stop func()) {
 	}, r.program(t, "containerd"), "-c", config)
 }
 
-// newContainerd starts a containerd for the test and loads the image.
+// quiet keeps ctr from warnings, of cgroup v1, for one.
+var quiet = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"}
+
+// newContainerd starts a containerd of the test's own and loads the image.
 func newContainerd(t testing.TB, r release) *engine {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +64,7 @@ address = %q
 `, filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket), 0o644))
 	e := &engine{kind: "containerd", dir: dir, cgroup: name()}
 	e.client = []string{r.program(t, "ctr"), "-a", socket, "-n", e.cgroup}
-	e.env = []string{"CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=true"} // of cgroup v1, for example
+	e.env = quiet
 	stop := e.serve(t, func(t testing.TB) func() { return r.start(t, dir, socket, config) })
 	t.Cleanup(func() {
 		stop()
@@ -101,6 +104,9 @@ func TestContainerd(t *testing.T) {
 				args = append(args, "--runc-binary", binary(t, "rt"))
 			}
 			e.run(t, containerdScenarios(args))
+			if runtime.binary != "rt" { // runc's own faults beside, those of its shim
+				e.run(t, shimFaults(args))
+			}
 		})
 	}
 }
@@ -498,8 +504,14 @@ cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
 // together does something many times at once, 8 at a time because of small machines.
 func together(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
+	crowd(t, n, 8, do)
+}
+
+// crowd does something n times, so many at once as there are places.
+func crowd(t *testing.T, n, size int, do func(i int) error) {
+	t.Helper()
 	var wg sync.WaitGroup
-	places := make(chan struct{}, 8)
+	places := make(chan struct{}, size)
 	for i := range n {
 		wg.Go(func() {
 			places <- struct{}{}
@@ -524,9 +536,13 @@ func watch(t *testing.T, e *engine) func() string {
 	cmd.Stdout = f
 	must(t, cmd.Start())
 	t.Cleanup(func() { cancel(); _ = cmd.Wait() })
-	time.Sleep(3 * time.Second) // until it has subscribed, on a busy machine, too
-	return func() string {
+	read := func() string {
 		data, _ := os.ReadFile(file)
 		return string(data)
 	}
+	eventually(t, "it has subscribed", func() bool {
+		e.ok(t, "namespaces", "label", e.cgroup, "watched="+name())
+		return strings.Contains(read(), "/namespaces/update")
+	})
+	return read
 }

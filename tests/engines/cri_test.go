@@ -33,7 +33,7 @@ func TestCRI(t *testing.T) {
 }
 
 func testCRI(t *testing.T, r release, title string) {
-	e := newCRI(t, r)
+	e := newCRI(t, r, documented(t, "toml", r.criPlugin()))
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	images := filepath.Join(e.dir, "images.yaml")
@@ -98,11 +98,18 @@ const (
 	pauseImage = "docker.io/library/rt-engines-pause:latest"
 )
 
-// criConfig is the configuration of a containerd with the CRI plugin: a format
-// for the directories of its data and state, its socket, the image of pods and
+// criPlugin is the name of the plugin that has the runtimes.
+func (r release) criPlugin() string {
+	if r == debian {
+		return "io.containerd.grpc.v1.cri"
+	}
+	return "io.containerd.cri.v1.runtime"
+}
+
+// criConfig is the configuration of a containerd with the CRI plugin, less the runtimes:
+// a format for the directories of its data and state, its socket, the image of pods and
 // the directory with the network's configuration.
-func (r release) criConfig(t *testing.T) string {
-	t.Helper()
+func (r release) criConfig() string {
 	if r == debian {
 		return `version = 2
 root = %q
@@ -119,7 +126,7 @@ bin_dir = "/usr/lib/cni"
 conf_dir = %q
 [plugins."io.containerd.grpc.v1.cri".containerd]
 default_runtime_name = "rt"
-` + documented(t, "toml", "grpc.v1.cri")
+`
 	}
 	return `version = 3
 root = %q
@@ -138,12 +145,12 @@ bin_dirs = ["/usr/lib/cni"]
 conf_dir = %q
 [plugins."io.containerd.cri.v1.runtime".containerd]
 default_runtime_name = "rt"
-` + documented(t, "toml", "cri.v1.runtime")
+`
 }
 
-// newCRI starts a containerd with the CRI plugin, whose pods have a network
+// newCRI starts a containerd with the CRI plugin and runtimes, whose pods have a network
 // namespace with a point-to-point link and no way out.
-func newCRI(t *testing.T, r release) *engine {
+func newCRI(t *testing.T, r release, runtimes string) *engine {
 	t.Helper()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "containerd.sock")
@@ -153,9 +160,9 @@ func newCRI(t *testing.T, r release) *engine {
 	{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.99.0.0/16", "dataDir": %q}},
 	{"type": "portmap", "capabilities": {"portMappings": true}}]}`, filepath.Join(dir, "ipam")), 0o644))
 	config := filepath.Join(dir, "config.toml")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, r.criConfig(t),
-		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network), 0o644))
-	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}}
+	must(t, os.WriteFile(config, append(fmt.Appendf(nil, r.criConfig(),
+		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network), runtimes...), 0o644))
+	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}, env: quiet}
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9") // no test of images, no registry
 	stop := r.start(t, dir, socket, config)
 	t.Cleanup(func() {

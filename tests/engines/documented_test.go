@@ -4,22 +4,25 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// documented is the block of docs/engines.md in a language that contains a
-// word, with the programs under test in place of the installed ones.
-func documented(t testing.TB, language, word string) string {
+// documented is the first block of docs/engines.md in a language that contains all
+// words, with the programs under test in place of the installed ones.
+func documented(t testing.TB, language string, words ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(docs(t))
 	must(t, err)
 	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(data), -1) {
-		if strings.Contains(m[1], word) {
-			return strings.ReplaceAll(m[1], "/usr/local/bin/rt", binary(t, "rt"))
+		if slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(m[1], word) }) {
+			continue
 		}
+		return strings.NewReplacer("/usr/local/bin/rt", binary(t, "rt"),
+			"/usr/local/bin/containerd-shim-rt-v2", binary(t, "containerd-shim-rt-v2")).Replace(m[1])
 	}
-	t.Fatalf("docs/engines.md has no block of %s with %q", language, word)
+	t.Fatalf("docs/engines.md has no block of %s with %q", language, words)
 	return ""
 }
 

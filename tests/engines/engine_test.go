@@ -294,6 +294,12 @@ func (r *table) write(path string) error {
 		return err
 	}
 	var b strings.Builder
+	version, err := exec.Command(filepath.Join(*binaries, "rt"), "--version").Output()
+	if err != nil {
+		return err
+	}
+	commit := strings.TrimPrefix(strings.Split(string(version), "\n")[1], "commit: ")
+	fmt.Fprintf(&b, "Last run on %s with rt %.12s.\n\n", time.Now().UTC().Format(time.DateOnly), commit)
 	fmt.Fprintf(&b, "| scenario | %s |\n|---|%s\n", strings.Join(r.engines, " | "), strings.Repeat("---|", len(r.engines)))
 	for _, s := range r.scenarios {
 		fmt.Fprintf(&b, "| %s |", s)
@@ -319,6 +325,9 @@ func (r *table) readOthers(path string) error {
 	text, _, _ := strings.Cut(rest, tableEnd)
 	var scenarios, engines []string
 	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "|") {
+			continue // when it was run
+		}
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
 		for i := range cells {
 			cells[i] = strings.TrimSpace(cells[i])

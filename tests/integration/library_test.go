@@ -1,15 +1,22 @@
 package integration
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/cgroups"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
 )
 
@@ -71,12 +78,13 @@ func execBeside(t *testing.T, b *bundle, times int, beside func()) {
 	must(t, err)
 	process.Args = []string{"true"}
 	for done := 0; done < times; {
-		p, err := c.Exec(libcontainer.ExecOptions{Process: process})
+		p, err := c.Exec(t.Context(), libcontainer.ExecOptions{Process: process})
 		if errors.Is(err, libcontainer.ErrWrongState) {
 			continue // it is paused
 		}
 		must(t, err)
-		p.Wait()
+		_, err = p.Wait(t.Context())
+		must(t, err)
 		done++
 	}
 	close(stop)
@@ -94,4 +102,125 @@ func throttle(t *testing.T, b *bundle) {
 		}
 	}
 	t.Fatal("no cpu cgroup")
+}
+
+// A creation that is cancelled leaves nothing, wherever it is: a hook that hangs outside
+// or inside of the container, or after the start, and at the last moment.
+func TestCancelledCreation(t *testing.T) {
+	hang := []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 1000"}}}
+	for name, change := range map[string]func(*bundle, *libcontainer.Options, context.CancelFunc){
+		"createRuntime": func(b *bundle, _ *libcontainer.Options, cancel context.CancelFunc) {
+			b.spec.Hooks = &specs.Hooks{CreateRuntime: hang}
+			time.AfterFunc(patience(200*time.Millisecond), cancel)
+		},
+		"createContainer": func(b *bundle, _ *libcontainer.Options, cancel context.CancelFunc) {
+			b.spec.Hooks = &specs.Hooks{CreateContainer: hang}
+			time.AfterFunc(patience(200*time.Millisecond), cancel)
+		},
+		"poststart": func(b *bundle, _ *libcontainer.Options, cancel context.CancelFunc) {
+			b.spec.Hooks = &specs.Hooks{Poststart: hang}
+			time.AfterFunc(patience(200*time.Millisecond), cancel)
+		},
+		"right before the process runs": func(_ *bundle, o *libcontainer.Options, cancel context.CancelFunc) {
+			o.PIDFD = func(f *os.File) error { cancel(); return f.Close() }
+		},
+		"before": func(_ *bundle, _ *libcontainer.Options, cancel context.CancelFunc) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			b := newBundle(t, "sleep 1000")
+			b.placeCgroup("")
+			o := libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir}
+			change(b, &o, cancel)
+			b.write()
+			began := time.Now()
+			c, _, err := libcontainer.Run(ctx, o)
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%v, %v", c, err)
+			}
+			if took := time.Since(began); took > patience(10*time.Second) {
+				t.Errorf("it took %v", took)
+			}
+			b.noTrace()
+		})
+	}
+}
+
+func TestCancelledStart(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.placeCgroup("")
+	b.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 1000"}}}}
+	b.write()
+	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir})
+	must(t, err)
+	defer c.Close()
+	defer p.Wait(context.Background())
+	ctx, cancel := context.WithTimeout(t.Context(), patience(200*time.Millisecond))
+	defer cancel()
+	if err := c.Start(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	b.noTrace()
+}
+
+func TestCancelledExec(t *testing.T) {
+	b := running(t)
+	c, err := libcontainer.Load(b.root, b.id)
+	must(t, err)
+	defer c.Close()
+	process, err := c.Process()
+	must(t, err)
+	process.Args = []string{"sleep", "1001"}
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := c.Exec(ctx, libcontainer.ExecOptions{Process: process, PIDFD: func(f *os.File) error { cancel(); return f.Close() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", p, err)
+	}
+	if left := b.processes(); slices.ContainsFunc(left, func(p string) bool { return strings.Contains(p, "1001") }) {
+		t.Errorf("%q", left)
+	}
+}
+
+// The configuration may be in memory; the logger hears of what is ignored; a Wait that is
+// given up can be repeated.
+func TestLibraryOptions(t *testing.T) {
+	b := newBundle(t, "exit 7")
+	b.spec.Process.Capabilities.Bounding = append(b.spec.Process.Capabilities.Bounding, "CAP_TO_FLY")
+	b.spec.Root.Path = b.path("")
+	given, err := json.Marshal(b.spec)
+	must(t, err)
+	var log bytes.Buffer
+	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{
+		Root: b.root, ID: b.id, Bundle: t.TempDir(), Spec: b.spec,
+		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	must(t, err)
+	defer c.Close()
+	if now, err := json.Marshal(b.spec); err != nil || !bytes.Equal(given, now) {
+		t.Errorf("the caller's configuration was changed: %s, %v", now, err)
+	}
+	for _, word := range []string{"level=WARN", "CAP_TO_FLY", "level=DEBUG", "compiled the program"} {
+		if !strings.Contains(log.String(), word) {
+			t.Errorf("no %q in the log: %s", word, log.String())
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := p.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	must(t, c.Start(t.Context()))
+	ctx, cancel = context.WithTimeout(t.Context(), patience(10*time.Second))
+	defer cancel()
+	if status, err := p.Wait(ctx); err != nil || status.ExitStatus() != 7 {
+		t.Errorf("%v, %v", status, err)
+	}
+	must(t, c.Delete(false, nil))
+	b.noTrace()
+
+	b.spec.Hostname = strings.Repeat("x", 65)
+	if _, _, err := libcontainer.Run(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Spec: b.spec}); err == nil || !strings.Contains(err.Error(), "hostname") {
+		t.Error(err)
+	}
 }

@@ -6,6 +6,8 @@
 package birth
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -86,6 +88,7 @@ type Born struct {
 // Birth is what all kinds of births have.
 type Birth struct {
 	Caller
+	ctx       context.Context
 	kind      kind
 	phase     Phase
 	container Container
@@ -199,6 +202,9 @@ func (b *Birth) leave() {
 // make runs the steps.
 func (b *Birth) make() error {
 	defer b.leave()
+	if b.ctx.Err() != nil {
+		return context.Cause(b.ctx)
+	}
 	streams, err := b.streams()
 	if err != nil {
 		return err
@@ -220,10 +226,32 @@ func (b *Birth) make() error {
 		return b.full(err, errors.Is(err, launch.ErrNoRoom))
 	}
 	b.reach(Started)
-	if err := b.kind.meanwhile(); err != nil {
-		return err
+	end := interruptible(b.ctx, &b.proc.Conversation)
+	err = b.kind.meanwhile()
+	if err == nil {
+		err = b.served(serve(&b.proc.Conversation, b.kind))
 	}
-	return b.served(serve(&b.proc.Conversation, b.kind))
+	return cmp.Or(end(), err)
+}
+
+// interruptible ends a conversation with ctx. The function that it returns has to be
+// called before the conversation is closed; it returns why ctx has ended, or nil.
+func interruptible(ctx context.Context, c *launch.Conversation) (end func() error) {
+	if ctx.Done() == nil {
+		return func() error { return nil }
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.Interrupt()
+		close(interrupted)
+	})
+	return func() error {
+		if stop() {
+			return nil
+		}
+		<-interrupted
+		return context.Cause(ctx)
+	}
 }
 
 // start clones the program.

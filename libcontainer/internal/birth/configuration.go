@@ -28,7 +28,7 @@ func (f *first) load() error {
 		return err
 	}
 	f.o.Bundle = bundle
-	config, err := spec.LoadFile(bundle, f.o.Config)
+	config, err := f.read()
 	if err != nil {
 		return err
 	}
@@ -41,6 +41,14 @@ func (f *first) load() error {
 		f.note(spec.ConfigName + ": " + m)
 	}
 	return f.check()
+}
+
+// read reads the configuration, wherever it is.
+func (f *first) read() (*spec.Config, error) {
+	if f.o.Spec != nil {
+		return spec.FromSpec(f.o.Spec)
+	}
+	return spec.LoadFile(f.o.Bundle, f.o.Config)
 }
 
 // check checks whether this host and this caller can make such a container.

@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,8 +37,8 @@ func (c Container) text(status specs.ContainerState, pid int) []byte {
 
 // Poststart runs the hooks that follow the start. When one fails the caller has
 // to remove the container.
-func (c Container) Poststart(list []specs.Hook) error {
-	return hooks.Run("hooks.poststart", list, c.State.Bundle, c.text(specs.StateRunning, c.State.Pid), c.State.Annotations)
+func (c Container) Poststart(ctx context.Context, list []specs.Hook) error {
+	return hooks.Run(ctx, "hooks.poststart", list, c.State.Bundle, c.text(specs.StateRunning, c.State.Pid), c.State.Annotations)
 }
 
 // Process opens the container's first process. The error is unix.ESRCH if it has ended.

@@ -2,6 +2,7 @@ package birth
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -24,8 +25,10 @@ import (
 type FirstOptions struct {
 	Caller
 	Root, ID, Bundle, Config string
-	Env                      []string
-	Notify                   func(path string) error
+	// Spec is the configuration, in place of a file.
+	Spec   *specs.Spec
+	Env    []string
+	Notify func(path string) error
 	// Gate makes the program wait for `rt start`.
 	Gate, NoPivot, NoNewKeyring, SystemdCgroup, NoCgroup, Rootless bool
 }
@@ -58,9 +61,10 @@ type first struct {
 	deleted bool
 }
 
-// First makes a container with its first process. If it fails, nothing is left behind.
-func First(o FirstOptions) (*Born, error) {
-	f := newFirst(o)
+// First makes a container with its first process. If it fails, or ctx ends before it is
+// done, nothing is left behind.
+func First(ctx context.Context, o FirstOptions) (*Born, error) {
+	f := newFirst(ctx, o)
 	f.thread = launch.NewThread()
 	defer f.close()
 	if err := f.load(); err != nil {
@@ -82,8 +86,8 @@ func First(o FirstOptions) (*Born, error) {
 	return f.born(), nil
 }
 
-func newFirst(o FirstOptions) *first {
-	f := &first{Birth: Birth{Caller: o.Caller, rootless: o.Rootless}, o: o}
+func newFirst(ctx context.Context, o FirstOptions) *first {
+	f := &first{Birth: Birth{Caller: o.Caller, ctx: ctx, rootless: o.Rootless}, o: o}
 	f.kind = f
 	f.clone.CgroupFD = -1
 	return f
@@ -91,7 +95,7 @@ func newFirst(o FirstOptions) *first {
 
 // PlanFirst makes the plan of First.
 func PlanFirst(o FirstOptions) (*compile.Plan, error) {
-	f := newFirst(o)
+	f := newFirst(context.Background(), o)
 	if err := f.load(); err != nil {
 		return nil, err
 	}
@@ -370,7 +374,7 @@ func (f *first) started() error {
 	}
 	// A hook may call rt.
 	f.container.Dir.Unlock()
-	err := f.container.Poststart(f.spec.Hooks.Poststart)
+	err := f.container.Poststart(f.ctx, f.spec.Hooks.Poststart)
 	if err != nil {
 		f.deleted = errors.Is(f.container.Dir.Lock(), state.ErrNotExist)
 	}

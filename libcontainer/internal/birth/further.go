@@ -2,6 +2,7 @@ package birth
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,9 +41,10 @@ type further struct {
 	tasks []*os.File
 }
 
-// Further starts a process in a container.
-func Further(o FurtherOptions) (*Born, error) {
-	f := &further{Birth: Birth{Caller: o.Caller, container: o.Container}, o: o}
+// Further starts a process in a container. If it fails, or ctx ends before it is done,
+// nothing is left.
+func Further(ctx context.Context, o FurtherOptions) (*Born, error) {
+	f := &further{Birth: Birth{Caller: o.Caller, ctx: ctx, container: o.Container}, o: o}
 	f.kind = f
 	f.rootless = os.Geteuid() != 0 || sysfile.InUserNamespace()
 	defer f.close()
@@ -195,8 +197,8 @@ func (f *further) meanwhile() error {
 	return f.goAhead()
 }
 
-// permit also makes the program of Process.Keep while the process is executed. Without one
-// the caller stays.
+// permit also makes the program of Process.Handover while the process is executed. Without
+// one the caller stays.
 func (f *further) permit() error {
 	f.allow()
 	if k := f.Keeper; k != nil {

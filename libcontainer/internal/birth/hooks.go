@@ -20,10 +20,10 @@ import (
 func (f *first) runHooks() error {
 	f.poststop = true
 	h, state := f.hooks.hooks, f.container.text(specs.StateCreated, f.proc.Pid)
-	if err := hooks.Run("hooks.prestart", h.Prestart, f.o.Bundle, state, f.spec.Annotations); err != nil {
+	if err := hooks.Run(f.ctx, "hooks.prestart", h.Prestart, f.o.Bundle, state, f.spec.Annotations); err != nil {
 		return err
 	}
-	if err := hooks.Run("hooks.createRuntime", h.CreateRuntime, f.o.Bundle, state, f.spec.Annotations); err != nil {
+	if err := hooks.Run(f.ctx, "hooks.createRuntime", h.CreateRuntime, f.o.Bundle, state, f.spec.Annotations); err != nil {
 		return err
 	}
 	return f.writeHookState()

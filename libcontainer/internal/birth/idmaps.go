@@ -52,7 +52,7 @@ func (f *first) writeMap(kind string, list []specs.LinuxIDMapping) error {
 	if err != nil {
 		return fmt.Errorf("an ordinary user can map ids that are not their own only with %s, which is not installed (Debian, Ubuntu: package uidmap)", helper)
 	}
-	result, err := hooks.Execute(&hooks.Command{Command: compile.Command{
+	result, err := hooks.Execute(f.ctx, &hooks.Command{Command: compile.Command{
 		Path: path, Args: append([]string{helper, strconv.Itoa(f.proc.Pid)}, strings.Fields(text)...), Env: os.Environ(),
 	}})
 	if err != nil {

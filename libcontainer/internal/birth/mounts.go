@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -28,7 +29,7 @@ type change struct {
 // stays outside the container's cgroup, because it neither reads nor copies the
 // container's data.
 func ChangeMounts(c Container, s *specs.Spec, first *os.File, mounts []specs.Mount, plan CompileChange) error {
-	b := &change{Birth: Birth{container: c, spec: s, clone: launch.Config{CgroupFD: -1}}, mounts: mounts, planned: plan, first: first}
+	b := &change{Birth: Birth{ctx: context.Background(), container: c, spec: s, clone: launch.Config{CgroupFD: -1}}, mounts: mounts, planned: plan, first: first}
 	b.kind = b
 	defer b.end()
 	return b.make()

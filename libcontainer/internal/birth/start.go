@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -19,11 +20,16 @@ type start struct {
 	hooks     hookWatch
 }
 
-// Start serves a program that was let through the gate until it has executed the user's.
-// If a hook fails, it removes the container.
-func Start(c Container, program *launch.Conversation, h *state.Hooks) error {
+// Start serves a program that was let through the gate until it has executed the
+// user's. If a hook fails, or ctx ends, it removes the container.
+func Start(ctx context.Context, c Container, program *launch.Conversation, h *state.Hooks) error {
 	watch := hookWatch{hooks: &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}}
-	return serve(program, &start{c, program, watch})
+	end := interruptible(ctx, program)
+	err := serve(program, &start{c, program, watch})
+	if why := end(); why != nil {
+		return errors.Join(why, c.Remove(nil))
+	}
+	return err
 }
 
 func (s *start) serve(r *request) (answer, error) {

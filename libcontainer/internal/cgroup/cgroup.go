@@ -14,6 +14,7 @@ import (
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/opencontainers/cgroups"
+	devices "github.com/opencontainers/cgroups/devices/config"
 	"github.com/opencontainers/cgroups/manager"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -261,12 +262,16 @@ func (c *Cgroup) RestrictDevices() error {
 	if !c.devicesFirst() {
 		return nil
 	}
-	return c.restrict(cgroups.DevicesSetV1, c.Paths["devices"])
+	return c.restrict(c.resources.Devices)
 }
 
-// restrict sets only the device rules: the library would look at all controllers.
-func (c *Cgroup) restrict(set func(dir string, r *cgroups.Resources) error, dir string) error {
-	err := set(dir, &cgroups.Resources{Devices: c.resources.Devices})
+// restrict sets the device rules.
+func (c *Cgroup) restrict(rules []*devices.Rule) (err error) {
+	if cgroups.IsCgroup2UnifiedMode() {
+		err = setDevicesV2(c.Unified(), rules)
+	} else {
+		err = setDevicesV1(c.Paths["devices"], rules)
+	}
 	var rule *ruleError
 	if errors.As(err, &rule) {
 		return err
@@ -289,7 +294,7 @@ func (c *Cgroup) createByLibrary() error {
 		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; in a user session of systemd, use --systemd-cgroup: %w", err)
 	}
 	// Real-time limits must exist before the first process.
-	if f := field(err); f != allResources {
+	if f := fieldOfFile(err); f != allResources {
 		return fmt.Errorf("%s: %w", f, err)
 	}
 	return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)
@@ -317,13 +322,13 @@ func (c *Cgroup) Limit() error {
 		if err := c.set(&r); err != nil {
 			return err
 		}
-		return c.restrict(cgroups.DevicesSetV1, c.Paths["devices"])
+		return c.restrict(c.resources.Devices)
 	case !c.onlyDevices || c.Systemd || c.Rootless:
 		return c.set(&r)
 	case r.SkipDevices:
 		return nil
 	}
-	return c.restrict(cgroups.DevicesSetV2, c.Unified())
+	return c.restrict(c.resources.Devices)
 }
 
 // devicesFirst tells whether linux.resources.devices must be complete before the first
@@ -333,14 +338,21 @@ func (c *Cgroup) Limit() error {
 func (c *Cgroup) devicesFirst() bool { return !c.none && !c.Systemd && c.Unified() == "" }
 
 func (c *Cgroup) set(r *cgroups.Resources) error {
-	err := c.manager.Set(r)
+	others := *r
+	if !c.Systemd {
+		others.Devices, others.SkipDevices = nil, true
+	}
+	err := c.manager.Set(&others)
 	if err == nil {
 		err = c.setDeviceWeights(r)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", field(err), err)
+		return fmt.Errorf("%s: %w", fieldOf(err, &others, c.manager.Set), err)
 	}
-	return nil
+	if r.SkipDevices || c.Systemd {
+		return nil
+	}
+	return c.restrict(r.Devices)
 }
 
 // setDeviceWeights sets the weights of single devices on cgroup v2. The library sets them

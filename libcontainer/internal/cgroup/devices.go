@@ -15,35 +15,56 @@ import (
 	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
-// The cgroups library takes the code for device rules as a plug-in. The library's own
-// brings an assembler and its dependencies into every start of rt, and asks the kernel for
-// features that are older than rt's minimum.
+// rt sets device rules itself, except under systemd: there the library does, through a
+// plug-in. The library's own one, the package devices, brings a second assembler and its
+// dependencies into every start, and asks the kernel for features that are older than
+// rt's minimum. A program that links it keeps it.
 func init() {
-	cgroups.DevicesSetV1 = func(dir string, r *cgroups.Resources) error {
-		if r.SkipDevices || sysfile.InUserNamespace() || defence.Off(defence.DeviceRules) {
-			return nil
+	if cgroups.DevicesSetV1 == nil {
+		cgroups.DevicesSetV1 = func(dir string, r *cgroups.Resources) error {
+			if r.SkipDevices {
+				return nil
+			}
+			return setDevicesV1(dir, r.Devices)
 		}
-		if dir == "" {
-			return errors.New("the devices controller is not mounted")
-		}
-		return restrictV1(dir, r.Devices)
 	}
-	cgroups.DevicesSetV2 = func(dir string, r *cgroups.Resources) error {
-		if r.SkipDevices || defence.Off(defence.DeviceRules) {
-			return nil
+	if cgroups.DevicesSetV2 == nil {
+		cgroups.DevicesSetV2 = func(dir string, r *cgroups.Resources) error {
+			if r.SkipDevices {
+				return nil
+			}
+			return setDevicesV2(dir, r.Devices)
 		}
-		err := restrictV2(dir, r.Devices)
-		if err != nil && sysfile.InUserNamespace() {
-			return nil // nor can device nodes be made there
-		}
-		return err
 	}
-	systemd.GenerateDeviceProps = func(r *cgroups.Resources, _ int) ([]systemddbus.Property, error) {
-		if r.SkipDevices {
-			return nil, nil
+	if systemd.GenerateDeviceProps == nil {
+		systemd.GenerateDeviceProps = func(r *cgroups.Resources, _ int) ([]systemddbus.Property, error) {
+			if r.SkipDevices {
+				return nil, nil
+			}
+			return deviceProperties(r.Devices), nil
 		}
-		return deviceProperties(r.Devices), nil
 	}
+}
+
+func setDevicesV1(dir string, rules []*devices.Rule) error {
+	if sysfile.InUserNamespace() || defence.Off(defence.DeviceRules) {
+		return nil
+	}
+	if dir == "" {
+		return errors.New("the devices controller is not mounted")
+	}
+	return restrictV1(dir, rules)
+}
+
+func setDevicesV2(dir string, rules []*devices.Rule) error {
+	if defence.Off(defence.DeviceRules) {
+		return nil
+	}
+	err := restrictV2(dir, rules)
+	if err != nil && sysfile.InUserNamespace() {
+		return nil // nor can device nodes be made there
+	}
+	return err
 }
 
 // restrictV1 writes the rules of a cgroup without processes.

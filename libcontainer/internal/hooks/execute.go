@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,20 +36,23 @@ type Command struct {
 	Stdout, Stderr string
 }
 
-// Execute runs a program of the host, and waits for it. Package os/exec would pass on the
-// descriptors that the caller of rt has open without O_CLOEXEC. Execute does not wait for
-// processes that the command leaves behind.
-func Execute(cmd *Command) (*Result, error) {
+// Execute runs a program of the host, and waits for it; when ctx ends, it kills the
+// program. Package os/exec would pass on the descriptors that the caller of rt has open
+// without O_CLOEXEC. Execute does not wait for processes that the command leaves behind.
+func Execute(ctx context.Context, cmd *Command) (*Result, error) {
 	p, output, err := start(cmd)
 	if err != nil {
 		return nil, err
 	}
 	defer output.Close()
 	defer p.Close()
-	end := limit(p.Pid, cmd.Timeout)
+	end := limit(ctx, p.Pid, cmd.Timeout)
 	message, _, err := p.Receive()
 	status := launch.Reap(p.Pid)
 	late := end()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -122,15 +126,15 @@ func File(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// limit kills the process group pid after a time. Call the function that it returns when
-// the process has ended; it tells whether that was the reason.
-func limit(pid int, timeout time.Duration) (end func() (late bool)) {
-	if timeout == 0 {
+// limit kills the process group pid after a time, or when ctx ends. Call the function that
+// it returns when the process has ended; it tells whether that was the reason.
+func limit(ctx context.Context, pid int, timeout time.Duration) (end func() (late bool)) {
+	if timeout == 0 && ctx.Done() == nil {
 		return func() bool { return false }
 	}
 	var mu sync.Mutex
 	ended, late := false, false
-	timer := time.AfterFunc(timeout, func() {
+	kill := func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if !ended {
@@ -138,9 +142,17 @@ func limit(pid int, timeout time.Duration) (end func() (late bool)) {
 			_ = unix.Kill(pid, unix.SIGKILL) // it may not have its own group yet
 			_ = unix.Kill(-pid, unix.SIGKILL)
 		}
-	})
+	}
+	stop := context.AfterFunc(ctx, kill)
+	var timer *time.Timer
+	if timeout != 0 {
+		timer = time.AfterFunc(timeout, kill)
+	}
 	return func() bool {
-		timer.Stop()
+		stop()
+		if timer != nil {
+			timer.Stop()
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		ended = true

@@ -3,6 +3,7 @@
 package hooks
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -16,12 +17,12 @@ import (
 )
 
 // Run runs the hooks of a list in order, in the bundle's directory, with the state
-// document on their standard input, and stops at the first that fails. The field names the
-// list in errors, such as "hooks.createRuntime". The container's annotations may say where
-// their output goes.
-func Run(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
+// document on their standard input, and stops at the first that fails. The field
+// names the list in errors, such as "hooks.createRuntime". The container's annotations
+// may say where their output goes. A hook is killed when ctx ends.
+func Run(ctx context.Context, field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	for i := range list {
-		if err := run(&list[i], bundle, state, annotations); err != nil {
+		if err := run(ctx, &list[i], bundle, state, annotations); err != nil {
 			return fmt.Errorf("%s[%d] %q: %w", field, i, list[i].Path, err)
 		}
 	}
@@ -31,7 +32,7 @@ func Run(field string, list []specs.Hook, bundle string, state []byte, annotatio
 // RunAll runs all hooks of a list, even if some fail, and tells warn about those.
 func RunAll(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string, warn func(string)) {
 	for i := range list {
-		if err := run(&list[i], bundle, state, annotations); err != nil && warn != nil {
+		if err := run(context.Background(), &list[i], bundle, state, annotations); err != nil && warn != nil {
 			warn(fmt.Sprintf("%s[%d] %q: %v", field, i, list[i].Path, err))
 		}
 	}
@@ -40,7 +41,7 @@ func RunAll(field string, list []specs.Hook, bundle string, state []byte, annota
 // outputLimit is how many bytes of a hook's output go into its error.
 const outputLimit = 1024
 
-func run(h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
+func run(ctx context.Context, h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
 	cmd := &compile.Command{Path: h.Path, Args: h.Args, Env: h.Env}
 	if len(cmd.Args) == 0 {
 		cmd.Args = []string{h.Path}
@@ -55,7 +56,7 @@ func run(h *specs.Hook, bundle string, state []byte, annotations map[string]stri
 	if h.Timeout != nil {
 		timeout = Timeout(h)
 	}
-	result, err := Execute(&Command{
+	result, err := Execute(ctx, &Command{
 		Command: *cmd, Input: state, Timeout: timeout,
 		Stdout: annotations[spec.AnnotationHooksStdout], Stderr: annotations[spec.AnnotationHooksStderr],
 	})

@@ -24,7 +24,7 @@ func TestStateArgumentsAndEnvironment(t *testing.T) {
 		h.Args = append(h.Args, "name")
 		h.Env = []string{"OUT=" + out, "A=b"}
 	})
-	if err := Run("hooks.poststart", []specs.Hook{h}, "", []byte("{state}"), nil); err != nil {
+	if err := Run(t.Context(), "hooks.poststart", []specs.Hook{h}, "", []byte("{state}"), nil); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(out)
@@ -36,7 +36,7 @@ func TestStateArgumentsAndEnvironment(t *testing.T) {
 func TestFailureStopsTheList(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	list := []specs.Hook{hook("echo oops >&2; exit 3"), hook("touch " + out)}
-	err := Run("hooks.createRuntime", list, "", nil, nil)
+	err := Run(t.Context(), "hooks.createRuntime", list, "", nil, nil)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -66,7 +66,7 @@ func TestOutputIsNoCommandForATerminal(t *testing.T) {
 func TestTimeoutKillsTheGroup(t *testing.T) {
 	one := 1
 	began := time.Now()
-	err := Run("hooks.poststart", []specs.Hook{hook("sleep 50 & sleep 50", func(h *specs.Hook) { h.Timeout = &one })}, "", nil, nil)
+	err := Run(t.Context(), "hooks.poststart", []specs.Hook{hook("sleep 50 & sleep 50", func(h *specs.Hook) { h.Timeout = &one })}, "", nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "timeout of 1 s") {
 		t.Error(err)
 	}
@@ -76,7 +76,7 @@ func TestTimeoutKillsTheGroup(t *testing.T) {
 }
 
 func TestMissingProgram(t *testing.T) {
-	err := Run("hooks.poststart", []specs.Hook{{Path: "/no/such"}}, "", nil, nil)
+	err := Run(t.Context(), "hooks.poststart", []specs.Hook{{Path: "/no/such"}}, "", nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Error(err)
 	}

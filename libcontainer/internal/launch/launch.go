@@ -3,6 +3,8 @@
 package launch
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -263,6 +265,43 @@ func Reap(pid int) unix.WaitStatus {
 			return ws
 		}
 	}
+}
+
+// Interrupt ends the conversation: Receive returns its end. It may be called while others
+// use the conversation, until that is closed.
+func (c *Conversation) Interrupt() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) }
+
+// AwaitEnd waits until the process of a pidfd has ended, without reaping it, or until
+// ctx ends, which is an error.
+func AwaitEnd(ctx context.Context, pidfd int) error {
+	if ctx.Done() == nil {
+		return nil // wait4(2) does it
+	}
+	cancel, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("eventfd", err)
+	}
+	defer unix.Close(cancel)
+	written := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_, _ = unix.Write(cancel, binary.NativeEndian.AppendUint64(nil, 1))
+		close(written)
+	})
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(cancel), Events: unix.POLLIN}}
+	n, err := 0, error(unix.EINTR)
+	for err == unix.EINTR {
+		n, err = unix.Poll(fds, -1)
+	}
+	if !stop() {
+		<-written // to a descriptor that is still this one
+	}
+	switch {
+	case n < 0 || err != nil:
+		return os.NewSyscallError("poll", err)
+	case fds[0].Revents == 0:
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // Close closes the descriptors; the process lives on.
