@@ -1,7 +1,7 @@
 # These targets do everything on a fresh Debian or Ubuntu with Go:
 #
 #   make demo        build rt, make a bundle, run it
-#   make test        install what the tests need, and run those that every change has to pass
+#   make test        install what the tests need, and run the tests that every change has to pass
 #   make test-all    the same, with current engines and in all systems: hours
 
 VERSION := 1.0.0-rc.1
@@ -11,15 +11,16 @@ DESTDIR ?=
 GO      ?= go
 
 export CGO_ENABLED := 0
-# What must not come from the builder's machine stays out of the binary.
+# Nothing of the builder's machine gets into the binary.
 LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Without templates urfave/cli is a megabyte smaller.
 TAGS    := urfave_cli_no_template
 BUILD   := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS)'
-# rt begins with a few instructions of its own: cmd/rt/entry.go.
+# rt starts with a few machine instructions of its own: cmd/rt/entry.go.
 BUILD_RT := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS) -E rt_entry'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 
 .PHONY: help
 help: ## print this list
@@ -54,7 +55,7 @@ install: build shim man ## install rt, the shim, manual pages and completion bel
 	install -D -m 644 bin/completion/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_rt
 	install -D -m 644 bin/completion/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rt.fish
 
-# Packages, and what is in them. Two builds of a commit are the same, byte for byte.
+# Packages, and the lists of their content. Two builds of a commit are identical.
 NFPM      := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 CYCLONEDX := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 .PHONY: deb rpm sbom package-files
@@ -72,7 +73,7 @@ sbom: build shim ## list the modules in rt and the shim: bin/*.cdx.json
 		jq 'del(.metadata.timestamp)' bin/sbom.json > bin/$$b.cdx.json; rm bin/sbom.json; \
 	done
 
-# Manual pages and the completion of shells, from the definitions of the commands.
+# Manual pages and shell completion, from the definitions of the commands.
 .PHONY: man
 man: build ## write the manual pages and completion: bin/man, bin/completion
 	mkdir -p bin/man bin/completion
@@ -82,7 +83,7 @@ man: build ## write the manual pages and completion: bin/man, bin/completion
 clean:
 	rm -rf bin mybundle
 
-# Packages are installed only when one is missing, so that a machine without a
+# Packages are installed only if one is missing, so that a machine without a
 # network can repeat the tests.
 PACKAGES := busybox-static crun gcc git iproute2 jq libc6-dev libseccomp-dev qemu-user-static runc tmux uidmap
 packages:
@@ -92,7 +93,7 @@ demo: build ## make a bundle and run it
 	@tests/packages busybox-static jq
 	@tests/demo bin/rt
 
-lint: ## gofmt, vet, staticcheck, and what rt must not have
+lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration
 	cd tests/conformance && $(GO) vet ./...
@@ -106,9 +107,20 @@ lint: ## gofmt, vet, staticcheck, and what rt must not have
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
 
-# Current engines and the other guests seldom find what the rest does not, and take
-# longer than all of it: run them before a release, and after a change of the shim or
-# of cgroups.
+# The configuration is .codespellrc.
+.PHONY: spell govulncheck
+spell: ## find misspelt words
+	@command -v codespell >/dev/null || tests/packages codespell
+	codespell
+
+# Needs the network: the Go module proxy, and https://vuln.go.dev or the address in GOVULNDB.
+govulncheck: ## look for known vulnerabilities in the dependencies
+	$(GO) run $(GOVULNCHECK) ./...
+	cd $(SHIM) && $(GO) run $(GOVULNCHECK) ./...
+
+# Current engines and the other guests seldom find what the other tests do not, and
+# take longer than all of them: run them before a release, and after a change of the
+# shim or of cgroups.
 TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults docs-test conformance
 test test-all: export COMPARE := false
 test: packages ## run what every change has to pass
@@ -124,15 +136,15 @@ unit: ## tests without root
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
 	cd $(SHIM) && CGO_ENABLED=1 $(GO) test -race ./... && $(GO) test -tags shim_tracing -run Tracing ./...
 
-# The interpreter of the other architecture, in user-mode emulation, which does
-# not know the calls by which image files are made; those are no part of it.
+# The interpreter of the other architecture, in user-mode emulation, which does not
+# have the system calls that make image files; tests of those are skipped.
 arm64: build-arm64
 	GOARCH=arm64 $(GO) test -c -o bin/image-arm64.test ./libcontainer/internal/program/image
 	GOARCH=arm64 $(GO) test -c -o bin/signals-arm64.test ./internal/signals
 	cd internal/signals && qemu-aarch64-static $(CURDIR)/bin/signals-arm64.test
 	cd libcontainer/internal/program/image && RT_EMULATOR=qemu-aarch64-static qemu-aarch64-static $(CURDIR)/bin/image-arm64.test -test.skip "FileCannotBeChanged|RenamesElsewhere"
 
-# The same tests in every layout of cgroups that the machine can show.
+# The same tests in every layout of cgroups that the machine supports.
 integration: build ## tests of the rt binary as root, in three layouts of cgroups
 	$(GO) test -c -o bin/integration.test ./tests/integration
 	for view in hybrid v1 v2; do \
@@ -152,14 +164,14 @@ everywhere:
 everywhere-all:
 	$(EVERYWHERE) -elsewhere /dev/null $(WORLDS)
 
-# Hundreds of small variations of a configuration, with rt, runc and crun. crun takes
-# no hybrid layout.
+# Hundreds of small variations of a configuration, with rt, runc and crun. crun does
+# not support the hybrid layout.
 .PHONY: compare
 compare: build packages ## hundreds of configurations, beside runc and crun
 	$(GO) build -o bin/compare ./tests/compare
 	tests/view v1 bin/compare -rt bin/rt
 
-# Bundles with one fault each. crun takes no hybrid layout.
+# Bundles with one fault each. crun does not support the hybrid layout.
 .PHONY: faults faults-table
 faults: build ## bundles with one fault each
 	$(GO) build -o bin/faults ./tests/faults
@@ -168,7 +180,7 @@ faults-table: build
 	$(GO) build -o bin/faults ./tests/faults
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
 
-# The engines from Debian's packages (engines-packaged-test), and with them the current
+# The engines from Debian's packages (engines-packaged-test), and also the current
 # containerd, Docker and BuildKit (engines-test), on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
@@ -193,13 +205,13 @@ engines-test: engines
 	$(ENGINES_TEST) -compare=$(COMPARE)
 engines-table: engines
 	$(ENGINES_TEST) -markdown docs/engines.md
-# Of these only the CRI's conformance program, on containerd's CRI plugin.
+# Only the CRI's conformance program of these, on containerd's CRI plugin.
 cri-test: engines
 	$(ENGINES_TEST) -test.run TestCRI -test.v
 # What a shim holds after 10,000 containers.
 engines-thousands: engines-packaged ## 10,000 containers through one shim
 	tests/view hybrid $(ENGINES_PACKAGED) -packaged -test.run ManyContainers -containers 10000 -test.v -test.timeout 90m
-# The comparison of shims in docs/engines.md. crun takes no hybrid layout.
+# The comparison of shims in docs/engines.md. crun does not support the hybrid layout.
 bench-engines: engines
 	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
 
@@ -207,7 +219,7 @@ docs-test: build ## the commands that README.md shows
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
 
-# Built here and in a clone elsewhere, in which the version is the next one's, too.
+# The packages are built here and in a clone elsewhere, there also with the next version.
 .PHONY: installation-test
 installation-test: ## build the packages twice; install, use, upgrade and remove them in a copy of the system
 	@tests/packages busybox-static containerd docker.io jq rpm
@@ -249,9 +261,9 @@ browser-test: build ## the page of rt explain --html, in Chromium
 conformance: build ## the OCI's conformance suite
 	$(GO) run -C tests/conformance . -runtime $(CURDIR)/bin/rt -cache $(CURDIR)/bin/conformance
 
-# The same tests, and those that need it, in whole systems of Debian in QEMU:
-# cgroup v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap to
-# make is made again; DIR/made-by tells when the system itself has to be.
+# The same tests, and tests that need a whole system, in Debian systems in QEMU: cgroup
+# v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap is made again;
+# DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
 ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-kubernetes v2-conformance rootless
 GUEST_JOBS     ?= v2
@@ -271,9 +283,9 @@ guest-test: guest ## whole systems in QEMU; GUEST_JOBS and GUEST_RUN choose
 bench-memory: guest
 	$(GO) run ./tests/guest -dir bin/guest -run LowestMemoryLimit v2
 
-# The comparison with crun and runc that the documentation shows: installed ones.
-# (The linker maps the file that it writes, page by page, and so it stays in the
-# page cache; a copy lies there in larger pieces, which start faster.)
+# The comparison with the installed crun and runc that the documentation shows. (The
+# linker maps the file that it writes page by page, and so it stays in the page cache; a
+# copy is there in larger pieces, which start faster.)
 RUNS ?= 100
 INSTALLED := $(CURDIR)/bin/installed/usr/bin/rt
 $(INSTALLED): build
@@ -281,8 +293,8 @@ $(INSTALLED): build
 bench: $(INSTALLED) packages ## the comparison with crun and runc: docs/benchmarks.md
 	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
 
-# The project's bars: a regression in speed fails here. It is no part of the
-# tests, since a busy machine would decide them.
+# The project's bars: a regression in speed fails here. The tests do not include it,
+# because a busy machine would decide them.
 bench-bars: $(INSTALLED) packages
 	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -cases run-default \
 		-bar run-default:v2:crun:0.75 -bar run-default:v2:runc:0.30 \
@@ -293,12 +305,12 @@ bench-bars: $(INSTALLED) packages
 bench-seccomp: packages
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test -run '^$$' -bench . -benchtime 1x ./...
 
-# Proves in the tests that the comparison still runs.
+# Checks in the tests that the comparison still runs.
 .PHONY: bench-smoke
 bench-smoke: build
 	$(GO) run ./tests/bench -rt $(CURDIR)/bin/rt -runs 3 -warmup 1
 
-# Each fuzzer for a while, beside the seeds that the unit tests run.
+# Each fuzzer for a while; the unit tests run only their seeds.
 FUZZTIME ?= 20s
 fuzz: ## each fuzzer for FUZZTIME
 	@for f in $(FUZZERS); do \
@@ -307,9 +319,9 @@ fuzz: ## each fuzzer for FUZZTIME
 FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:FuzzParseAgreesWithEncodingJSON \
 	libcontainer/internal/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/internal/program/image:FuzzEncode
 
-# Attacks on containers' borders: refused by rt, and each successful against a build
-# that lacks the defence against it. Each is in a view of cgroups of its own choice.
-# attacks-full tries races 1,000 times each, attacks-table writes the table of
+# Attacks on the boundaries of containers. rt refuses each, and each succeeds against a
+# build without the defence. Each attack chooses its view of cgroups.
+# attacks-full tries each race 1,000 times, attacks-table writes the table of
 # docs/security.md.
 .PHONY: attacks attacks-full attacks-table weakened
 weakened:

@@ -9,14 +9,15 @@ import (
 
 // Annotations by which engines ask crun for something, crun(1), "Extensions to OCI".
 const (
-	// AnnotationKeepGroups leaves the additional groups of who calls rt to the process.
+	// AnnotationKeepGroups leaves the additional groups of the caller of rt to the
+	// process.
 	AnnotationKeepGroups = "run.oci.keep_original_groups"
 	// AnnotationHooksStdout and AnnotationHooksStderr name files to which the output of
 	// hooks is appended.
 	AnnotationHooksStdout = "run.oci.hooks.stdout"
 	AnnotationHooksStderr = "run.oci.hooks.stderr"
-	// AnnotationMountContext is the option by which file systems get linux.mountLabel,
-	// "context" if it is not there: mount(8).
+	// AnnotationMountContext is the option by which file systems get linux.mountLabel;
+	// without it, "context": mount(8).
 	AnnotationMountContext = "run.oci.mount_context_type"
 	// AnnotationSeccompReceiver is linux.seccomp.listenerPath under another name.
 	AnnotationSeccompReceiver = "run.oci.seccomp.receiver"
@@ -39,14 +40,14 @@ var refusedAnnotations = Table[string]{
 	{"run.oci.timens_offset", "write linux.timeOffsets"},
 	{"run.oci.seccomp_bpf_data", "write linux.seccomp"},
 	{"run.oci.seccomp.plugins", "rt loads no plugins; write linux.seccomp.listenerPath"},
-	{"run.oci.seccomp_fail_unknown_syscall", "rt warns of system calls that it does not know, and does not fail"},
+	{"run.oci.seccomp_fail_unknown_syscall", "rt warns about system calls that it does not know, and does not fail"},
 }
 
 // MountContexts are the options of mount(8) that label a file system.
 var MountContexts = []string{"context", "fscontext", "defcontext", "rootcontext"}
 
-// annotations checks the keys, config.md, "Annotations", and those that mean something
-// to rt.
+// annotations checks the keys, config.md, "Annotations", and the annotations that rt
+// knows.
 func (v *validator) annotations() {
 	if _, ok := v.s.Annotations[""]; ok {
 		v.add("annotations", "a key is empty; use names such as com.example.key")
@@ -79,12 +80,12 @@ func (v *validator) annotation(field, name, value string) {
 		case known:
 			v.add(field, "is not supported: %s", reason)
 		default:
-			v.warn(field, "is not known, and has no effect")
+			v.warn(field, "is unknown and has no effect")
 		}
 	}
 }
 
-// plainAnnotations carries out what is another way to write a field.
+// plainAnnotations applies annotations that are another way to write a field.
 func plainAnnotations(s *specs.Spec) {
 	receiver := s.Annotations[AnnotationSeccompReceiver]
 	if receiver != "" && s.Linux != nil && s.Linux.Seccomp != nil && s.Linux.Seccomp.ListenerPath == "" {

@@ -8,7 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// blockIO: which weights there are depends on the I/O scheduler, and the kernel says so.
+// blockIO: the I/O scheduler decides which weights there are, and the kernel reports it.
 func (v *validator) blockIO(b *specs.LinuxBlockIO) {
 	if b == nil {
 		return

@@ -45,10 +45,10 @@ func jsonFields(t reflect.Type, prefix string) []string {
 	return list
 }
 
-// testName finds what the last column names.
+// testName finds the tests that the last column names.
 var testName = regexp.MustCompile("`(?:(\\w+)\\.)?(Test\\w+)`")
 
-// checkProof fails the test when the file or the tests of a row do not exist.
+// checkProof fails the test if the file or the tests of a row do not exist.
 func checkProof(t *testing.T, row, files, tests string) {
 	t.Helper()
 	for _, file := range strings.Split(files, ", ") {

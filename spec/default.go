@@ -67,7 +67,7 @@ func Rootless(s *specs.Spec) {
 	s.Linux.Resources = nil
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
-		// Ids beside the caller's own do not exist in the user namespace.
+		// Only the caller's own id exists in the user namespace.
 		m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "gid=5" })
 		if m.Destination == "/sys" {
 			// sysfs(5) can only be mounted by the owner of the network namespace.

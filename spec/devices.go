@@ -39,7 +39,7 @@ func (v *validator) devices(list []specs.LinuxDevice) {
 			this.major, this.minor = 0, 0
 		}
 		if other, ok := paths[name]; ok && other != this {
-			v.add(field+".path", "%q is listed before as another device", d.Path)
+			v.add(field+".path", "%q is already listed as another device", d.Path)
 		} else if first, again := nodes[this]; again && kind != unix.S_IFIFO {
 			v.warn(field, "%s %d:%d is listed twice, as %q and %q", d.Type, d.Major, d.Minor, first, d.Path)
 		}
@@ -78,9 +78,8 @@ func (v *validator) deviceNumber(field string, major, minor int64) {
 	v.within(field+".minor", minor, 0, maxMinor)
 }
 
-// fileMode has permission bits. The bits of the file type are let pass where
-// they are right: callers have long copied st_mode (containerd pull request
-// 5028).
+// fileMode may have permission bits. The bits of the file type are accepted if they are
+// right: callers have long copied st_mode (containerd pull request 5028).
 func (v *validator) fileMode(field string, d *specs.LinuxDevice, kind uint32) {
 	if d.FileMode == nil {
 		return

@@ -45,8 +45,8 @@ func TestFullDocumentIsValid(t *testing.T) {
 	}
 }
 
-// testdata/full.json has every field, but for those that contradict others of
-// it, and seccomp, which is checked elsewhere.
+// testdata/full.json has every field, except fields that contradict others, and seccomp,
+// which is tested elsewhere.
 func TestFullDocumentIsFull(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("testdata", "full.json"))
 	if err != nil {
@@ -101,8 +101,8 @@ func setFields(v reflect.Value, prefix string, to *[]string) {
 	}
 }
 
-// What is said about a document does not depend on the order of maps, and
-// follows the order of the sections.
+// Problems and warnings do not depend on the order of maps; they follow the order of the
+// sections.
 func TestProblemsAreInOrder(t *testing.T) {
 	s := changed(t, `{"ociVersion": "2.0.0", "process": {"cwd": "x", "oomScoreAdj": 5000}, "root": {"path": ""},
 		"mounts": [{"destination": "/a"}], "hooks": {"poststop": [{}], "prestart": [{}]}, "annotations": {"": ""},
@@ -126,10 +126,10 @@ func TestWarnings(t *testing.T) {
 	for document, words := range map[string]string{
 		`{"ociVersion": "1.4.0"}`:                                            "ociVersion: \"1.4.0\" is later",
 		`{"process": {"user": {"username": "joe"}}}`:                         "process.user.username: \"joe\" is ignored",
-		`{"mounts": [{"destination": "a/b", "type": "tmpfs"}]}`:              `mounts[0].destination: "a/b" is taken as "/a/b"`,
+		`{"mounts": [{"destination": "a/b", "type": "tmpfs"}]}`:              `mounts[0].destination: "a/b" is relative, which is deprecated; rt uses "/a/b"`,
 		bound(`, "Z"`, ""):                                                   `mounts[0].options[1]: "Z" is ignored: rt does not relabel`,
 		bound(`, "size=64k"`, ""):                                            `mounts[0].options[1]: "size=64k" is ignored: it is an option of tmpfs`,
-		bound("", `, "uidMappings": `+ids+`, "gidMappings": `+ids):           "mounts[0].options: should have idmap",
+		bound("", `, "uidMappings": `+ids+`, "gidMappings": `+ids):           "mounts[0].options: should contain idmap",
 		limited("memory", `{"kernel": 5}`):                                   "linux.resources.memory.kernel: is ignored",
 		limited("memory", `{"kernelTCP": 5}`):                                "linux.resources.memory.kernelTCP: is ignored",
 		device(`"uid": 0`) + " ":                                             "",

@@ -7,8 +7,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 )
 
-// Features describes what rt supports, whatever the host does: features.md.
-// It is made of the tables that the code itself works from.
+// Features describes what rt supports, whatever the host supports: features.md. It is
+// built from the tables that the code itself uses.
 func Features(annotations map[string]string, architectures []string) *features.Features {
 	return &features.Features{
 		OCIVersionMin:                      VersionMin,
@@ -54,8 +54,8 @@ func sortedNamespaces() []string {
 	return names
 }
 
-// MountOptionNames lists the options of mounts that have a meaning of their
-// own; others are handed to the file system.
+// MountOptionNames lists the mount options that rt knows; it passes others to the file
+// system.
 func MountOptionNames() []string {
 	var names []string
 	for _, o := range MountOptions {

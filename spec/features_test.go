@@ -21,7 +21,7 @@ func TestFeaturesAreTheTables(t *testing.T) {
 	}
 }
 
-// What is claimed is accepted.
+// rt accepts what it claims to support.
 func TestFeaturesAreAccepted(t *testing.T) {
 	for _, document := range []string{
 		`{"process": {"apparmorProfile": "p"}}`, `{"process": {"selinuxLabel": "u:r:t"}}`, `{"hooks": {"poststart": [{"path": "/x"}]}}`,
@@ -35,8 +35,8 @@ func TestFeaturesAreAccepted(t *testing.T) {
 	}
 }
 
-// Every option that is claimed is accepted, and every one of config.md's table
-// is known.
+// rt accepts every option that it claims to support, and knows every option of config.md's
+// table.
 func TestMountOptionsAreAccepted(t *testing.T) {
 	for _, name := range MountOptionNames() {
 		m := specs.Mount{Destination: "/d", Type: "tmpfs", Source: "/s", Options: []string{name}}

@@ -24,7 +24,7 @@ func (v *validator) hooks() {
 			v.texts(field+".args", h.Args)
 			v.texts(field+".env", h.Env)
 			if h.Timeout != nil && *h.Timeout <= 0 {
-				v.add(field+".timeout", "%d is not a number of seconds above 0; leave it out to wait without end", *h.Timeout)
+				v.add(field+".timeout", "%d is not a number of seconds above 0; leave it out for no timeout", *h.Timeout)
 			}
 		}
 	}

@@ -37,8 +37,8 @@ func (v *validator) mapping(field string, m specs.LinuxIDMapping) {
 	}
 }
 
-// overlap compares an entry with those before it: an id can be mapped once, on
-// either side.
+// overlap compares an entry with those before it: an id can be mapped only once, on either
+// side.
 func (v *validator) overlap(field string, list []specs.LinuxIDMapping, i int) {
 	m := list[i]
 	for j, o := range list[:i] {
@@ -57,8 +57,8 @@ func meet(a, sizeA, b, sizeB uint32) bool {
 
 func last(first, size uint32) uint64 { return uint64(first) + uint64(size) - 1 }
 
-// HostID is who an id of a user namespace is outside of it; ok is false when the
-// mappings do not have it: user_namespaces(7).
+// HostID is the id outside a user namespace of an id inside; ok is false if the mappings
+// do not have it: user_namespaces(7).
 func HostID(mappings []specs.LinuxIDMapping, id uint32) (host uint32, ok bool) {
 	for _, m := range mappings {
 		if id >= m.ContainerID && id-m.ContainerID < m.Size {

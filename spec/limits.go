@@ -12,41 +12,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The limits of a configuration: docs/limits.md. Where the kernel has one it would
-// tell of it later, in other words or, where it cuts what is too long, not at all.
-// The others keep the time and the memory that rt needs in bounds, and are far above
-// what anybody writes.
+// The limits of a configuration: docs/limits.md. If the kernel has a limit, it would
+// report it later and in other words, or silently truncate a long value. The other limits
+// bound rt's time and memory, and are far above what anybody writes.
 const (
 	// MaxSize is the most bytes of a document: config.json, or what exec --process
 	// and update --resources read.
 	MaxSize = 16 << 20
-	// maxEntries is the most entries of a list or an object.
+	// maxEntries is the maximum number of entries of a list or an object.
 	maxEntries = 10_000
-	// maxHooks is for each kind of hooks, since every one is a process.
+	// maxHooks is the maximum for each kind of hook, since every hook is a process.
 	maxHooks = 1000
-	// maxPaths is for maskedPaths and readonlyPaths, which are mounts: many on one
-	// path take the kernel time that grows with their square.
+	// maxPaths is for maskedPaths and readonlyPaths, which are mounts: with many mounts on
+	// one path, the kernel's time grows with the square of their number.
 	maxPaths = 1000
-	// maxConditions is for the arguments of a rule of linux.seccomp, each of which
-	// may hold for all of its names.
+	// maxConditions is for the arguments of a rule of linux.seccomp; each may apply to all
+	// of its names.
 	maxConditions = 100
 	// maxTests is for the sum over all rules of their names times their arguments.
 	maxTests = 1_000_000
 	// maxPath is PATH_MAX without the NUL: path_resolution(7).
 	maxPath = unix.PathMax - 1
-	// maxArgument is MAX_ARG_STRLEN without the NUL, maxArguments what all strings of
-	// the arguments and the environment and the pointers to them may have: execve(2).
+	// maxArgument is MAX_ARG_STRLEN without the NUL. maxArguments is the maximum for all
+	// strings of the arguments and the environment, with the pointers to them: execve(2).
 	maxArgument  = 128<<10 - 1
 	maxArguments = 6 << 20
-	// maxPage is what files of the kernel's, such as those of sysctl, and mount(2)
-	// take at once, less the NUL.
+	// maxPage is the maximum that kernel files, such as those of sysctl, and mount(2)
+	// accept at once, without the NUL.
 	maxPage = 4095
-	// maxOption is the longest value that fsconfig(2) takes. With a longer one all
-	// options of a mount go to mount(2) together.
+	// maxOption is the longest value that fsconfig(2) accepts. If one is longer, all
+	// options of the mount go to mount(2) together.
 	maxOption = 255
 )
 
-// over tells whether there is more of something than there may be.
+// over tells whether there is more of something than allowed.
 func over(n, limit int) bool { return n > limit && !defence.Off(defence.Limits) }
 
 // ReadDocument reads a configuration from an open file, which may be a pipe. The name
@@ -73,8 +72,8 @@ func LoadDocument(name string) ([]byte, error) {
 	return ReadDocument(fd, name)
 }
 
-// sizes checks the limits. The other checks take time for each entry, and come only
-// after these.
+// sizes checks the limits. The other checks take time for each entry, so they come after
+// it.
 func (v *validator) sizes() {
 	s := v.s
 	v.processSizes(s.Process)
@@ -115,7 +114,7 @@ func (v *validator) processSizes(p *specs.Process) {
 	}
 }
 
-// argumentSizes checks what execve(2) gets.
+// argumentSizes checks the arguments of execve(2).
 func (v *validator) argumentSizes(field string, args, env []string) {
 	const pointer = 8
 	total := 0
@@ -218,7 +217,7 @@ func (v *validator) resourceSizes(r *specs.LinuxResources) {
 	}
 }
 
-// seccompSizes: how many instructions the filter may have is known when it is made.
+// seccompSizes: the number of instructions of the filter is checked when it is made.
 func (v *validator) seccompSizes(s *specs.LinuxSeccomp) {
 	if s == nil {
 		return
@@ -267,7 +266,7 @@ func (v *validator) pageSize(field, text string) {
 	}
 }
 
-// pages checks the values of files of the kernel's.
+// pages checks the values of kernel files.
 func (v *validator) pages(field string, files map[string]string) {
 	v.count(field, len(files), maxEntries)
 	for _, name := range sortedKeys(files) {

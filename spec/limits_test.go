@@ -12,7 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// tooMany repeats a value more often than a list may have it.
+// tooMany repeats a value once more than a list may have it.
 func tooMany[T any](value T) []T { return slices.Repeat([]T{value}, maxEntries+1) }
 
 // tooManyKeys is an object with too many members.
@@ -24,8 +24,8 @@ func tooManyKeys[T any](format string, value T) map[string]T {
 	return m
 }
 
-// Every list has an end, and every string that the kernel would refuse or cut. The
-// field is named, and nothing else is looked at.
+// Every list has a limit, and so has every string that the kernel would refuse or
+// truncate. The error names the field, and nothing else is checked.
 func TestSizes(t *testing.T) {
 	path := "/" + strings.Repeat("p", maxPath)
 	page := strings.Repeat("x", maxPage+1)
@@ -113,7 +113,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// What is just within the limits is checked within a moment.
+// A configuration just within the limits is checked in a moment.
 func TestLargestConfiguration(t *testing.T) {
 	s := Default()
 	for i := range maxEntries - len(s.Mounts) {
@@ -140,7 +140,7 @@ func TestLargestConfiguration(t *testing.T) {
 	}
 }
 
-// A long value is cut out of a message; how to mend it stays.
+// A message omits a long value, but keeps the advice.
 func TestLongValuesInMessages(t *testing.T) {
 	s := changed(t, bound(`, "`+strings.Repeat("é", 1_000_000)+`"`, ""))
 	problems := check(s).problems

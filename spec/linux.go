@@ -47,16 +47,16 @@ func (v *validator) linux() {
 	v.timeOffsets(l.TimeOffsets)
 }
 
-// cgroupsPath must stay below the place where rt puts cgroups. Its other form,
-// of three words for systemd, has no slash.
+// cgroupsPath must stay below the directory where rt puts cgroups. Its other form, three
+// words for systemd, has no slash.
 func (v *validator) cgroupsPath(p string) {
 	v.line("linux.cgroupsPath", p)
 	if leadsOut(p) {
-		v.add("linux.cgroupsPath", "%q leads out of the place where rt puts cgroups", p)
+		v.add("linux.cgroupsPath", "%q is outside the directory where rt puts cgroups", p)
 	}
 }
 
-// leadsOut tells whether a path leaves the directory where it begins, by "..".
+// leadsOut tells whether a path leaves its starting directory by "..".
 func leadsOut(p string) bool {
 	depth := 0
 	for part := range strings.SplitSeq(p, "/") {
@@ -94,8 +94,7 @@ func (v *validator) personality(p *specs.LinuxPersonality) {
 	}
 }
 
-// maxOffset is KTIME_SEC_MAX/2, which the clocks of time_namespaces(7) cannot
-// be moved beyond.
+// maxOffset is KTIME_SEC_MAX/2, the largest offset of the clocks of time_namespaces(7).
 const maxOffset = 4611686018
 
 // timeOffsets: config-linux.md, "Offset for Time Namespace".
@@ -106,11 +105,11 @@ func (v *validator) timeOffsets(offsets map[string]specs.LinuxTimeOffset) {
 	const field = "linux.timeOffsets"
 	v.need(field, specs.TimeNamespace)
 	if n := FindNamespace(v.s, specs.TimeNamespace); n != nil && n.Path != "" {
-		v.add(field, "the clocks of a time namespace can only be set when it is made; this one is joined: %q", n.Path)
+		v.add(field, "offsets can be set only in a new time namespace; this one is joined: %q", n.Path)
 	}
 	for _, clock := range sortedKeys(offsets) {
 		if clock != "monotonic" && clock != "boottime" {
-			v.add(member(field, clock), "%q is not a clock; there are monotonic and boottime", clock)
+			v.add(member(field, clock), "%q is not a clock; use monotonic or boottime", clock)
 			continue
 		}
 		at, o := field+"."+clock, offsets[clock]
@@ -121,7 +120,7 @@ func (v *validator) timeOffsets(offsets map[string]specs.LinuxTimeOffset) {
 	}
 }
 
-// sortedKeys makes the order of what is said about a map the same every time.
+// sortedKeys makes the order of messages about a map always the same.
 func sortedKeys[T any](m map[string]T) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {

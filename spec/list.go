@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// maxListed bounds the numbers of a list: the kernel knows of at most 8192 CPUs
-// and 1024 memory nodes.
+// maxListed limits the numbers of a list: the kernel supports at most 8192 CPUs and 1024
+// memory nodes.
 const maxListed = 8191
 
 // listed has a bit for every number.

@@ -21,19 +21,18 @@ const ConfigName = "config.json"
 // Config is a bundle's configuration.
 type Config struct {
 	*specs.Spec
-	// Data is the document as it was read: what happens after create is decided
-	// by that copy.
+	// Data is the document as it was read: everything after create uses this copy.
 	Data []byte
-	// Warnings are about what is ignored, as the specification allows, and about
+	// Warnings are about values that rt ignores, as the specification allows, and about
 	// members whose names are in other letter cases than the specification's.
 	Warnings []string
-	// Unknown are lines about members that no version known to rt has.
+	// Unknown are lines about members that rt does not know.
 	Unknown []string
 }
 
-// Remarks are what there is to say about the names of members in a document.
+// Remarks are about the names of members in a document.
 type Remarks struct {
-	// Folded members were taken, though their names are in other letter cases.
+	// Folded members were accepted, though their names are in other letter cases.
 	Folded []string
 	// Unknown members were ignored: config.md, "Extensibility".
 	Unknown []string
@@ -95,7 +94,7 @@ func parse(data []byte) (*specs.Spec, Remarks, error) {
 	return s, Remarks(d.Remarks()), err
 }
 
-// plain rewrites what engines say in other ways.
+// plain rewrites older and other forms that engines use.
 func plain(s *specs.Spec) {
 	plainOptions(s)
 	plainAnnotations(s)
@@ -131,8 +130,8 @@ func ParseMounts(data []byte) ([]specs.Mount, Remarks, error) {
 	return list, Remarks(d.Remarks()), err
 }
 
-// ParseResources decodes an object as linux.resources in config.json, over limits
-// that are there already: what the document has not stays. It does not check it.
+// ParseResources decodes an object as linux.resources in config.json, over existing
+// limits: members that the document does not have stay. It does not check it.
 func ParseResources(data []byte, over *specs.LinuxResources) (Remarks, error) {
 	text, fresh := string(data), new(specs.LinuxResources)
 	d := jsontext.NewDecoder(text)
@@ -148,8 +147,8 @@ func ParseResources(data []byte, over *specs.LinuxResources) (Remarks, error) {
 	return remarks, d.End()
 }
 
-// dropLists empties the lists of a value that another one has, too: a document
-// replaces them as a whole.
+// dropLists empties the lists of a value that another one has, too, because a document
+// replaces a list as a whole.
 func dropLists(over, by reflect.Value) {
 	switch over.Kind() {
 	case reflect.Struct:

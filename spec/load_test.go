@@ -10,7 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// A member in other letter cases is meant, and other readers take it: without it
+// A member in other letter cases is meant, and other readers accept it. If rt ignored it,
 // the container would be less restricted.
 func TestMembersInOtherCases(t *testing.T) {
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func TestMembersInOtherCases(t *testing.T) {
 	}
 }
 
-// Sections for other systems are known, and nothing is said about them.
+// Sections for other systems are known, and cause no remarks.
 func TestOtherPlatforms(t *testing.T) {
 	_, remarks, err := parse([]byte(`{"ociVersion": "1.3.0", "windows": {"a": 1}, "vm": {}, "solaris": null, "zos": {}, "freebsd": {}}`))
 	if err != nil || remarks.Folded != nil || remarks.Unknown != nil {
@@ -65,7 +65,7 @@ func TestParseProcess(t *testing.T) {
 	}
 }
 
-// Objects are merged with what is there, lists replace it.
+// Objects are merged with existing ones, lists replace them.
 func TestParseResources(t *testing.T) {
 	r := &specs.LinuxResources{
 		Memory:  &specs.LinuxMemory{Limit: pointer(int64(5)), Swap: pointer(int64(6))},

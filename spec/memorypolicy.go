@@ -13,7 +13,7 @@ type MemoryPolicyMode struct {
 	Nodes NodeRule
 }
 
-// NodeRule says whether there are to be memory nodes.
+// NodeRule says whether a mode needs memory nodes.
 type NodeRule uint8
 
 // The rules for linux.memoryPolicy.nodes.
@@ -40,8 +40,8 @@ var MemoryPolicyFlags = Table[uint32]{
 	{"MPOL_F_NUMA_BALANCING", 1 << 13}, {"MPOL_F_RELATIVE_NODES", 1 << 14}, {"MPOL_F_STATIC_NODES", 1 << 15},
 }
 
-// memoryPolicy checks the section of that name by the rules of
-// set_mempolicy(2), which has only EINVAL for all of them.
+// memoryPolicy checks the section of that name by the rules of set_mempolicy(2), which
+// reports only EINVAL for all of them.
 func (v *validator) memoryPolicy(p *specs.LinuxMemoryPolicy) {
 	if p == nil {
 		return
@@ -70,7 +70,7 @@ func (v *validator) memoryPolicyFlag(field string, flag specs.MemoryPolicyFlagTy
 		if p.Mode != specs.MpolBind && p.Mode != specs.MpolPreferredMany {
 			v.add(field, "%s needs the mode MPOL_BIND or MPOL_PREFERRED_MANY, this is %s", flag, p.Mode)
 		}
-	case p.Mode == specs.MpolDefault: // the kernel takes it, without effect
+	case p.Mode == specs.MpolDefault: // the kernel accepts it, without effect
 	case p.Nodes == "":
 		v.add(field, "%s needs nodes", flag)
 	case flag == specs.MpolFStaticNodes && slices.Contains(p.Flags, specs.MpolFRelativeNodes):

@@ -17,9 +17,8 @@ func (v *validator) mounts() {
 	}
 }
 
-// PrepareMounts checks the mounts of a configuration that are added to its container
-// when that exists already, and nothing else. Options that hold several are taken
-// apart, as Parse does it. It returns warnings.
+// PrepareMounts checks the mounts that are added to an existing container, and nothing
+// else. It splits options that contain several, as Parse does. It returns warnings.
 func PrepareMounts(s *specs.Spec) ([]string, error) {
 	plainOptions(s)
 	v := &validator{s: s}
@@ -32,8 +31,8 @@ func PrepareMounts(s *specs.Spec) ([]string, error) {
 	return v.warnings, nil
 }
 
-// CheckDestinations is PrepareMounts for mounts that are removed, of which only the
-// destinations count.
+// CheckDestinations is PrepareMounts for mounts that are removed; only their destinations
+// count.
 func CheckDestinations(s *specs.Spec) error {
 	v := &validator{s: s}
 	v.count("mounts", len(s.Mounts), maxEntries)
@@ -62,13 +61,13 @@ func (v *validator) destination(field, name string) {
 	case name == "":
 		v.add(field, "missing; it is the path in the container")
 	case !path.IsAbs(name):
-		v.warn(field, "%q is taken as %q; relative destinations are deprecated", name, path.Join("/", name))
+		v.warn(field, "%q is relative, which is deprecated; rt uses %q", name, path.Join("/", name))
 	}
 	v.text(field, name)
 }
 
-// IsRoot tells whether a path in the container is its root directory, as far as the
-// path alone tells.
+// IsRoot tells whether a path in the container is its root directory, judging by the path
+// alone.
 func IsRoot(p string) bool { return path.Clean("/"+p) == "/" }
 
 // mountType: bind mounts and remounts need no file system, all others do.
@@ -77,18 +76,18 @@ func (v *validator) mountType(field string, m *specs.Mount) {
 	case slices.Contains(m.Options, "remount"):
 	case IsBind(m):
 		if m.Source == "" {
-			v.add(field+".source", "missing; a bind mount needs what to bind")
+			v.add(field+".source", "missing; a bind mount needs a source")
 		}
 	case m.Type == "":
-		v.add(field+".type", "missing; only bind mounts need none")
+		v.add(field+".type", "missing; only a bind mount needs no type")
 	case m.Type == "none":
-		v.add(field+".type", "\"none\" is no file system; add \"bind\" or \"rbind\" to the options for a bind mount")
+		v.add(field+".type", "\"none\" is not a file system; for a bind mount, add \"bind\" or \"rbind\" to the options")
 	}
 }
 
-// mountOptions: what is not in the tables belongs to the file system, if there is
-// one, which has to judge it. Of options such as ro and rw the last one counts, as with
-// mount(8).
+// mountOptions: options that are not in the tables belong to the file system, if there is
+// one, which accepts or refuses them. Of options such as ro and rw the last one counts, as
+// with mount(8).
 func (v *validator) mountOptions(field string, m *specs.Mount) {
 	propagation, bind := "", IsBind(m)
 	for i, o := range m.Options {
@@ -97,7 +96,7 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 		kind, isPropagation := Propagations.Find(o)
 		switch {
 		case o == "":
-			// Buildah has one for a volume without options.
+			// Buildah sets one for a volume without options.
 		case o == OptionTmpcopyup && m.Type != "tmpfs":
 			v.add(at, "%s needs the type tmpfs, this is %q", o, m.Type)
 		case isPropagation:
@@ -111,8 +110,8 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 	}
 }
 
-// judged tells whether a file system would refuse an option that rt does not know.
-// A mount of cgroups may be a bind mount, which has none of its own.
+// judged tells whether a file system would refuse an option that rt does not know. A mount
+// of cgroups may be a bind mount, which has no options of its own.
 func judged(m *specs.Mount, option string) bool {
 	if m.Type == "cgroup" || m.Type == "cgroup2" {
 		return false
@@ -122,7 +121,7 @@ func judged(m *specs.Mount, option string) bool {
 	return !careless || slices.Contains(known, name)
 }
 
-// unknownOption refuses what nobody would act on. It may be meant for "ro", and
+// unknownOption refuses an option that nothing would act on. Its author may mean "ro";
 // without it the container could do more than it should.
 func (v *validator) unknownOption(at string, m *specs.Mount, bind bool, name string) {
 	if kind, _, valued := strings.Cut(name, "="); valued && bind && slices.Contains(tmpfsOptions, kind) {
@@ -140,7 +139,7 @@ func (v *validator) unknownOption(at string, m *specs.Mount, bind bool, name str
 	}
 }
 
-// unknownReason says why an option is refused, and what to write.
+// unknownReason says why rt refuses an option, and what to write instead.
 func unknownReason(fsType string, bind bool, name string) string {
 	if e, ok := EngineOptions.Find(name); ok && bind {
 		return e.Reason
@@ -157,7 +156,7 @@ func unknownReason(fsType string, bind bool, name string) string {
 	return fmt.Sprintf("is not known, and %s would ignore it; correct it, or remove it (rt features lists the known ones)", fsType)
 }
 
-// misspelt finds the option that somebody certainly meant.
+// misspelt finds the option that the author certainly meant.
 func misspelt(name string) (string, bool) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	switch name {
@@ -169,7 +168,7 @@ func misspelt(name string) (string, bool) {
 	return name, knownOption(name)
 }
 
-// knownOption is true for what has a meaning of its own for rt.
+// knownOption is true for an option that rt knows.
 func knownOption(name string) bool {
 	_, attribute := FindMountOption(name)
 	_, propagation := Propagations.Find(name)
@@ -177,9 +176,9 @@ func knownOption(name string) bool {
 		slices.Contains(SuperblockFlags, name) || slices.Contains(SpecialOptions, name)
 }
 
-// mountMappings: config.md wants both mappings or none; idmap and ridmap
-// without them take those of the container's user namespace. A new file system
-// needs no mapping of its owners, so rt maps bind mounts only.
+// mountMappings: config.md requires both mappings or none. idmap and ridmap without
+// mappings use those of the container's user namespace. A new file system needs no mapping
+// of its owners, so rt maps bind mounts only.
 func (v *validator) mountMappings(field string, m *specs.Mount) {
 	v.mappings(field+".uidMappings", m.UIDMappings)
 	v.mappings(field+".gidMappings", m.GIDMappings)
@@ -191,17 +190,17 @@ func (v *validator) mountMappings(field string, m *specs.Mount) {
 	case gids && !uids:
 		v.add(field+".uidMappings", "missing; uidMappings and gidMappings must be given together")
 	case uids && option < 0:
-		v.warn(field+".options", "should have idmap or ridmap beside uidMappings, so that no runtime overlooks them")
+		v.warn(field+".options", "should contain idmap or ridmap, so that no runtime overlooks uidMappings")
 	case !uids && option >= 0 && !v.mapsUsers():
-		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings: linux.uidMappings has none for it", m.Options[option])
+		v.add(entry(field+".options", option), "%s needs uidMappings and gidMappings: add them to the mount, or to linux", m.Options[option])
 	}
 	if (uids || gids || option >= 0) && !IsBind(m) {
-		v.add(field+".options", "ids can be mapped in bind mounts only: add bind or rbind")
+		v.add(field+".options", "only a bind mount can map ids: add bind or rbind")
 	}
 }
 
-// mapsUsers is true when there are mappings of the container's user namespace: in the
-// configuration, or those of a namespace that is joined.
+// mapsUsers is true if the container's user namespace has mappings: in the configuration,
+// or in the namespace that it joins.
 func (v *validator) mapsUsers() bool {
 	n := FindNamespace(v.s, specs.UserNamespace)
 	return n != nil && (n.Path != "" || len(v.s.Linux.UIDMappings) > 0 && len(v.s.Linux.GIDMappings) > 0)

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What rt would leave out has to be corrected, and the message says how.
+// An option that rt would leave out must be corrected, and the message says how.
 func TestUnknownMountOptions(t *testing.T) {
 	for option, want := range map[string]string{
 		"nosuchoption": "is not known, and a bind mount has no options of a file system; correct it, or remove it",

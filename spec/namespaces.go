@@ -11,7 +11,7 @@ func (v *validator) namespaces(list []specs.LinuxNamespace) {
 	for i, n := range list {
 		field := entry("linux.namespaces", i)
 		if NamespaceFlag(n.Type) == 0 {
-			v.add(field+".type", "%q is not a namespace; there are %s", n.Type, namespaceNames())
+			v.add(field+".type", "%q is not a namespace type; use one of %s", n.Type, namespaceNames())
 		}
 		for _, other := range list[:i] {
 			if other.Type == n.Type {
@@ -25,7 +25,7 @@ func (v *validator) namespaces(list []specs.LinuxNamespace) {
 	}
 }
 
-// need wants a namespace, new or joined, for a field that works on it.
+// need requires a namespace, new or joined, for a field that works on it.
 func (v *validator) need(field string, t specs.LinuxNamespaceType) {
 	if FindNamespace(v.s, t) == nil {
 		v.add(field, "needs a %s namespace of its own: add {\"type\": %q} to linux.namespaces", t, t)
@@ -57,8 +57,8 @@ func FindNamespace(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamesp
 	return nil
 }
 
-// ofHost is true for a path that names rt's own namespace or that of the
-// machine's first process. Other paths only the kernel can judge.
+// ofHost is true for a path that names rt's own namespace or that of the machine's first
+// process. Only the kernel can judge other paths.
 func ofHost(n *specs.LinuxNamespace) bool {
 	for _, dir := range []string{"/proc/self/ns/", "/proc/thread-self/ns/", "/proc/1/ns/"} {
 		if strings.HasPrefix(n.Path, dir) {

@@ -50,7 +50,7 @@ func (v *validator) interfaceName(field, name string) {
 	}
 }
 
-// newInterfaceName may be a template, for which the kernel finds a number.
+// newInterfaceName may be a template; the kernel then chooses the number.
 func (v *validator) newInterfaceName(field, name string) {
 	v.interfaceName(field, name)
 	if n := strings.Count(name, "%"); n > 1 || n == 1 && !strings.Contains(name, "%d") {

@@ -7,9 +7,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// plainOptions rewrites what engines put into one option of a mount: several, with
-// commas between them as for mount(8), and mappings of ids as crun takes them
-// (crun(1), "idmap mount options").
+// plainOptions rewrites two forms that engines use in one mount option: several options
+// with commas, as for mount(8), and id mappings in crun's form (crun(1), "idmap mount
+// options").
 func plainOptions(s *specs.Spec) {
 	for i := range s.Mounts {
 		m := &s.Mounts[i]
@@ -24,7 +24,7 @@ func plainOptions(s *specs.Spec) {
 	}
 }
 
-// splitOptions separates options. Commas in quotes, behind a backslash, and in the
+// splitOptions splits options at commas. Commas in quotes, after a backslash, and in the
 // nodes of mpol= (tmpfs(5)) belong to a value.
 func splitOptions(options []string) []string {
 	split := false
@@ -58,7 +58,7 @@ func ofPolicy(before, after string) bool {
 	return strings.HasPrefix(before, "mpol=") && after != "" && after[0] >= '0' && after[0] <= '9'
 }
 
-// unquote takes the quotes off a value, such as a security context's.
+// unquote removes the quotes of a value, such as a security context's.
 func unquote(option string) string {
 	name, value, ok := strings.Cut(option, "=")
 	if ok && len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
@@ -67,8 +67,8 @@ func unquote(option string) string {
 	return option
 }
 
-// parseIdmap reads uids=FROM-TO-LENGTH[#...];gids=...: FROM is an id of the file
-// system's, TO one of the host's, or, behind "@", one of the container's.
+// parseIdmap reads uids=FROM-TO-LENGTH[#...];gids=...: FROM is an id of the file system.
+// TO is an id of the host or, after "@", of the container.
 func parseIdmap(s *specs.Spec, text string) (uids, gids []specs.LinuxIDMapping, ok bool) {
 	for part := range strings.SplitSeq(text, ";") {
 		kind, ranges, _ := strings.Cut(part, "=")

@@ -15,7 +15,7 @@ func idMappings(entries string) string {
 	return fmt.Sprintf(`{"linux": {"namespaces": [{"type": "user"}, {"type": "uts"}], "uidMappings": [%s], "gidMappings": [%s]}}`, entries, entries)
 }
 
-// many is a list of n entries that do not meet.
+// many is a list of n entries that do not overlap.
 func many(n int) string {
 	entries := make([]string, n)
 	for i := range entries {

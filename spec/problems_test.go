@@ -10,8 +10,8 @@ import (
 	"github.com/rtcontainers/rt/internal/jsontext"
 )
 
-// problemCase is one check: a change of the default configuration that it must
-// object to, at this field, and one that it must let pass.
+// problemCase is one check: a change of the default configuration that it must refuse, at
+// this field, and one that it must accept.
 type problemCase struct {
 	field, bad, good string
 }

@@ -24,8 +24,8 @@ func (v *validator) process() {
 	}
 	v.environment("process.env", p.Env)
 	v.absolute("process.cwd", p.Cwd)
-	// process.capabilities: unknown names must not be errors; the compiler
-	// warns of those that it cannot grant.
+	// process.capabilities: unknown names must not be errors; the compiler warns about
+	// those that it cannot grant.
 	v.rlimits(p.Rlimits)
 	v.line("process.apparmorProfile", p.ApparmorProfile)
 	if a := p.OOMScoreAdj; a != nil {
@@ -82,15 +82,15 @@ func (v *validator) user(u *specs.User) {
 	}
 }
 
-// id checks a user or group id. The highest one means "no change" to the
-// system calls, with which the process would stay root: setresuid(2).
+// id checks a user or group id. The highest one means "no change" to the system calls, and
+// the process would stay root: setresuid(2).
 func (v *validator) id(field string, id uint32, mappings []specs.LinuxIDMapping) {
 	if id == math.MaxUint32 {
 		v.add(field, "%d is not an id: it means \"unchanged\" to the kernel", id)
 		return
 	}
 	if n := FindNamespace(v.s, specs.UserNamespace); n == nil || n.Path != "" || len(mappings) == 0 {
-		return // not mapped, or nobody knows how
+		return // not mapped, or not known here
 	}
 	for _, m := range mappings {
 		if id >= m.ContainerID && id-m.ContainerID < m.Size {

@@ -12,7 +12,7 @@ func (v *validator) intelRdt(r *specs.LinuxIntelRdt) {
 		return
 	}
 	const field = "linux.intelRdt"
-	// "/" is the root of resctrl; everything else names a directory in it.
+	// "/" is the root of resctrl; any other value names a directory in it.
 	if id := r.ClosID; id != "/" && (id == "." || id == ".." || strings.ContainsAny(id, "/\x00\n")) {
 		v.add(field+".closID", "%q is not the name of a directory of resctrl, or \"/\" for its root", id)
 	}

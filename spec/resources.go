@@ -9,8 +9,8 @@ import (
 
 const resourcesField = "linux.resources."
 
-// resources checks linux.resources: config-linux.md, "Control groups". What
-// only the kernel knows, such as how many CPUs there are, it decides itself.
+// resources checks linux.resources: config-linux.md, "Control groups". The kernel checks
+// what only it knows, such as the number of CPUs.
 func (v *validator) resources(r *specs.LinuxResources) {
 	if r == nil {
 		return
@@ -25,7 +25,7 @@ func (v *validator) resources(r *specs.LinuxResources) {
 	v.unified(r.Unified)
 }
 
-// limit wants a number that is not negative, or -1 for no limit.
+// limit requires a non-negative number, or -1 for no limit.
 func (v *validator) limit(field string, n int64, what string) {
 	if n < -1 {
 		v.add(resourcesField+field, "%d is neither %s nor -1 for no limit", n, what)
@@ -38,7 +38,7 @@ func (v *validator) deviceRules(rules []specs.LinuxDeviceCgroup) {
 		if d.Type != "" && !strings.Contains("abcu", d.Type) || len(d.Type) > 1 {
 			v.add(field+".type", "%q is not one of a, b, c", d.Type)
 		}
-		// -1 is what the go-between tools write for "all".
+		// -1 is what tools in between write for "all".
 		if d.Major != nil {
 			v.within(field+".major", *d.Major, -1, math.MaxUint32)
 		}
@@ -47,7 +47,7 @@ func (v *validator) deviceRules(rules []specs.LinuxDeviceCgroup) {
 		}
 		for j, letter := range d.Access {
 			if !strings.ContainsRune("rwm", letter) || strings.ContainsRune(d.Access[:j], letter) {
-				v.add(field+".access", "%q has other letters than r, w, m, or one twice", d.Access)
+				v.add(field+".access", "%q may contain only the letters r, w and m, each once", d.Access)
 				break
 			}
 		}
@@ -107,9 +107,9 @@ const (
 func (v *validator) bandwidth(c *specs.LinuxCPU) {
 	limited := c.Quota != nil && *c.Quota > 0
 	if limited && *c.Quota < minBandwidth {
-		v.add(resourcesField+"cpu.quota", "%d is below the kernel's least, %d microseconds", *c.Quota, minBandwidth)
+		v.add(resourcesField+"cpu.quota", "%d is below the kernel's minimum of %d microseconds", *c.Quota, minBandwidth)
 	}
-	// A burst without a quota is for the quota that may come later.
+	// A burst without a quota is for a quota that may be set later.
 	if limited && c.Burst != nil && *c.Burst > uint64(*c.Quota) {
 		v.add(resourcesField+"cpu.burst", "%d is above cpu.quota, %d", *c.Burst, *c.Quota)
 	}
@@ -129,8 +129,8 @@ func (v *validator) realtime(c *specs.LinuxCPU) {
 	}
 }
 
-// plainResources rewrites what older engines mean by numbers: -1 in a field that has no
-// sign is a field that is not set, and any negative limit of processes is none.
+// plainResources rewrites the numbers of older engines: -1 in an unsigned field means that
+// the field is not set, and any negative pids limit means no limit.
 func plainResources(r *specs.LinuxResources) {
 	if r == nil {
 		return

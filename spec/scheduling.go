@@ -27,15 +27,15 @@ var SchedulerFlags = Table[uint64]{
 // ioprio_set(2).
 var IOPriorityClasses = Table[uint32]{{"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}}
 
-// scheduler checks process.scheduler by the rules of sched_setattr(2), which
-// has only EINVAL for all of them.
+// scheduler checks process.scheduler by the rules of sched_setattr(2), which reports only
+// EINVAL for all of them.
 func (v *validator) scheduler(s *specs.Scheduler) {
 	if s == nil {
 		return
 	}
 	const field = "process.scheduler"
 	if s.Policy == specs.SchedISO {
-		v.add(field+".policy", "SCHED_ISO is reserved, no kernel has it; SCHED_RR or SCHED_FIFO come closest")
+		v.add(field+".policy", "SCHED_ISO is reserved, no kernel has it; SCHED_RR and SCHED_FIFO are the closest")
 		return
 	}
 	known := oneOf(v, field+".policy", string(s.Policy), SchedulerPolicies)
@@ -75,7 +75,7 @@ const minDeadline = 1024
 func (v *validator) deadline(field string, s *specs.Scheduler) {
 	period := s.Period
 	if period == 0 {
-		period = s.Deadline // sched(7): so it is for the kernel
+		period = s.Deadline // sched(7): the kernel treats it so
 	}
 	switch {
 	case s.Runtime < minDeadline:
@@ -85,7 +85,7 @@ func (v *validator) deadline(field string, s *specs.Scheduler) {
 	case s.Deadline > period:
 		v.add(field+".deadline", "%d is longer than the period %d", s.Deadline, period)
 	case period > math.MaxInt64:
-		v.add(field+".period", "%d is longer than the kernel's %d", period, int64(math.MaxInt64))
+		v.add(field+".period", "%d is longer than the kernel's maximum of %d", period, int64(math.MaxInt64))
 	}
 }
 

@@ -100,8 +100,8 @@ func CheckSeccomp(profile *specs.LinuxSeccomp) []SeccompProblem {
 	return c.problems
 }
 
-// defaultAction: a process whose every call waits for an agent could not even
-// hand the agent its descriptor; runc refuses the action, too.
+// defaultAction: if every call of the process waited for an agent, it could not even send
+// the agent its descriptor. runc refuses the action, too.
 func (c *seccompChecker) defaultAction(profile *specs.LinuxSeccomp) {
 	if profile.DefaultAction == "" {
 		c.add(".defaultAction", "missing; it is required: use one of %s", strings.Join(SeccompActions.Names(), ", "))
@@ -109,7 +109,7 @@ func (c *seccompChecker) defaultAction(profile *specs.LinuxSeccomp) {
 	}
 	c.action(profile.DefaultAction, profile.DefaultErrnoRet, ".defaultAction", ".defaultErrnoRet")
 	if profile.DefaultAction == specs.ActNotify {
-		c.add(".defaultAction", "%s cannot be the default: nobody could hand over the listener", specs.ActNotify)
+		c.add(".defaultAction", "%s cannot be the default: nothing could send the listener to the agent", specs.ActNotify)
 	}
 }
 
@@ -158,8 +158,8 @@ func (c *seccompChecker) rule(i int, rule *specs.LinuxSyscall) {
 		case name == "":
 			c.add(fmt.Sprintf(".syscalls[%d].names[%d]", i, j), "empty; it must be the name of a system call")
 		case name == "write" && rule.Action == specs.ActNotify:
-			// What announces the listener must not wait for it. runc has
-			// the same limit.
+			// The calls that announce the listener must not wait for it. runc has the same
+			// limit.
 			c.add(fmt.Sprintf(".syscalls[%d].names[%d]", i, j), "%s cannot be used for write: "+
 				"the process needs it before the listener has been handed over", specs.ActNotify)
 		}

@@ -7,10 +7,10 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// sysctls names the kernel parameters that a namespace has for itself, as
-// paths below /proc/sys; those that end in a slash stand for all below. Other
-// parameters are the machine's: a container must not change them. See
-// namespaces(7), ipc_namespaces(7) and user_namespaces(7).
+// sysctls names the kernel parameters that belong to a namespace, as paths below
+// /proc/sys; a path with a slash at the end stands for everything below it. Other
+// parameters are the machine's: a container must not change them. See namespaces(7),
+// ipc_namespaces(7) and user_namespaces(7).
 var sysctls = Table[specs.LinuxNamespaceType]{
 	{"net/", specs.NetworkNamespace},
 	{"fs/mqueue/", specs.IPCNamespace},
@@ -23,12 +23,11 @@ var sysctls = Table[specs.LinuxNamespaceType]{
 	{"user/", specs.UserNamespace},
 }
 
-// SysctlPath is the file below /proc/sys of a name of linux.sysctl. As
-// sysctl(8) has it, the first separator, a dot or a slash, is that of the
-// name, and the other one is a dot in a directory's name: both
-// "net.ipv4.conf.eth0/1.forwarding" and "net/ipv4/conf/eth0.1/forwarding" are
-// net/ipv4/conf/eth0.1/forwarding. It is not ok when the path is not below
-// /proc/sys.
+// SysctlPath is the file below /proc/sys of a name of linux.sysctl. As in sysctl(8), the
+// first separator, a dot or a slash, is the separator of the name, and the other one is a
+// dot in a directory's name: both "net.ipv4.conf.eth0/1.forwarding" and
+// "net/ipv4/conf/eth0.1/forwarding" are net/ipv4/conf/eth0.1/forwarding. ok is false if
+// the path is not below /proc/sys.
 func SysctlPath(name string) (file string, ok bool) {
 	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '.' {
 		name = strings.Map(swapSeparators, name)
@@ -47,7 +46,7 @@ func swapSeparators(r rune) rune {
 	return r
 }
 
-// sysctlNamespace is the namespace that has the parameter for itself.
+// sysctlNamespace is the type of the namespace that the parameter belongs to.
 func sysctlNamespace(file string) (specs.LinuxNamespaceType, bool) {
 	for _, s := range sysctls {
 		if file == s.Name || strings.HasSuffix(s.Name, "/") && strings.HasPrefix(file, s.Name) {
@@ -57,8 +56,8 @@ func sysctlNamespace(file string) (specs.LinuxNamespaceType, bool) {
 	return "", false
 }
 
-// SysctlOf is a name in linux.sysctl of a parameter that belongs to a type of
-// namespace, as its JSON path, or empty.
+// SysctlOf is a name in linux.sysctl of a parameter that belongs to a type of namespace,
+// as its JSON path, or empty.
 func SysctlOf(s *specs.Spec, t specs.LinuxNamespaceType) string {
 	if s.Linux == nil {
 		return ""
@@ -104,7 +103,7 @@ func (v *validator) namespaced(field, name, file, value string) {
 	case t == specs.UTSNamespace:
 		v.utsParameter(field, path.Base(file), value, n)
 	case n == nil || ofHost(n):
-		v.add(field, "%s belongs to the %s namespace, and the container has not got its own: add {\"type\": %q} to linux.namespaces", name, t, t)
+		v.add(field, "%s belongs to the %s namespace, and the container does not have its own: add {\"type\": %q} to linux.namespaces", name, t, t)
 	}
 }
 
@@ -116,7 +115,7 @@ func (v *validator) utsParameter(field, name, value string, uts *specs.LinuxName
 	}
 	switch {
 	case uts == nil || uts.Path != "":
-		v.add(field, "would rename more than the container, which has no new uts namespace; use the field %s", name)
+		v.add(field, "would change the name outside the container, which has no new uts namespace; use the field %s", name)
 	case set != "" && set != value:
 		v.add(field, "%q contradicts the field %s, %q", value, name, set)
 	}

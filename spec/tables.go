@@ -1,7 +1,6 @@
-// Package spec reads and checks config.json (the OCI runtime specification's
-// bundle configuration), makes the default one, and describes what rt
-// supports. Its tables are what the compiler works from and what `rt features`
-// prints.
+// Package spec reads and checks config.json (the OCI runtime specification's bundle
+// configuration), makes the default one, and describes what rt supports. The compiler uses
+// its tables, and `rt features` prints them.
 package spec
 
 import (
@@ -100,8 +99,8 @@ var Rlimits = Table[int]{
 	{"RLIMIT_STACK", unix.RLIMIT_STACK},
 }
 
-// Propagations gives the mount propagation options their flags, without
-// MS_REC: those that begin with "r" work on the whole tree.
+// Propagations gives the mount propagation options their flags, without MS_REC: options
+// with the prefix "r" work on the whole tree.
 var Propagations = Table[uint64]{
 	{"private", unix.MS_PRIVATE}, {"rprivate", unix.MS_PRIVATE},
 	{"slave", unix.MS_SLAVE}, {"rslave", unix.MS_SLAVE},
@@ -109,8 +108,8 @@ var Propagations = Table[uint64]{
 	{"unbindable", unix.MS_UNBINDABLE}, {"runbindable", unix.MS_UNBINDABLE},
 }
 
-// MountOption is what an option of mounts[].options does to the attributes of
-// a mount (mount_setattr(2)).
+// MountOption is the effect of an option of mounts[].options on the attributes of a mount
+// (mount_setattr(2)).
 type MountOption struct {
 	Set, Clear uint64
 	// Recursive options work on the whole tree of a bind mount.
@@ -140,9 +139,8 @@ var MountOptions = Table[MountOption]{
 	{"symfollow", MountOption{Clear: unix.MOUNT_ATTR_NOSYMFOLLOW}},
 }
 
-// UserOptions say in fstab(5) who else may mount. mount(8) takes away what such
-// a person must not bring, and config.md, "Linux mount options", wants the same
-// of a runtime.
+// UserOptions say in fstab(5) who else may mount. mount(8) then adds restrictions, and
+// config.md, "Linux mount options", requires the same of a runtime.
 var UserOptions = Table[MountOption]{
 	{"user", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}},
 	{"users", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}},
@@ -150,8 +148,8 @@ var UserOptions = Table[MountOption]{
 	{"owner", MountOption{Set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}},
 }
 
-// FindMountOption looks an option of MountOptions up, also in its recursive
-// form, or one of UserOptions.
+// FindMountOption looks up an option of MountOptions, also in its recursive form, or of
+// UserOptions.
 func FindMountOption(name string) (MountOption, bool) {
 	if o, ok := MountOptions.Find(name); ok {
 		return o, true
@@ -169,8 +167,8 @@ func FindMountOption(name string) (MountOption, bool) {
 // to one mount of it; fsconfig(2) takes them as flags.
 var SuperblockFlags = []string{"sync", "dirsync", "mand", "lazytime", "iversion", "acl", "noacl"}
 
-// IgnoredOptions ask for what is the default anyway, or say it to mount(8) and to
-// others who read fstab(5), or decide about the kind of the mount.
+// IgnoredOptions have no effect here: they are the default anyway, they are for mount(8)
+// and other readers of fstab(5), or they decide about the kind of the mount.
 var IgnoredOptions = []string{
 	"defaults", "async", "loud", "silent", "nomand", "nolazytime", "noiversion", "nofail", "remount", "rbind", "bind",
 	"auto", "noauto", "nouser", "_netdev",
@@ -182,21 +180,21 @@ func IsIgnoredOption(name string) bool {
 		strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "X-") || strings.HasPrefix(name, "comment=")
 }
 
-// EngineOption is what rt does with an option of a bind mount that an engine
-// should have done itself.
+// EngineOption says what rt does with a bind mount option that an engine should have
+// handled itself.
 type EngineOption struct {
-	// Refused options would expose more than was asked for if rt left them out.
+	// Refused options would expose more than intended if rt left them out.
 	Refused bool
-	// Reason is what to say about it; "" for what changes nothing.
+	// Reason is the text of the message; "" for an option without effect.
 	Reason string
 }
 
-// EngineOptions are those that engines and their users are known to leave in bind
-// mounts. Any other unknown option is refused.
+// EngineOptions are the options that engines and their users are known to leave in bind
+// mounts. rt refuses any other unknown option.
 var EngineOptions = Table[EngineOption]{
 	// Docker's and Podman's, without effect on Linux.
 	{"cached", EngineOption{}}, {"delegated", EngineOption{}}, {"consistent", EngineOption{}},
-	// Podman's: whether a new volume begins with what the image has there.
+	// Podman's: whether a new volume starts with the image's content at that place.
 	{"copy", EngineOption{}}, {"nocopy", EngineOption{}},
 	{"z", EngineOption{Reason: "is ignored: rt does not relabel the source for SELinux, engines do"}},
 	{"Z", EngineOption{Reason: "is ignored: rt does not relabel the source for SELinux, engines do"}},
@@ -205,11 +203,11 @@ var EngineOptions = Table[EngineOption]{
 	{"no-dereference", EngineOption{true, `is Podman's own, which it hands on as "copy-symlink": write that`}},
 }
 
-// tmpfsOptions are those that the OCI's own suite gives to bind mounts.
+// tmpfsOptions are those that the OCI's own test suite sets on bind mounts.
 var tmpfsOptions = []string{"mode", "size"}
 
-// CarelessFileSystems take options that they do not know without a word; these are
-// the ones that they know.
+// CarelessFileSystems silently accept unknown options; these are the options that they
+// know.
 var CarelessFileSystems = Table[[]string]{
 	{"bpf", []string{"uid", "gid", "mode", "delegate_cmds", "delegate_maps", "delegate_progs", "delegate_attachs"}},
 	{"debugfs", []string{"uid", "gid", "mode"}},
@@ -217,19 +215,19 @@ var CarelessFileSystems = Table[[]string]{
 	{"ramfs", []string{"mode"}},
 }
 
-// Options that ask rt itself for something that mount_setattr(2) and
-// fsconfig(2) do not know: config.md, "Linux mount options".
+// Options for rt itself, which mount_setattr(2) and fsconfig(2) do not have: config.md,
+// "Linux mount options".
 const (
-	// OptionTmpcopyup fills a tmpfs with what it is mounted over.
+	// OptionTmpcopyup copies the content of the mount point to a tmpfs.
 	OptionTmpcopyup = "tmpcopyup"
 	// OptionIdmap maps the owners of the files of a mount.
 	OptionIdmap = "idmap"
 	// OptionRidmap does so for the whole tree.
 	OptionRidmap = "ridmap"
-	// OptionCopySymlink makes a symlink at the destination that leads where the
-	// source leads, if that is one; else it changes nothing.
+	// OptionCopySymlink makes a symlink at the destination with the target of the source,
+	// if the source is a symlink; otherwise it has no effect.
 	OptionCopySymlink = "copy-symlink"
-	// OptionSrcNofollow binds a source that is a symlink itself, not what it leads to.
+	// OptionSrcNofollow binds a source that is a symlink itself, not its target.
 	OptionSrcNofollow = "src-nofollow"
 	// OptionDestNofollow mounts over a destination that is a symlink.
 	OptionDestNofollow = "dest-nofollow"

@@ -6,7 +6,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// What runc and crun take, and the specification does not forbid.
+// runc and crun accept these, and the specification does not forbid them.
 func TestTaken(t *testing.T) {
 	for _, text := range []string{
 		`{"linux": {"uidMappings": [{"hostID": 1000, "size": 10}]}}`,
@@ -24,7 +24,7 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// Older engines write -1 into fields that have no sign.
+// Older engines write -1 into unsigned fields.
 func TestMinusOneIsUnset(t *testing.T) {
 	const none = "18446744073709551615"
 	s, err := Parse([]byte(`{"linux": {"resources": {"memory": {"swappiness": ` + none + `}, "pids": {"limit": -7},

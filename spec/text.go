@@ -15,19 +15,19 @@ const (
 // entry names an entry of a list: mounts[2].
 func entry(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }
 
-// member names the value of a key that the configuration has chosen:
+// member names the value of a key that the configuration chooses:
 // linux.sysctl["net.ipv4.ip_forward"].
 func member(of, key string) string { return fmt.Sprintf("%s[%s]", of, shorten(strconv.Quote(key))) }
 
-// text refuses a NUL byte. JSON can carry one, but a system call would take
-// the string only as far as that.
+// text refuses a NUL byte. JSON can contain one, but a system call would use only the part
+// before it.
 func (v *validator) text(field, value string) {
 	if strings.IndexByte(value, 0) >= 0 {
 		v.add(field, "contains a NUL byte")
 	}
 }
 
-// line is text of one line, as the kernel's files take it.
+// line is text of one line, as kernel files require.
 func (v *validator) line(field, value string) {
 	if strings.ContainsAny(value, "\x00\n") {
 		v.add(field, "contains a NUL byte or a newline")
@@ -41,7 +41,7 @@ func (v *validator) texts(field string, list []string) {
 	}
 }
 
-// absolute wants an absolute path.
+// absolute requires an absolute path.
 func (v *validator) absolute(field, name string) {
 	switch {
 	case name == "":
@@ -53,8 +53,8 @@ func (v *validator) absolute(field, name string) {
 	}
 }
 
-// environment checks a list of variables: config.md wants POSIX's environ,
-// whose strings have the form name=value.
+// environment checks a list of variables: config.md requires POSIX's environ, whose
+// strings have the form name=value.
 func (v *validator) environment(field string, env []string) {
 	for i, e := range env {
 		v.text(entry(field, i), e)
@@ -64,7 +64,7 @@ func (v *validator) environment(field string, env []string) {
 	}
 }
 
-// oneOf wants a name of a table.
+// oneOf requires a name of a table.
 func oneOf[T any](v *validator, field, name string, t Table[T]) bool {
 	_, ok := t.Find(name)
 	switch {
@@ -76,7 +76,7 @@ func oneOf[T any](v *validator, field, name string, t Table[T]) bool {
 	return ok
 }
 
-// within wants a number of a range.
+// within requires a number in a range.
 func (v *validator) within(field string, n, low, high int64) {
 	if n < low || n > high {
 		v.add(field, "%d is outside %d to %d", n, low, high)

@@ -36,7 +36,7 @@ func (e Invalid) Error() string {
 	return b.String()
 }
 
-// validator collects what there is to say about a configuration.
+// validator collects problems and warnings about a configuration.
 type validator struct {
 	s        *specs.Spec
 	problems Invalid
@@ -48,20 +48,20 @@ func (v *validator) add(field, format string, args ...any) {
 	v.problems = append(v.problems, Problem{field, shorten(fmt.Sprintf(format, args...))})
 }
 
-// warn notes what is allowed, but ignored or deprecated.
+// warn notes a value that is allowed, but ignored or deprecated.
 func (v *validator) warn(field, format string, args ...any) {
 	switch n := len(v.warnings); {
 	case n < maxShown:
 		v.warnings = append(v.warnings, field+": "+shorten(fmt.Sprintf(format, args...)))
 	case n == maxShown:
-		v.warnings = append(v.warnings, field+": and further warnings, which are left out")
+		v.warnings = append(v.warnings, field+": further warnings are not shown")
 	}
 }
 
-// maxShown is how many problems, and how many warnings, a person is shown.
+// maxShown is the maximum number of problems, and of warnings, that a person sees.
 const maxShown = 100
 
-// shorten cuts a long value out of a message, which may say behind it what to do.
+// shorten removes a long value from a message; the advice may follow the value.
 func shorten(message string) string {
 	const side = 400
 	if len(message) <= 3*side {
@@ -79,8 +79,8 @@ func Validate(s *specs.Spec) error {
 	return nil
 }
 
-// ValidateProcess checks the process of a configuration: of one that is executed
-// in a container that exists.
+// ValidateProcess checks the process of a configuration: one that is executed in an
+// existing container.
 func ValidateProcess(s *specs.Spec) error {
 	v := &validator{s: s}
 	if v.processSizes(s.Process); len(v.problems) == 0 {
@@ -92,13 +92,12 @@ func ValidateProcess(s *specs.Spec) error {
 	return nil
 }
 
-// Warnings lists what is no error in a configuration, but worth a line in the
-// log: values that rt ignores, as the specification allows, and deprecated
-// forms. Each begins with its field.
+// Warnings lists what is not an error but worth a line in the log: values that rt ignores,
+// as the specification allows, and deprecated forms. Each begins with its field.
 func Warnings(s *specs.Spec) []string { return check(s).warnings }
 
-// check looks at the sections in the order of the specification's types, which
-// is the order of most documents.
+// check looks at the sections in the order of the specification's types, which is the
+// order of most documents.
 func check(s *specs.Spec) *validator {
 	v := &validator{s: s}
 	if v.sizes(); len(v.problems) > 0 {

@@ -7,11 +7,11 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// VersionMin is the oldest version of the specification that rt follows.
+// VersionMin is the oldest version of the specification that rt supports.
 const VersionMin = "1.0.0"
 
-// version: config.md, "Specification version". rt follows 1.x; a later minor
-// version may bring fields that are ignored, another major version is refused.
+// version: config.md, "Specification version". rt supports 1.x. A later minor version may
+// add fields that rt ignores; rt refuses another major version.
 func (v *validator) version() {
 	text := v.s.Version
 	if text == "" {
@@ -23,9 +23,9 @@ func (v *validator) version() {
 	case !ok:
 		v.add("ociVersion", "%q is not a version of the form MAJOR.MINOR.PATCH, such as %q", text, specs.Version)
 	case major != specs.VersionMajor:
-		v.add("ociVersion", "%q is another major version; rt follows %s", text, specs.Version)
+		v.add("ociVersion", "%q is another major version; rt supports %s", text, specs.Version)
 	case minor > specs.VersionMinor:
-		v.warn("ociVersion", "%q is later than the %s that rt follows: what it added is ignored", text, specs.Version)
+		v.warn("ociVersion", "%q is later than %s, which rt supports: rt ignores what it added", text, specs.Version)
 	}
 }
 
@@ -51,7 +51,7 @@ func parseVersion(text string) (major, minor uint64, ok bool) {
 	return numbers[0], numbers[1], true
 }
 
-// isDotted is true for the words behind the "-" and the "+" of a version.
+// isDotted is true for the words after the "-" and the "+" of a version.
 func isDotted(words string) bool {
 	for word := range strings.SplitSeq(words, ".") {
 		if word == "" || strings.Trim(word, letters+digits+"-") != "" {

@@ -340,7 +340,7 @@ func (c *container) finish() (others []*process) {
 func (c *container) deleteExec(ctx context.Context, p *process) error {
 	switch p.at() {
 	case starting, running:
-		return fmt.Errorf("exec %q runs: kill it first: %w", p.id, errdefs.ErrFailedPrecondition)
+		return fmt.Errorf("exec %q is running: kill it first: %w", p.id, errdefs.ErrFailedPrecondition)
 	case prepared:
 		if !p.move(prepared, stopped) {
 			return c.deleteExec(ctx, p)

@@ -78,14 +78,14 @@ func startLogger(ctx context.Context, uri *url.URL, namespace, id string) (_ *lo
 	switch {
 	case err != io.EOF:
 	case uri.Scheme == readyScheme:
-		err = errors.New("it closed descriptor 5, or ended, without having written to it")
+		err = errors.New("it closed descriptor 5, or exited, before it wrote to it")
 	default:
 		err = nil
 	}
 	if err != nil {
 		_ = cmd.Process.Kill()
 		<-l.ended
-		return nil, writers, fmt.Errorf("the logger does not get ready: %w", err)
+		return nil, writers, fmt.Errorf("the logger did not get ready: %w", err)
 	}
 	return l, writers, nil
 }

@@ -40,7 +40,7 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	logger := logOf(ctx, id)
 	o, err := loadOptions(bundle)
 	if err != nil {
-		logger.Warn("the options are lost; the state is looked for in the usual place", "error", err, "directory", o.root(ns))
+		logger.Warn("the options are lost; using the state in the default directory", "error", err, "directory", o.root(ns))
 	}
 	if c, err := libcontainer.Load(o.root(ns), id); err == nil {
 		status.Pid = c.Pid()
@@ -49,13 +49,13 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if end, err := loadEnd(bundle); err == nil {
 		status = end.stopStatus()
 	} else if !errors.Is(err, os.ErrNotExist) {
-		logger.Warn("the status of the container's end is lost", "error", err)
+		logger.Warn("the container's exit status is lost", "error", err)
 	}
 	err = inTime(stopPatience, func() error {
 		return libcontainer.Delete(o.root(ns), id, true, logger)
 	})
 	if err != nil && !errors.Is(err, libcontainer.ErrNotExist) {
-		logger.Warn("what is left of the container is removed when its id is used again", "error", err)
+		logger.Warn("the rest of the container is removed when its id is used again", "error", err)
 	}
 	// What still uses the root file system does not keep the bundle.
 	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
@@ -86,7 +86,7 @@ func inTime(limit time.Duration, do func() error) error {
 	case err := <-done:
 		return err
 	case <-time.After(limit):
-		return fmt.Errorf("it takes longer than %v", limit)
+		return fmt.Errorf("it took longer than %v", limit)
 	}
 }
 

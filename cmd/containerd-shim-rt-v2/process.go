@@ -223,7 +223,7 @@ func (p *process) signal(sig unix.Signal) error {
 	case p.stage == stopped:
 		return errFinished
 	case p.abort != nil && sig == unix.SIGKILL:
-		p.abort(fmt.Errorf("exec %q was killed as it was started: %w", p.id, errdefs.ErrFailedPrecondition))
+		p.abort(fmt.Errorf("exec %q was killed while it was started: %w", p.id, errdefs.ErrFailedPrecondition))
 		if p.pidfd == nil {
 			return nil
 		}

@@ -306,7 +306,7 @@ func (s *service) follow(c *container, p *process) {
 func (s *service) keepEnd(c *container) {
 	pid, status, at := c.first.exit()
 	if err := (end{pid, status, at}).save(c.bundle); err != nil {
-		log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("keep the status of the end")
+		log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("save the exit status")
 	}
 }
 
@@ -317,7 +317,7 @@ func (s *service) endOthers(c *container) {
 	if c.sharesPids {
 		err := c.kill("", unix.SIGKILL, true)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, libcontainer.ErrNotExist) {
-			log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("kill the processes that are left")
+			log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("kill the remaining processes")
 		}
 	}
 	for _, p := range others {

@@ -77,7 +77,7 @@ func readStart(args []string, in io.Reader) (*bootstrap.BootstrapParams, int, er
 		return nil, 0, err
 	}
 	if old.Namespace == "" {
-		return nil, 0, errors.New("no -namespace: containerd gives it")
+		return nil, 0, errors.New("-namespace is missing: containerd sets it")
 	}
 	data, err := io.ReadAll(in)
 	if err != nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// command is one command of rt: what urfave/cli has to know of it, and what it does.
+// command is one command of rt: its definition for urfave/cli, and its code.
 type command struct {
 	cli.Command
 	run func(in *input) error
 }
 
-// input is a command line that was understood.
+// input is a parsed command line.
 type input struct {
 	*cli.Command
 	args []string
@@ -34,12 +34,11 @@ func (in *input) oneID() (string, error) {
 	return in.args[0], nil
 }
 
-// first is for commands that take another command line behind their first argument.
+// first is for commands that take another command line after their first argument.
 var first = 1
 
-// commandLine is rt with its commands; perform is what is done with one that was
-// understood. Most command lines name one command: only those whose name is among the
-// words are made.
+// commandLine is rt with its commands; perform executes a parsed one. Most command lines
+// name one command: only those whose name is among the words are made.
 func commandLine(argv []string, out io.Writer, perform func(in *input, run func(*input) error) error) *cli.Command {
 	root := &cli.Command{
 		Name: "rt", Usage: summary, Description: description, Version: version, ArgsUsage: "[argument...]",
@@ -70,11 +69,11 @@ func commandLine(argv []string, out io.Writer, perform func(in *input, run func(
 	return root
 }
 
-// wired is a command with what all have in common.
+// wired adds to a command what all commands share.
 func wired(c command, argv []string, perform func(*input, func(*input) error) error) *cli.Command {
 	cmd, run := &c.Command, c.run
 	cmd.DisableSliceFlagSeparator, cmd.HideHelpCommand, cmd.OnUsageError = true, true, usageProblem(argv)
-	cmd.CommandNotFound = func(ctx context.Context, c *cli.Command, _ string) { // what follows --help is no command
+	cmd.CommandNotFound = func(ctx context.Context, c *cli.Command, _ string) { // nothing after --help is a command
 		_ = cli.ShowCommandHelp(ctx, c.Root(), c.Name)
 	}
 	cmd.Action = func(_ context.Context, c *cli.Command) error { return perform(newInput(c), run) }
@@ -144,8 +143,7 @@ func usageProblem(argv []string) cli.OnUsageErrorFunc {
 	}
 }
 
-// flagError puts the words of urfave/cli about flags, which has no types for them, into
-// rt's.
+// flagError rewrites urfave/cli's errors about flags, which have no types, in rt's words.
 func flagError(name string, argv []string, text string) error {
 	find := func(pattern string) []string { return regexp.MustCompile(pattern).FindStringSubmatch(text) }
 	if m := find(`^flag provided but not defined: -(.*)$`); m != nil {

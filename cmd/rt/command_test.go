@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 	for _, c := range []struct {
 		line    string
 		command string
-		values  string // those that are wanted, name=value
+		values  string // the expected ones, name=value
 		lists   string
 		args    []string
 	}{
@@ -77,7 +77,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// understand returns what a command would be given; nil if none is to be done.
+// understand returns the input of a command; nil if none is executed.
 func understand(line string) (in *input, err error) {
 	argv := strings.Fields(line)
 	root := commandLine(argv, io.Discard, func(given *input, _ func(*input) error) error {

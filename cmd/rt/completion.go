@@ -11,16 +11,16 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// completionFlag is how the completion of the shells asks what may stand in the place
-// of the last word before it. It counts only with this variable: a container's command
-// may have such an argument, too.
+// completionFlag is how the shells' completion asks for candidates for the last word
+// before it. It counts only with this variable: a container's command may have such an
+// argument, too.
 const (
 	completionFlag = "--generate-shell-completion"
 	completing     = "RT_COMPLETION"
 )
 
-// The scripts ask for candidates. When there are none, or none fits, a file may
-// be meant.
+// The scripts ask for candidates. If there are none, or none fits, the user may mean a
+// file.
 var completionScripts = map[string]string{
 	"bash": `_rt() {
     local cur=${COMP_WORDS[COMP_CWORD]} line=() word words
@@ -69,9 +69,8 @@ func completionCommand() command {
 	}
 }
 
-// complete prints what may stand in the place of the last of the words: names of
-// commands, ids of containers, flags. Nothing where a flag's value is wanted, which may
-// be a file.
+// complete prints candidates for the last of the words: names of commands, ids of
+// containers, flags. It prints nothing for a flag's value, which may be a file.
 func complete(words []string) cli.ShellCompleteFunc {
 	return func(_ context.Context, c *cli.Command) {
 		w, current, before := c.Root().Writer, "", ""
@@ -86,7 +85,7 @@ func complete(words []string) cli.ShellCompleteFunc {
 			for _, f := range flagsOf(c) {
 				fmt.Fprintln(w, "--"+f.Names()[0])
 			}
-		case c == c.Root() && len(args) > 1: // behind a command that there is not
+		case c == c.Root() && len(args) > 1: // after an unknown command
 		case c == c.Root():
 			for _, name := range commandNames() {
 				fmt.Fprintln(w, name)

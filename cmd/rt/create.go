@@ -45,7 +45,7 @@ func createCommand() command {
 	}
 }
 
-// handingOver is the group of flags about what rt and the process exchange with the
+// handingOver is the group of flags for descriptors and files that rt exchanges with the
 // caller.
 const handingOver = "Files, sockets and descriptors"
 
@@ -87,9 +87,9 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 	return o, nil
 }
 
-// findBundle makes `rt run mybundle` do what it looks like: when there is no
-// configuration here, but one in the directory of that name, that directory is
-// the bundle and its base name the id.
+// findBundle makes `rt run mybundle` do what it looks like: if there is no
+// configuration here, but one in the directory of that name, that directory is the
+// bundle and its base name the id.
 func findBundle(arg string) (bundle, id string) {
 	if isBundle(".") || !isBundle(arg) {
 		return ".", arg
@@ -106,9 +106,8 @@ func isBundle(dir string) bool {
 	return err == nil
 }
 
-// preserved are the descriptors of --preserve-fds, behind those of socket
-// activation, sd_listen_fds(3), and the variables by which a process finds the
-// latter.
+// preserved are the descriptors of --preserve-fds, after those of socket activation,
+// sd_listen_fds(3), and the variables by which a process finds the latter.
 func preserved(n int) (files []*os.File, env []string, err error) {
 	if n < 0 {
 		return nil, nil, fmt.Errorf("--preserve-fds: %d is negative", n)
@@ -125,7 +124,7 @@ func preserved(n int) (files []*os.File, env []string, err error) {
 		}
 	}
 	for fd := 3; fd < 3+n; fd++ {
-		// What rt was given survived its execve; what rt opened itself would not.
+		// Descriptors from rt's caller survived rt's execve; rt's own are close-on-exec.
 		var file *os.File
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
 			file = os.NewFile(uintptr(fd), "preserved "+strconv.Itoa(fd))

@@ -17,7 +17,7 @@ TEXT rt_entry(SB),NOSPLIT|NOFRAME,$0
 	CMPQ	BX, R12
 	JLS	start
 	MOVQ	·fewestTasks(SB), R12
-	MOVL	$50, R13	// times that are tried
+	MOVL	$50, R13	// tries
 task:
 	MOVL	$0x50f00, DI	// CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: a thread
 	XORL	SI, SI	// with this stack, which it does not touch
@@ -30,7 +30,7 @@ task:
 	JEQ	wait
 	JGT	next
 	CMPQ	AX, $-11	// EAGAIN
-	JNE	release	// the Go runtime says it better
+	JNE	release	// the Go runtime reports it better
 	DECL	R13
 	JEQ	none
 	MOVQ	$0, 0(SP)
@@ -54,7 +54,7 @@ start:
 	ADDQ	$128, SP
 	JMP	_rt0_amd64_linux(SB)
 
-// A thread waits until all are there, and ends.
+// A thread waits until all exist, and ends.
 wait:
 	LEAQ	·releasedTasks(SB), DI
 	XORL	SI, SI	// FUTEX_WAIT

@@ -17,7 +17,7 @@ TEXT rt_entry(SB),NOSPLIT|NOFRAME,$0
 	ADD	R21, R20
 	CMP	R19, R20
 	BLS	start
-	MOVD	$50, R22	// times that are tried
+	MOVD	$50, R22	// tries
 task:
 	MOVD	$0x50f00, R0	// CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: a thread
 	MOVD	$0, R1	// with this stack, which it does not touch
@@ -29,7 +29,7 @@ task:
 	CBZ	R0, wait
 	TBZ	$63, R0, next
 	CMN	$11, R0	// EAGAIN
-	BNE	release	// the Go runtime says it better
+	BNE	release	// the Go runtime reports it better
 	SUB	$1, R22
 	CBZ	R22, none
 	MOVD	$0, R0
@@ -55,7 +55,7 @@ start:
 	ADD	$128, RSP
 	JMP	_rt0_arm64_linux(SB)
 
-// A thread waits until all are there, and ends.
+// A thread waits until all exist, and ends.
 wait:
 	MOVD	$·releasedTasks(SB), R0
 	MOVD	$0, R1	// FUTEX_WAIT

@@ -80,7 +80,7 @@ func (p *printer) follow(c *libcontainer.Container, interval time.Duration) erro
 	if err == nil {
 		defer stop()
 	} else if !errors.Is(err, os.ErrNotExist) {
-		logrus.Warn("no events of memory: ", err)
+		logrus.Warn("no memory events: ", err)
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.WaitStopped() }()

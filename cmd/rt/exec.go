@@ -61,8 +61,8 @@ Example:
 	}
 }
 
-// failedExec is an error that no process was started: its exit status cannot be
-// confused with most of those of processes.
+// failedExec is an error before a process started: its exit status differs from most of
+// those of processes.
 type failedExec struct{ error }
 
 func (failedExec) exitStatus() int { return 255 }
@@ -127,8 +127,8 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 	return o, err
 }
 
-// execProcess is the process of the file, or that of the container's
-// configuration with what the command line changes.
+// execProcess is the process of the file, or that of the container's configuration with
+// the changes of the command line.
 func execProcess(in *input, c *libcontainer.Container) (*specs.Process, error) {
 	if name := in.String("process"); name != "" {
 		return readProcess(name)
@@ -171,7 +171,7 @@ func readProcess(name string) (*specs.Process, error) {
 	return p, nil
 }
 
-// logRemarks tells what a document's reader has to say about names of members.
+// logRemarks logs remarks about the names of a document's members.
 func logRemarks(name string, r spec.Remarks) {
 	for _, m := range r.Folded {
 		logrus.Warnf("%s: %s", name, m)
@@ -181,7 +181,7 @@ func logRemarks(name string, r spec.Remarks) {
 	}
 }
 
-// addCapabilities adds to the sets in which a process of root has them.
+// addCapabilities adds capabilities to the sets in which a process of root has them.
 func addCapabilities(p *specs.Process, names []string) {
 	if len(names) == 0 {
 		return

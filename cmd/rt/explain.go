@@ -83,8 +83,8 @@ func terminalWidth() int {
 	return 100
 }
 
-// printPlan prints what a person wants to know first: what is ignored, and one line a
-// field of config.json with what it makes rt do; or every step.
+// printPlan prints what a person wants to know first: the warnings, and one line for each
+// field of config.json with its effect; or every step.
 func printPlan(out io.Writer, plan *libcontainer.Plan, width int, calls bool) {
 	for _, m := range plan.Warnings {
 		fold(out, "warning: ", m, width)
@@ -100,7 +100,7 @@ func printPlan(out io.Writer, plan *libcontainer.Plan, width int, calls bool) {
 	}
 }
 
-// planField is what a field of config.json makes rt do, at one place in the plan.
+// planField is the effect of a field of config.json, at one place in the plan.
 type planField struct {
 	name, purpose string
 	purposes      map[string]bool
@@ -108,8 +108,8 @@ type planField struct {
 	calls int
 }
 
-// planFields puts neighbouring steps of a field together. What is rare belongs to what
-// it stands in for, and is not counted.
+// planFields joins neighbouring steps of a field. Rarely executed code belongs to the step
+// that it replaces, and is not counted.
 func planFields(plan *libcontainer.Plan) []*planField {
 	var fields []*planField
 	var last *planField
@@ -121,7 +121,7 @@ func planFields(plan *libcontainer.Plan) []*planField {
 			last = &planField{name: s.Source, purpose: s.Purpose, purposes: map[string]bool{}}
 			fields = append(fields, last)
 		}
-		if s.Purpose == last.purpose || !strings.HasPrefix(s.Purpose, last.purpose) { // else it is a part of it
+		if s.Purpose == last.purpose || !strings.HasPrefix(s.Purpose, last.purpose) { // otherwise it is a part of it
 			last.purposes[s.Purpose] = true
 		}
 		if s.Syscall != "" {
@@ -154,7 +154,7 @@ func printFields(out io.Writer, plan *libcontainer.Plan, width int) {
 	fold(out, "", fmt.Sprintf("%d system calls, and up to %d more where something is missing. --calls lists them, --json for programs.", total, rare), width)
 }
 
-// printSteps prints every step below the field and the purpose that it is for.
+// printSteps prints every step below its field and purpose.
 func printSteps(out io.Writer, plan *libcontainer.Plan, width int) {
 	source, purpose, rare := "", "", false
 	for i, s := range plan.Steps {
@@ -171,7 +171,8 @@ func printSteps(out io.Writer, plan *libcontainer.Plan, width int) {
 	}
 }
 
-// fold prints a text behind a lead, in lines that fit the width and begin below the text.
+// fold prints a text after a lead, in lines that fit the width and are aligned below the
+// text.
 func fold(out io.Writer, lead, text string, width int) {
 	indent := min(utf8.RuneCountInString(lead), width/2)
 	room := max(width-indent, 20)

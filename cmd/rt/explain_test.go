@@ -7,7 +7,7 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 )
 
-// The page has every step once, below its phase, and nothing of the bundle is markup.
+// The page has every step once, below its phase, and no text of the bundle is markup.
 func TestPlanAsAPage(t *testing.T) {
 	plan := &libcontainer.Plan{
 		Clone: "CLONE_NEWNS", Warnings: []string{"<b>ignored</b>"},

@@ -69,10 +69,10 @@ func htmlFields(plan *libcontainer.Plan) []*htmlField {
 	return fields
 }
 
-// writePlan writes the plan as one page that needs nothing else, and can be searched:
-// also by an address that ends in #WORDS.
+// writePlan writes the plan as one self-contained, searchable page; an address that ends
+// in #WORDS searches, too.
 func writePlan(w io.Writer, bundle string, plan *libcontainer.Plan) {
-	// Package html would make rt 120 KB larger, by its table of entities.
+	// Package html would make rt 120 KB larger, because of its table of entities.
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;").Replace
 	fields := htmlFields(plan)
 	total := 0

@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What rt itself needs of the limits of whoever calls it. Below, the Go runtime would
-// end rt with a trace, or a file of rt's would be cut short with signal 25.
+// The limits that rt itself needs. Below them, the Go runtime would exit with a trace, or
+// signal 25 would end rt in the middle of a file.
 const (
 	fewestDescriptors = 12
 	smallestFiles     = 1 << 20 // bytes: the program, the state
 )
 
-// checkLimits refuses limits with which rt cannot work, by name. The hard limit of
+// checkLimits refuses limits with which rt cannot work, and names them. The hard limit of
 // descriptors counts: the Go runtime raises the soft one to it.
 func checkLimits() error {
 	var l unix.Rlimit

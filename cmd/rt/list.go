@@ -15,8 +15,8 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// containerState is the state document as runc prints it: the specification's,
-// with some fields more.
+// containerState is the state document as runc prints it: the specification's, with some
+// more fields.
 type containerState struct {
 	Version     string               `json:"ociVersion"`
 	ID          string               `json:"id"`
@@ -27,7 +27,7 @@ type containerState struct {
 	Created     time.Time            `json:"created"`
 	Annotations map[string]string    `json:"annotations,omitempty"`
 	Owner       string               `json:"owner"`
-	// Scope is the container's unit of systemd, as crun has it.
+	// Scope is the container's systemd unit, as in crun.
 	Scope string `json:"systemd-scope,omitempty"`
 }
 
@@ -87,7 +87,7 @@ func listCommand() command {
 		},
 		run: func(in *input) error {
 			if len(in.args) > 0 {
-				return fmt.Errorf("list: takes no arguments, such as %q", in.args[0])
+				return fmt.Errorf("list: takes no arguments, but got %q", in.args[0])
 			}
 			containers, err := libcontainer.List(in.String("root"))
 			states := make([]containerState, 0, len(containers))

@@ -12,8 +12,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// logTo sends the log where --log says: to a file, or, as crun(1) has it, to a backend
-// and what it needs to know: file:PATH, syslog:IDENTIFIER, journald:IDENTIFIER.
+// logTo sends the log where --log says: to a file or, as in crun(1), to a backend with its
+// argument: file:PATH, syslog:IDENTIFIER, journald:IDENTIFIER.
 func logTo(where string) error {
 	backend, rest, ok := strings.Cut(where, ":")
 	switch {
@@ -39,7 +39,7 @@ func logTo(where string) error {
 			return fmt.Errorf("--log: journald: %w", err)
 		}
 		return toService(func(level logrus.Level, message string) error {
-			// systemd.journal-fields(7); a value with line ends would need its length.
+			// systemd.journal-fields(7); a value with newlines would need its length.
 			_, err := fmt.Fprintf(conn, "PRIORITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", priority(level), identifier(rest), strings.ReplaceAll(message, "\n", " / "))
 			return err
 		})

@@ -36,13 +36,13 @@ var (
 // started is when rt began; --debug counts from here.
 var started = time.Now()
 
-// milliseconds shows a duration with the microseconds behind the point.
+// milliseconds shows a duration with microseconds after the point.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64)
 }
 
 func main() {
-	runtime.MemProfileRate = 0 // nobody asks for the profile that the samples are for
+	runtime.MemProfileRate = 0 // nobody uses the profile that the samples are for
 	err := checkLimits()
 	if err == nil {
 		err = execute(os.Args[1:])
@@ -57,7 +57,7 @@ func main() {
 	}
 }
 
-// execute does what the command line says.
+// execute executes the command line.
 func execute(argv []string) error { return executeTo(os.Stdout, argv) }
 
 func executeTo(out io.Writer, argv []string) error {
@@ -77,7 +77,7 @@ func executeTo(out io.Writer, argv []string) error {
 	return err
 }
 
-// exitStatus ends rt with the status of what it ran.
+// exitStatus ends rt with the status of the process that it ran.
 type exitStatus int
 
 func (e exitStatus) Error() string { return "exit status " + strconv.Itoa(int(e)) }
@@ -88,7 +88,7 @@ func fail(err error) {
 		logrus.Error(err)
 	}
 	if logFile != nil || !logsJSON {
-		fmt.Fprintln(os.Stderr, "rt:", plain.Text(err.Error())) // a hook or the image may have a say in it
+		fmt.Fprintln(os.Stderr, "rt:", plain.Text(err.Error())) // it may contain text of a hook or the image
 	}
 	var other interface{ exitStatus() int }
 	if errors.As(err, &other) {
@@ -126,7 +126,7 @@ func printVersion(w io.Writer) {
 	fmt.Fprintf(w, "rt version %s\ncommit: %s\nspec: %s\ngo: %s\n", version, buildCommit(), specs.Version, runtime.Version())
 }
 
-// buildCommit is what the Makefile or the Go tool says.
+// buildCommit comes from the Makefile or from the Go tool.
 func buildCommit() string {
 	if commit != "" {
 		return commit
@@ -141,7 +141,7 @@ func buildCommit() string {
 	return "unknown"
 }
 
-// defaultRoot is /run/rt, or a directory of the user's own.
+// defaultRoot is /run/rt, or a directory of the user.
 func defaultRoot() string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && isOrdinaryUser() {
 		return filepath.Join(dir, "rt")
@@ -158,13 +158,13 @@ func isOrdinaryUser() bool {
 var (
 	// logFile is the file of --log, nil when there is none.
 	logFile *os.File
-	// logsElsewhere is true when a service takes the log.
+	// logsElsewhere is true if a service takes the log.
 	logsElsewhere bool
 	// logsJSON is true with --log-format json.
 	logsJSON bool
 )
 
-// setUp puts the global flags in force.
+// setUp applies the global flags.
 func setUp(in *input) error {
 	if name := in.String("log-level"); name != "" {
 		level, err := logrus.ParseLevel(name)

@@ -52,8 +52,8 @@ ended it. A failure of rt itself is 1, of **exec** 255. An unknown command is 3.
 **rt**(8), https://github.com/opencontainers/runtime-spec
 `
 
-// With the build tag man, rt does nothing but write its manual pages to the directory
-// that is its argument: rt.8, and one a command.
+// With the build tag man, rt only writes its manual pages to the directory that is its
+// argument: rt.8, and one for each command.
 func init() {
 	docs.MarkdownDocTemplate = page
 	cli.FlagStringer = manFlag

@@ -71,7 +71,7 @@ func psCommand() command {
 	}
 }
 
-// printProcesses shows the container's lines of what the host's ps(1) prints.
+// printProcesses shows the container's lines of the output of the host's ps(1).
 func printProcesses(pids []int, options []string) error {
 	if len(options) == 0 {
 		options = []string{"-ef"}
@@ -88,7 +88,7 @@ func printProcesses(pids []int, options []string) error {
 		}
 	}
 	if column < 0 {
-		return fmt.Errorf("ps %s: prints no column PID", strings.Join(options, " "))
+		return fmt.Errorf("ps %s: its output has no column PID", strings.Join(options, " "))
 	}
 	fmt.Println(lines[0])
 	wanted := map[string]bool{}

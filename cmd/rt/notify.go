@@ -26,13 +26,13 @@ type notifier struct {
 	done      chan struct{} // closed when forward has returned
 }
 
-// newNotifier returns nil when no service manager wants to be notified.
+// newNotifier returns nil if no service manager wants to be notified.
 func newNotifier() *notifier {
 	host := os.Getenv("NOTIFY_SOCKET")
 	if host == "" {
 		return nil
 	}
-	// Hooks and the like are not the service.
+	// Hooks and other children are not the service.
 	os.Unsetenv("NOTIFY_SOCKET")
 	return &notifier{host: host, done: make(chan struct{})}
 }
@@ -43,7 +43,7 @@ func (n *notifier) bind(path string) (err error) {
 	const everybody = 0o777
 	if defence.Off(defence.NotifySocket) {
 		if n.container, err = listen(path, nil); err == nil {
-			time.Sleep(5 * time.Millisecond) // so that the attack need not be repeated for long
+			time.Sleep(5 * time.Millisecond) // so that the attack succeeds soon
 			err = os.Chmod(path, everybody)
 		}
 	} else {
@@ -55,14 +55,14 @@ func (n *notifier) bind(path string) (err error) {
 	return nil
 }
 
-// listenWithMode makes a socket that has its mode from the beginning: unix(7) makes
-// its name with that of the socket, less the umask. When there is a name, the
-// container may already have put a symlink in its place, and chmod(2) would follow it.
+// listenWithMode makes a socket that has its mode from the beginning: unix(7) gives its
+// name the mode of the socket, less the umask. Once there is a name, the container may
+// have put a symlink in its place, and chmod(2) would follow it.
 func listenWithMode(path string, mode uint32) (conn *net.UnixConn, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // for good: this thread, which gets a umask of its own, ends
+		runtime.LockOSThread() // for good: this thread, which gets its own umask, ends
 		if err = unix.Unshare(unix.CLONE_FS); err != nil {
 			err = os.NewSyscallError("unshare(CLONE_FS)", err)
 			return
@@ -92,13 +92,13 @@ func listen(path string, prepare func(fd int) error) (*net.UnixConn, error) {
 	return conn.(*net.UnixConn), nil
 }
 
-// passedOn are the messages that are the service's business. Others, such as
-// MAINPID and FDSTORE, would let a container speak for the host.
+// passedOn are the messages about the service. Others, such as MAINPID and FDSTORE, would
+// let a container speak for the host.
 var passedOn = []string{"READY", "STATUS", "RELOADING", "STOPPING", "ERRNO", "WATCHDOG", "EXTEND_TIMEOUT_USEC", "MONOTONIC_USEC"}
 
-// forward passes messages on until finish is called. mainPID is who the
-// service manager shall look after from then on, or 0 for rt itself. ready is
-// closed when the service is.
+// forward passes messages on until finish is called. mainPID is the process that the
+// service manager then watches, or 0 for rt itself. ready is closed when the service is
+// ready.
 func (n *notifier) forward(mainPID int, ready chan<- struct{}) {
 	defer close(n.done)
 	buffer := make([]byte, 4096)
@@ -146,16 +146,16 @@ func (n *notifier) read(buffer []byte) (int, error) {
 	return size, err
 }
 
-// finish ends forward when it has passed on what the container's process had
-// sent before it ended.
+// finish ends forward when it has passed on what the container's process sent before it
+// ended.
 func (n *notifier) finish() {
 	_ = n.container.SetReadDeadline(time.Now())
 	<-n.done
 	n.container.Close()
 }
 
-// send waits until the service manager has read the message: it looks at who
-// sent it, and rt may be about to end.
+// send waits until the service manager has read the message: the manager checks who sent
+// it, and rt may be about to end.
 func (n *notifier) send(message []byte) error {
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: n.host})
 	if err != nil {
@@ -198,7 +198,7 @@ func (n *notifier) awaitReady(c *libcontainer.Container) error {
 			case <-ready:
 				return nil
 			default:
-				return errors.New("NOTIFY_SOCKET: the container has ended without being ready")
+				return errors.New("NOTIFY_SOCKET: the container ended before it was ready")
 			}
 		}
 	}

@@ -75,8 +75,7 @@ func run(in *input) error {
 	if n != nil {
 		go n.forward(0, nil)
 	} else if !f.tty.active() {
-		// A small program takes rt's place while the container runs. If it
-		// cannot, rt goes on.
+		// The keeper replaces rt while the container runs. If it cannot, rt continues.
 		f.takeLeave(p, func(last func()) error { return c.Handover(p, last) })
 	}
 	status := f.wait(p)
@@ -92,21 +91,21 @@ func run(in *input) error {
 	return exitError(status)
 }
 
-// notForwarded are the signals that are meant for rt itself, or for its terminal.
+// notForwarded are the signals for rt itself, or for its terminal.
 var notForwarded = []unix.Signal{unix.SIGURG, unix.SIGCHLD, unix.SIGPIPE, unix.SIGWINCH}
 
-// front is what stays with rt while it waits for a process: the caller's
-// terminal, if the process has one, and signals to forward.
+// front is what rt does while it waits for a process: it serves the caller's terminal, if
+// the process has one, and forwards signals.
 type front struct {
 	tty      *foreground
 	terminal func(*os.File) error
 	signals  chan os.Signal
-	// caught holds the signals back until there is somebody to get them.
+	// caught holds signals back until there is a process to send them to.
 	caught signals.Caught
 }
 
-// attach prepares for waiting, unless rt is not to wait. A terminal that goes to
-// a socket is not the caller's.
+// attach prepares for waiting, unless rt does not wait. A terminal that goes to a socket
+// is not the caller's.
 func attach(in *input, socket func(*os.File) error, detach bool) (*front, error) {
 	f := &front{terminal: socket, signals: make(chan os.Signal, 128)}
 	if detach {
@@ -119,7 +118,7 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 	if f.terminal == nil {
 		f.tty = new(foreground)
 		f.terminal = func(master *os.File) error {
-			signal.Notify(f.signals, unix.SIGWINCH) // no change of the size is missed
+			signal.Notify(f.signals, unix.SIGWINCH) // so that rt misses no change of the size
 			return f.tty.take(master)
 		}
 	}
@@ -131,13 +130,12 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 	return f, nil
 }
 
-// takeLeave lets keep put the small program in rt's place. If keep returns, rt
-// goes on.
+// takeLeave lets keep replace rt by the keeper. If keep returns, rt continues.
 func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
-	logrus.Debug("no small program takes the place of rt: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
+	logrus.Debug("rt stays, no keeper replaces it: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 
-// keeperOptions describe what the small program does that stays of rt.
+// keeperOptions describe the keeper that replaces rt.
 func keeperOptions(in *input, id string) (*libcontainer.KeeperOptions, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -148,11 +146,11 @@ func keeperOptions(in *input, id string) (*libcontainer.KeeperOptions, error) {
 	}, nil
 }
 
-// lateSignals is when the signals follow that are seldom sent.
+// lateSignals is when rt takes over the rarely sent signals.
 const lateSignals = 20 * time.Millisecond
 
-// wait forwards signals to the process until it has ended, and collects the
-// orphans that rt adopted meanwhile.
+// wait forwards signals to the process until it has ended, and meanwhile reaps the orphans
+// that rt adopted.
 func (f *front) wait(p *libcontainer.Process) unix.WaitStatus {
 	f.caught.Release(f.signals)
 	go func() {
@@ -181,8 +179,8 @@ func (f *front) wait(p *libcontainer.Process) unix.WaitStatus {
 	}
 }
 
-// exitError makes rt end like the process, as shells have it: 128 and the
-// signal's number when a signal ended it.
+// exitError makes rt end like the process, as in shells: with 128 and the signal's number
+// if a signal ended it.
 func exitError(ws unix.WaitStatus) error {
 	code := ws.ExitStatus()
 	if ws.Signaled() {

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// consoleSocket returns what hands a terminal to the listener of
+// consoleSocket returns a function that sends a terminal to the listener of
 // --console-socket, or nil without one.
 func consoleSocket(in *input) (func(*os.File) error, error) {
 	return socket(in, "console-socket", "/dev/ptmx")
 }
 
-// socket returns what hands a file to the listener of a flag, or nil without
-// one. The name is for the receiver's information only.
+// socket returns a function that sends a file to the listener of a flag, or nil without
+// one. The name only informs the receiver.
 func socket(in *input, flag, name string) (func(*os.File) error, error) {
 	path := in.String(flag)
 	if path == "" {
@@ -42,14 +42,13 @@ func socket(in *input, flag, name string) (func(*os.File) error, error) {
 // foreground connects a container's terminal with the caller's.
 type foreground struct {
 	own, container console.Console
-	// output is held by who copies from the container's terminal.
+	// output is locked while somebody copies from the container's terminal.
 	output sync.Mutex
-	// ended is true when nobody copies any more.
+	// ended is true when the copying has ended.
 	ended bool
 }
 
-// take puts the caller's terminal, if there is one, into raw mode and copies
-// both ways.
+// take puts the caller's terminal, if there is one, into raw mode and copies both ways.
 func (t *foreground) take(master *os.File) error {
 	c, err := console.ConsoleFromFile(master)
 	if err != nil {
@@ -84,8 +83,8 @@ func (t *foreground) take(master *os.File) error {
 	return nil
 }
 
-// awaitOutput tells whether there is something to copy, or nobody any more who
-// has the terminal open, within some milliseconds; -1 waits.
+// awaitOutput waits some milliseconds, or for ever with -1, until there is something to
+// copy or nobody has the terminal open any more.
 func awaitOutput(master console.File, milliseconds int) bool {
 	fds := []unix.PollFd{{Fd: int32(master.Fd()), Events: unix.POLLIN}}
 	for {
@@ -109,9 +108,9 @@ func (t *foreground) copyOutput(master io.Reader) int {
 	return n
 }
 
-// plainLines lets the container's terminal end lines with "\n" alone, as runc does: what
-// comes out of it is a stream that may go to a file. The caller's terminal, which goes on
-// processing output, makes "\r\n" of it.
+// plainLines stops the container's terminal from turning "\n" into "\r\n", as runc does:
+// its output is a stream that may go to a file. The caller's terminal still processes
+// output, and makes "\r\n" of it.
 func plainLines(container console.Console) error {
 	modes, err := unix.IoctlGetTermios(int(container.Fd()), unix.TCGETS)
 	if err == nil {
@@ -134,15 +133,15 @@ func (t *foreground) resize() {
 	}
 }
 
-// What a process printed before it ended arrives within a moment. It is not more
-// than a terminal holds; others who have it open may print for ever.
+// The last output of a process that has ended arrives within a moment. rt reads no more
+// than a terminal holds; others that have it open may print for ever.
 const (
 	outputDelay = 20 // ms
 	outputLimit = 256 << 10
 )
 
-// restore copies the last output of the process that has ended, and gives the
-// caller's terminal back.
+// restore copies the last output of the process that has ended, and restores the caller's
+// terminal.
 func (t *foreground) restore() {
 	if t == nil || t.container == nil {
 		return

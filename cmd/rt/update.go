@@ -106,7 +106,7 @@ func number[T int64 | uint64 | uint16](s string, to **T) error {
 	}
 	var zero T
 	if err != nil || int64(v) != n || strings.HasPrefix(s, "-") && zero-1 > zero {
-		return fmt.Errorf("%q is not a number that fits", s)
+		return fmt.Errorf("%q is not a number in the range of this limit", s)
 	}
 	*to = &v
 	return nil
@@ -165,7 +165,7 @@ func updateCommand() command {
 	}
 }
 
-// changes is what the command line wants to change.
+// changes are the changes of the command line.
 func changes(in *input) (func(*specs.Linux) error, error) {
 	if name := in.String("resources"); name != "" {
 		return fromFile(name)

@@ -45,13 +45,13 @@ func AppendComma(b []byte) []byte {
 // AppendInt appends a whole number.
 func AppendInt(b []byte, n int64) []byte { return strconv.AppendInt(b, n, 10) }
 
-// AppendUint appends a whole number without a sign.
+// AppendUint appends an unsigned whole number.
 func AppendUint(b []byte, n uint64) []byte { return strconv.AppendUint(b, n, 10) }
 
 // AppendBool appends true or false.
 func AppendBool(b []byte, v bool) []byte { return strconv.AppendBool(b, v) }
 
-// AppendText appends what has a form as text, which must not fail.
+// AppendText appends a value by its text form, which must not fail.
 func AppendText(b []byte, v encoding.TextAppender) []byte {
 	text, err := v.AppendText(nil)
 	if err != nil {

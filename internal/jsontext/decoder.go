@@ -1,9 +1,9 @@
-// Package jsontext reads and writes JSON without reflection: a runtime starts
-// for every container, and encoding/json spends more on preparing itself for
-// the types of a configuration than on reading it. The code for each type is
-// generated (internal/jsongen); it agrees with encoding/json, which other readers
-// of the same documents use, also about names of members in other letter cases
-// and about members that come twice.
+// Package jsontext reads and writes JSON without reflection. A runtime starts for every
+// container, and encoding/json spends more time on preparing itself for the types of a
+// configuration than on reading it. The code for each type is generated
+// (internal/jsongen). It agrees with encoding/json, which other readers of the same
+// documents use, even for names of members in other letter cases and for members that
+// occur twice.
 package jsontext
 
 import (
@@ -34,7 +34,7 @@ const maxDepth = 10000
 // NewDecoder reads text. Strings without escapes share its memory.
 func NewDecoder(text string) *Decoder { return &Decoder{text: text} }
 
-// Error is what is wrong with a document.
+// Error says what is wrong with a document.
 type Error struct {
 	// Line and Column count from 1; columns are bytes.
 	Line, Column int
@@ -72,8 +72,8 @@ func (d *Decoder) fail(at int, field, message string) {
 	d.pos = len(d.text)
 }
 
-// shorten cuts what is too long for a person out of a message, which begins and ends
-// with what it says of it.
+// shorten truncates a long message in the middle: its beginning and its end say what is
+// wrong.
 func shorten(s string) string {
 	const side = 400
 	if len(s) <= 3*side {
@@ -114,7 +114,7 @@ func (d *Decoder) mismatch(expected string) {
 	case 'n':
 		found = "null"
 	}
-	// A value that is no JSON at all is an error of syntax first.
+	// A value that is not JSON is a syntax error first.
 	d.Skip()
 	if d.err == nil {
 		d.fail(at, fieldAt(d.text, at), fmt.Sprintf("found a JSON %s where %s is expected", found, expected))
@@ -201,7 +201,7 @@ func (d *Decoder) more(first *bool, bracket byte) bool {
 	return d.err == nil
 }
 
-// Next goes to the next member; its value must be read then.
+// Next goes to the next member; the caller must read its value.
 func (m *Members) Next() bool {
 	if m.d == nil || m.d.err != nil || !m.d.more(&m.first, '}') {
 		return false
@@ -234,7 +234,7 @@ func (d *Decoder) Array() Elements {
 	return Elements{d: d, first: true}
 }
 
-// Next goes to the next element; it must be read then.
+// Next goes to the next element; the caller must read it.
 func (e *Elements) Next() bool {
 	return e.d != nil && e.d.err == nil && e.d.more(&e.first, ']')
 }
@@ -252,7 +252,7 @@ func (d *Decoder) Bool() bool {
 	return false
 }
 
-// Int reads a whole number that fits into so many bits.
+// Int reads a whole number that fits into that many bits.
 func (d *Decoder) Int(bits int) int64 {
 	text, at := d.number()
 	if text == "" {
@@ -265,7 +265,7 @@ func (d *Decoder) Int(bits int) int64 {
 	return n
 }
 
-// Uint reads a whole number without a sign that fits into so many bits.
+// Uint reads an unsigned whole number that fits into that many bits.
 func (d *Decoder) Uint(bits int) uint64 {
 	text, at := d.number()
 	if text == "" {
@@ -359,8 +359,8 @@ func (d *Decoder) string() string {
 
 var escapes = map[byte]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// unescape reads the rest of a string that needs a copy. What is not UTF-8
-// becomes the replacement character.
+// unescape reads the rest of a string that needs a copy. Invalid UTF-8 becomes the
+// replacement character.
 func (d *Decoder) unescape(begin int) string {
 	b := []byte(d.text[begin:d.pos])
 	for d.pos < len(d.text) {
@@ -430,7 +430,7 @@ func (d *Decoder) hex() rune {
 	return rune(n)
 }
 
-// Text reads a string that the value knows how to read.
+// Text reads a string that the value itself can parse.
 func (d *Decoder) Text(v encoding.TextUnmarshaler) {
 	at := d.pos
 	s := d.String()
@@ -467,14 +467,14 @@ func (d *Decoder) Skip() {
 	}
 }
 
-// fieldAt names the member whose value begins at an offset of a well-formed
-// beginning of a document. It is only needed for errors.
+// fieldAt names the member whose value begins at an offset. The document is well-formed up
+// to there. Only errors need it.
 func fieldAt(text string, at int) string {
 	d := NewDecoder(text)
 	return strings.TrimPrefix(d.find(at), ".")
 }
 
-// find walks to the value at an offset and returns the way to it.
+// find walks to the value at an offset and returns the path to it.
 func (d *Decoder) find(at int) string {
 	c := d.peek()
 	if d.pos >= at || d.err != nil {

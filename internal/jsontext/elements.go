@@ -1,7 +1,7 @@
 package jsontext
 
-// Extend makes element n of a list that is being read. As in encoding/json, an
-// array that comes twice is read over the elements that are there.
+// Extend makes element n of a list that is being read. As in encoding/json, if an array
+// occurs twice, the second one is read over the elements of the first.
 func Extend[T any](list []T, n int) []T {
 	switch {
 	case n < len(list):

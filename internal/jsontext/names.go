@@ -7,27 +7,26 @@ import (
 	"github.com/rtcontainers/rt/internal/defence"
 )
 
-// Remarks are what there is to say about the names of members in a document.
+// Remarks are about the names of members in a document.
 type Remarks struct {
-	// Folded members were taken, though their names are in other letter cases.
+	// Folded members were accepted, though their names are in other letter cases.
 	Folded []string
-	// Unknown members were not.
+	// Unknown members were ignored.
 	Unknown []string
 }
 
-// remark is one of these: name is what the member was taken as, "" if it is unknown.
+// remark is one remark. name is the member that it was accepted as, "" if it is unknown.
 type remark struct {
 	at   int
 	name string
 }
 
-// maxRemarks is how many are kept: a person reads no more.
+// maxRemarks is how many are kept: nobody reads more.
 const maxRemarks = 100
 
-// Fold takes an unknown member as encoding/json does, and others who read the
-// document with it: as the first of the names that is the same but for letter cases.
-// Else a "readOnly" would be skipped that is meant and seen by others. The member has
-// that name then.
+// Fold accepts an unknown member as encoding/json and other readers of the document do: as
+// the first name that differs only in letter case. Otherwise rt would skip a "readOnly"
+// that its author means and others see. The member then has that name.
 func (m *Members) Fold(names ...string) bool {
 	if m.d.err != nil {
 		return false
@@ -55,8 +54,8 @@ func fold(key string, names []string) string {
 	return ""
 }
 
-// Remarks is to be called after the document was read. It walks through the
-// document once more if there is something to say.
+// Remarks must be called after the document was read. If there are remarks, it walks
+// through the document again.
 func (d *Decoder) Remarks() (r Remarks) {
 	if d.err != nil || len(d.remarks) == 0 {
 		return r
@@ -80,7 +79,7 @@ type walk struct {
 	paths   []string
 }
 
-// value walks through the value at a path, if a remark may be in it.
+// value walks through the value at a path, if there may be a remark in it.
 func (w *walk) value(path string) {
 	c := w.d.peek()
 	switch {
@@ -102,8 +101,7 @@ func (w *walk) value(path string) {
 	}
 }
 
-// join adds a member to a path. A name that could be taken for something else is
-// quoted, a long one cut.
+// join adds a member to a path. It quotes an ambiguous name and truncates a long one.
 func join(path, key string) string {
 	const (
 		letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"

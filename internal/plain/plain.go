@@ -1,4 +1,4 @@
-// Package plain makes text from elsewhere fit for messages.
+// Package plain makes foreign text safe for messages.
 package plain
 
 import (
@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// Text replaces what a terminal would obey instead of show, such as escape
-// sequences, by its notation in Go. Lines and tabs stay.
+// Text replaces what a terminal would execute instead of show, such as escape sequences,
+// by its notation in Go. Newlines and tabs stay.
 func Text(s string) string {
 	if strings.IndexFunc(s, commands) < 0 {
 		return s
@@ -28,8 +28,8 @@ func Text(s string) string {
 	return b.String()
 }
 
-// commands are control and format characters, those that change the direction of
-// writing among them, and bytes that are no character.
+// commands are control and format characters, including those that change the direction of
+// writing, and bytes that are not UTF-8.
 func commands(r rune) bool {
 	return r != '\n' && r != '\t' && (r == unicode.ReplacementChar || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp))
 }

@@ -13,14 +13,14 @@ import (
 )
 
 var (
-	// target is a pidfd to which the handler sends what comes, or -1.
+	// target is the pidfd to which the handler sends signals, or -1.
 	target int64 = -1
-	// received are the signals that nobody has been sent yet: bit n is signal n.
+	// received are the signals that were not sent to anybody yet: bit n is signal n.
 	received uint64
 )
 
-// handler returns the addresses of the handler and of what it returns to. The
-// kernel calls them, nobody else.
+// handler returns the addresses of the handler and of its return code. Only the kernel
+// calls them.
 func handler() (signalled, restore uintptr)
 
 // sigaction is the kernel's struct sigaction on amd64 and arm64.
@@ -48,7 +48,7 @@ func rtSigaction(s unix.Signal, action *sigaction) (old sigaction, err error) {
 	return old, nil
 }
 
-// Caught are the actions of the forwarded signals before Catch.
+// Caught are the previous actions of the forwarded signals.
 type Caught map[unix.Signal]sigaction
 
 // Catch makes the forwarded signals wait for SendTo or Release.
@@ -67,26 +67,26 @@ func Catch() (Caught, error) {
 	return c, nil
 }
 
-// SendTo sends the signals that have come, and those that come, to the process that
-// pidfd refers to; they wait if it is -1.
+// SendTo sends the signals that have arrived, and those that will arrive, to the process
+// that pidfd refers to. If pidfd is -1, they wait.
 func (c Caught) SendTo(pidfd int) {
 	atomic.StoreInt64(&target, int64(pidfd))
 	c.pass(func(s unix.Signal) { _ = unix.PidfdSendSignal(pidfd, s, nil, 0) })
 }
 
-// pass hands over what has come before.
+// pass sends the signals that arrived before.
 func (c Caught) pass(to func(unix.Signal)) {
 	for set := atomic.SwapUint64(&received, 0); set != 0; set &= set - 1 {
 		to(unix.Signal(bits.TrailingZeros64(set)))
 	}
 }
 
-// Release makes the channel receive the signals: what has come, and what comes.
+// Release sends the signals to the channel: those that have arrived and those that will.
 func (c Caught) Release(signals chan os.Signal) {
 	atomic.StoreInt64(&target, -1)
 	signal.Notify(signals, Forwarded...)
 	for s, old := range c {
-		if old.handler > sigIgn { // for the others os/signal has just put its own in place
+		if old.handler > sigIgn { // os/signal has just installed its own handler for the others
 			_, _ = rtSigaction(s, &old)
 		}
 	}

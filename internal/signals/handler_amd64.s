@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // The handler of the signals that rt forwards: see handler.go. The kernel calls
-// it with the signal in DI, and it may spoil all registers. It notes the signal
+// it with the signal in DI, and it may clobber all registers. It notes the signal
 // before it looks for the target, so that a target that comes meanwhile is
 // found, or finds the note.
 TEXT signalled<>(SB),NOSPLIT|NOFRAME,$0
@@ -15,7 +15,7 @@ TEXT signalled<>(SB),NOSPLIT|NOFRAME,$0
 	JLT	done
 	LOCK
 	BTRQ	DI, (BX)
-	JCC	done	// somebody else has sent it
+	JCC	done	// another thread has sent it
 	MOVL	DI, SI	// the signal
 	MOVL	AX, DI	// the pidfd
 	MOVL	$0, DX
@@ -25,7 +25,7 @@ TEXT signalled<>(SB),NOSPLIT|NOFRAME,$0
 done:
 	RET
 
-// The handler returns to it: sigreturn(2).
+// The handler's return code: sigreturn(2).
 TEXT restore<>(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$15, AX	// rt_sigreturn
 	SYSCALL

@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // The handler of the signals that rt forwards: see handler.go. The kernel calls
-// it with the signal in R0, and it may spoil all registers but R30. It notes the
+// it with the signal in R0, and it may clobber all registers but R30. It notes the
 // signal before it looks for the target, so that a target that comes meanwhile
 // is found, or finds the note.
 TEXT signalled<>(SB),NOSPLIT|NOFRAME,$0
@@ -21,7 +21,7 @@ set:
 clear:
 	LDAXR	(R3), R4
 	TST	R2, R4
-	BEQ	done	// somebody else has sent it
+	BEQ	done	// another thread has sent it
 	BIC	R2, R4, R4
 	STLXR	R4, (R3), R5
 	CBNZ	R5, clear
@@ -34,7 +34,7 @@ clear:
 done:
 	RET
 
-// The handler returns to it: sigreturn(2).
+// The handler's return code: sigreturn(2).
 TEXT restore<>(SB),NOSPLIT|NOFRAME,$0
 	MOVD	$139, R8	// rt_sigreturn
 	SVC

@@ -43,8 +43,8 @@ func (w *waiting) take(s unix.Signal) {
 	_ = unix.PidfdSendSignal(w.target, s, nil, 0)
 }
 
-// SendTo sends the signals that have come, and those that come, to the process that
-// pidfd refers to; they wait if it is -1.
+// SendTo sends the signals that have arrived, and those that will arrive, to the process
+// that pidfd refers to. If pidfd is -1, they wait.
 func (c Caught) SendTo(pidfd int) {
 	c.mu.Lock()
 	c.target = pidfd
@@ -56,9 +56,9 @@ func (c Caught) SendTo(pidfd int) {
 	}
 }
 
-// Release makes the channel receive the signals: what has come, and what comes.
+// Release sends the signals to the channel: those that have arrived and those that will.
 func (c Caught) Release(signals chan os.Signal) {
-	// First: nobody would take what comes meanwhile.
+	// First, or a signal that arrives in between would be lost.
 	signal.Notify(signals, Forwarded...)
 	if c.waiting == nil {
 		return

@@ -1,9 +1,9 @@
-// Package signals holds the signals back that rt is to forward to a container, until
-// there is a process to send them to, or a channel to receive them.
+// Package signals holds back the signals that rt forwards to a container, until there is a
+// process to send them to or a channel to receive them.
 //
-// It handles them by some instructions of its own: os/signal takes half a millisecond to
-// take six signals over (make weigh), and a signal that is on its way through it is lost
-// when a small program takes rt's place. With the build tag os_signal it uses os/signal.
+// It uses a handler of a few machine instructions. os/signal takes half a millisecond to
+// take over six signals (make weigh), and loses a signal that it is just delivering when
+// the keeper replaces rt. With the build tag os_signal the package uses os/signal.
 package signals
 
 import (

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A caught signal waits for a process or for a channel, whichever comes.
+// A caught signal waits for a process or for a channel, whichever comes first.
 func TestCaughtSignals(t *testing.T) {
 	signal.Ignore(unix.SIGHUP) // as nohup starts programs
 	c, err := Catch()

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Openat2 is openat2(2), repeated while a rename or a mount elsewhere disturbs the
-// kernel's walk through "..": any process of the machine can do that, and must not
+// Openat2 is openat2(2). It repeats the call while a rename or a mount elsewhere disturbs
+// the kernel's walk through "..": any process on the machine can do that, and must not
 // make others fail. Errors are *os.PathError.
 func Openat2(dir int, name string, how *unix.OpenHow) (int, error) {
-	// A walk takes microseconds. Most succeed at once, and half of them beside a
-	// process that does nothing but rename.
+	// A walk takes microseconds. Most succeed at the first try; beside a process that only
+	// renames, half of them do.
 	const tries = 500
 	if defence.Off(defence.InRoot) {
 		name, how = "./"+name, &unix.OpenHow{Flags: how.Flags, Mode: how.Mode}
@@ -32,16 +32,16 @@ func Openat2(dir int, name string, how *unix.OpenHow) (int, error) {
 	}
 }
 
-// Reopen opens the file of a descriptor again, which may be one of O_PATH: the very
-// file that was looked at, whatever has its name by now.
+// Reopen opens the file of a descriptor again, which may be an O_PATH descriptor: exactly
+// the file that was checked, whatever has its name now.
 func Reopen(fd int, flags int) (int, error) {
 	return OpenAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), flags|unix.O_CLOEXEC)
 }
 
-// OpenRegular opens a file for reading below an open directory, with the RESOLVE_*
-// flags of openat2(2). The file may be somebody's who wants rt to open a device,
-// which can have effects, or a pipe, which makes it wait: so rt knows that the file
-// is a regular one before it is opened. The error is ErrNotRegular else.
+// OpenRegular opens a file for reading below an open directory, with the RESOLVE_* flags
+// of openat2(2). The file may belong to somebody who wants rt to open a device, which can
+// have side effects, or a pipe, which blocks. So rt checks that it is a regular file
+// before it opens it; otherwise the error is ErrNotRegular.
 func OpenRegular(dir int, name string, resolve uint64) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: resolve}
 	if defence.Off(defence.KnownFiles) {

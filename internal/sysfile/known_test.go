@@ -67,7 +67,7 @@ func TestOpenRegular(t *testing.T) {
 	}
 }
 
-// A pipe is looked at without opening it: a writer would see a reader.
+// A pipe is checked without opening it: a writer would see a reader.
 func TestOpenRegularDoesNotOpenOthers(t *testing.T) {
 	path, dir := openDir(t)
 	if err := unix.Mkfifo(path+"/pipe", 0o600); err != nil {
@@ -89,7 +89,7 @@ func TestOpenRegularDoesNotOpenOthers(t *testing.T) {
 	}
 }
 
-// Reopen opens the file that was looked at.
+// Reopen opens the file that was checked.
 func TestReopen(t *testing.T) {
 	path, dir := openDir(t)
 	if err := os.WriteFile(path+"/file", []byte("first"), 0o600); err != nil {

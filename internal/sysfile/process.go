@@ -6,20 +6,20 @@ import (
 	"strconv"
 )
 
-// Process is what rt needs of proc_pid_stat(5).
+// Process holds the fields of proc_pid_stat(5) that rt needs.
 type Process struct {
 	State   byte   // of the first thread
-	Threads uint64 // that have not ended, and the first one
+	Threads uint64 // that have not ended, including the first one
 	Start   uint64 // clock ticks after boot
 }
 
-// Dead tells whether the process has ended and only waits for its parent. Its first
-// thread may end before the others, and is a zombie as long as they live.
+// Dead tells whether the process has ended and only waits for its parent. Its first thread
+// may end before the others; it stays a zombie as long as they live.
 func (p Process) Dead() bool {
 	return (p.State == 'Z' || p.State == 'X' || p.State == 'x') && p.Threads <= 1
 }
 
-// ReadProcess looks at a process.
+// ReadProcess reads the stat file of a process.
 func ReadProcess(pid int) (Process, error) {
 	data, err := Read("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -28,8 +28,8 @@ func ReadProcess(pid int) (Process, error) {
 	return parseProcess(data)
 }
 
-// parseProcess reads the fields behind the name of the program, which may itself
-// contain spaces and parentheses.
+// parseProcess reads the fields after the program's name, which may contain spaces and
+// parentheses.
 func parseProcess(data []byte) (Process, error) {
 	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
 	const state, threads, start = 3, 20, 22 // the numbers of the fields; the third is fields[0]

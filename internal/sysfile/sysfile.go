@@ -1,7 +1,6 @@
-// Package sysfile reads and writes small files of the kernel's with as few
-// system calls as it takes. Package os prepares each descriptor for polling,
-// which half of these files even support: five calls more for every file, and a
-// thread for the first.
+// Package sysfile reads and writes small kernel files with as few system calls as
+// possible. Package os prepares each descriptor for polling, which half of these files do
+// not even support: five more calls for every file, and a thread for the first.
 package sysfile
 
 import (
@@ -41,16 +40,16 @@ func ReadRegular(fd int, name string, limit int64) ([]byte, error) {
 	return ReadAll(fd, name, limit)
 }
 
-// The errors of files that are not what they should be.
+// The errors for files that are of the wrong kind or size.
 var (
 	ErrNotRegular = errors.New("not a regular file")
 	ErrTooLarge   = errors.New("too large")
 )
 
-// ReadAll reads an open file to its end, or fails with ErrTooLarge after limit bytes.
-// It does not look at the file's size, which for files of the kernel's means nothing.
+// ReadAll reads an open file to its end, or fails with ErrTooLarge after limit bytes. It
+// ignores the file's size, which means nothing for kernel files.
 func ReadAll(fd int, name string, limit int64) ([]byte, error) {
-	// Most files are far smaller, and the stack is there already.
+	// Most files are much smaller, and the stack is already there.
 	var buf [4096]byte
 	var data []byte
 	for {
@@ -67,18 +66,18 @@ func ReadAll(fd int, name string, limit int64) ([]byte, error) {
 	}
 }
 
-// IsNotExist tells whether an error of this package says that a file is not there.
+// IsNotExist tells whether an error of this package means that a file does not exist.
 func IsNotExist(err error) bool {
 	e, ok := err.(*os.PathError)
 	return ok && e.Err == unix.ENOENT
 }
 
-// Write writes to an existing file in one call, as files of the kernel's want.
+// Write writes to an existing file in one call, as kernel files require.
 func Write(name string, data []byte) error {
 	return write(unix.AT_FDCWD, name, data, unix.O_WRONLY|unix.O_CLOEXEC)
 }
 
-// WriteEach is Write for several pieces, each in a call of its own.
+// WriteEach is Write for several pieces, with one call for each.
 func WriteEach(name string, pieces ...string) error {
 	fd, err := OpenAt(unix.AT_FDCWD, name, unix.O_WRONLY|unix.O_CLOEXEC)
 	if err != nil {
@@ -93,8 +92,8 @@ func WriteEach(name string, pieces ...string) error {
 	return nil
 }
 
-// CreateAt writes a new file, or replaces the content of one, that only its
-// owner may read.
+// CreateAt writes a new file, or replaces the content of an existing one. Only its owner
+// may read it.
 func CreateAt(dir int, name string, data []byte) error {
 	return write(dir, name, data, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 }

@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// InUserNamespace tells whether the process runs in a user namespace other than
-// the machine's first, whose ids are mapped one to one: user_namespaces(7). It
-// is found out once.
+// InUserNamespace tells whether the process runs in a user namespace other than the
+// initial one, whose ids are mapped one to one: user_namespaces(7). It looks only once.
 var InUserNamespace = sync.OnceValue(func() bool {
 	data, err := Read("/proc/self/uid_map")
 	if err != nil {

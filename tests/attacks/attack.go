@@ -12,32 +12,31 @@ import (
 // attack is a row of the table.
 type attack struct {
 	name string
-	// about says what the attacker does, and wants.
+	// about says what the attacker does and wants.
 	about string
 	// kinds are the published attacks of this kind.
 	kinds []string
 	// defences are those that stop it. With all of them off it succeeds.
 	defences []defence.Name
 	// view is the layout of cgroups that the attack needs, v1 or v2. If it is empty,
-	// both will do.
+	// either will do.
 	view string
-	// needs is a file without which the host is not one for the attack.
+	// needs is a file that the host must have for the attack.
 	needs string
-	// race is true for what has to be tried many times.
+	// race is true for an attack that must be tried many times.
 	race bool
-	// ours is true for what is about rt's own commands and files, which runc and
-	// crun have no counterpart of.
+	// ours is true for attacks on rt's own commands and files, which have no counterpart
+	// in runc and crun.
 	ours bool
 	// patience is how long one try may take; 0: a minute.
 	patience time.Duration
-	// mount mounts the attack and returns what the attacker has gained; "" for
-	// nothing.
+	// mount mounts the attack and returns what the attacker has gained; "" for nothing.
 	mount func(t *try) string
 }
 
 // cell is how an attack ended.
 type cell struct {
-	// Gained is what the attacker has got; empty: refused.
+	// Gained is what the attacker has gained; empty if refused.
 	Gained string `json:"gained,omitempty"`
 	// Broken says why the attack could not be mounted.
 	Broken string `json:"broken,omitempty"`
@@ -45,7 +44,7 @@ type cell struct {
 	Log string `json:"log,omitempty"`
 	// Left is what the attack left behind.
 	Left string `json:"left,omitempty"`
-	// out is true when the attack means nothing for the runtime.
+	// out is true if the attack means nothing for the runtime.
 	out  bool
 	took time.Duration
 }
@@ -67,7 +66,7 @@ type row struct {
 	cells  []cell
 }
 
-// problems are what must not be.
+// problems are unexpected results.
 func (r *row) problems(columns []column) (list []string) {
 	for i, c := range r.cells {
 		column := columns[i]

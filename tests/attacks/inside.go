@@ -40,7 +40,7 @@ var programs = map[string]func(args []string) error{
 	"trace-others":     traceOthers,
 }
 
-// gained is what an attacker prints who has got it.
+// gained is what an attacker prints after success.
 const gained = "GAINED"
 
 func inside(args []string) error {
@@ -82,7 +82,7 @@ func clearNodev(args []string) error {
 	return openForWriting(args)
 }
 
-// uncover takes a mount off and reads what is below it.
+// uncover unmounts a mount and reads what is below it.
 func uncover(args []string) error {
 	fmt.Println("umount:", unix.Unmount(args[0], unix.MNT_DETACH))
 	data, err := os.ReadFile(args[1])
@@ -103,7 +103,7 @@ func openForWriting(names []string) error {
 	return nil
 }
 
-// swap exchanges two files for ever.
+// swap exchanges two files in an endless loop.
 func swap(args []string) error {
 	for {
 		for range 100 {
@@ -112,7 +112,7 @@ func swap(args []string) error {
 	}
 }
 
-// rename renames a file of its own for ever.
+// rename renames one of its own files in an endless loop.
 func rename(args []string) error {
 	a, b := filepath.Join(args[0], "a"), filepath.Join(args[0], "b")
 	if err := os.WriteFile(a, nil, 0o644); err != nil {
@@ -124,7 +124,7 @@ func rename(args []string) error {
 	}
 }
 
-// ownProc lets a process in a user namespace of its own mount a procfs.
+// ownProc lets a process in its own user namespace mount a procfs.
 func ownProc(args []string) error {
 	cmd := exec.Command("/bin/"+attackerName, append([]string{"mount-proc"}, args...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -147,7 +147,7 @@ func mountProc(args []string) error {
 	return openForWriting(args)
 }
 
-// stopOthers stops every process that comes after it.
+// stopOthers stops every process that starts after it.
 func stopOthers([]string) error {
 	self := os.Getpid()
 	fmt.Println("stopping")

@@ -1,12 +1,12 @@
-// Command attacks mounts attacks on containers' borders, and shows whether they
+// Command attacks mounts attacks on the boundaries of containers, and shows whether they
 // are refused.
 //
-// Every attack runs against rt, against a build of rt that lacks just the defence
-// which is to stop it (build tag "weakened", RT_WEAKENED), and, where installed,
-// against runc and crun. It decides by what the attacker has gained in the end: a
-// host's file that has changed, a secret that was read, a capability that is
-// there; never by an error message alone. rt must refuse all of them, and all must
-// succeed in the weakened build: an attack that cannot succeed proves nothing.
+// Every attack runs against rt, against a build of rt without the defence that should stop
+// it (build tag "weakened", RT_WEAKENED), and, where installed, against runc and crun. It
+// decides by what the attacker has gained at the end: a changed file of the host, a secret
+// that was read, a capability; never by an error message alone. rt must refuse all
+// attacks, and all must succeed in the weakened build: an attack that cannot succeed
+// proves nothing.
 //
 //	attacks -rt bin/rt -weakened bin/rt-weakened [-run REGEXP] [-v] [-markdown FILE]
 package main
@@ -78,7 +78,7 @@ func readOptions() (o options, err error) {
 	return o, nil
 }
 
-// peerNames are the runtimes that are attacked beside rt.
+// peerNames are the other runtimes that are attacked.
 var peerNames = []string{"runc", "crun"}
 
 func run() error {
@@ -144,8 +144,8 @@ func hasV1() bool {
 	return unix.Statfs("/sys/fs/cgroup", &st) == nil && st.Type != unix.CGROUP2_SUPER_MAGIC
 }
 
-// tryBaselines lets every runtime run a container that nobody attacks. A peer that
-// cannot is left out in that view.
+// tryBaselines lets every runtime run a container without an attack. A peer that cannot is
+// left out in that view.
 func tryBaselines(o options, scratch string, columns []column) error {
 	for i := range baselines {
 		b := &baselines[i]
@@ -165,7 +165,7 @@ func tryBaselines(o options, scratch string, columns []column) error {
 	return nil
 }
 
-// perform runs the rows that are races, or those that are none.
+// perform runs the rows that are races, or those that are not.
 func perform(o options, scratch string, columns []column, rows []*row, races bool) {
 	jobs := o.jobs
 	if races {

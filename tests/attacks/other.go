@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What attackers do with registers and numbers is written for amd64 only.
+// The attacks with registers and numbers are written for amd64 only.
 
 const (
 	map32Bit     = 0

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// injectMknod attaches to a process of another container in its pid namespace and
-// lets it make a device node: mknod(2) takes CAP_MKNOD.
+// injectMknod attaches to a process of another container in its pid namespace and makes it
+// create a device node: mknod(2) needs CAP_MKNOD.
 func injectMknod(args []string) error {
 	pid, err := otherProcess()
 	if err != nil {
@@ -29,11 +29,10 @@ func injectMknod(args []string) error {
 	return injectSeized(pid, args[0])
 }
 
-// injectedName is the host name that a traced process is made to set, which takes
-// CAP_SYS_ADMIN.
+// injectedName is the host name that a traced process must set, which needs CAP_SYS_ADMIN.
 const injectedName = "attacked"
 
-// injectSeized lets a process that this thread is attached to make a device node.
+// injectSeized makes a process that this thread is attached to create a device node.
 func injectSeized(pid int, name string) error {
 	if err := unix.PtraceInterrupt(pid); err != nil {
 		return err
@@ -49,7 +48,7 @@ func injectSeized(pid int, name string) error {
 	if _, err := unix.PtracePokeData(pid, memory, append([]byte(name), 0)); err != nil {
 		return err
 	}
-	// Raise what is permitted first, as a process may for itself.
+	// Raise the permitted capabilities first, as a process may for itself.
 	caps := memory + 64
 	header := []byte{0x22, 0x05, 0x08, 0x20, 0, 0, 0, 0}
 	permitted, _ := strconv.ParseUint(statusField(pid, "CapPrm"), 16, 64)
@@ -66,7 +65,7 @@ func injectSeized(pid int, name string) error {
 	fmt.Println("capset:", injectCall(pid, unix.SYS_CAPSET, uint64(caps), uint64(caps+8), 0))
 	err = injectCall(pid, unix.SYS_MKNOD, uint64(memory), unix.S_IFCHR|0o666, unix.Mkdev(1, 3))
 	fmt.Println("mknod:", err)
-	if err != nil { // CAP_SYS_ADMIN may be there all the same
+	if err != nil { // it may have CAP_SYS_ADMIN all the same
 		_, _ = unix.PtracePokeData(pid, memory, []byte(injectedName))
 		fmt.Println("sethostname:", injectCall(pid, unix.SYS_SETHOSTNAME, uint64(memory), uint64(len(injectedName)), 0))
 	}
@@ -74,7 +73,7 @@ func injectSeized(pid int, name string) error {
 	return err
 }
 
-// injectCall lets a stopped process make another system call in place of its next.
+// injectCall makes a stopped process execute another system call in place of its next.
 func injectCall(pid int, number, a, b, c uint64) error {
 	const entering = -int64(unix.ENOSYS) // the result, before the call is made
 	for range 10 {
@@ -113,8 +112,7 @@ func injectCall(pid int, number, a, b, c uint64) error {
 	return fmt.Errorf("it makes no system calls")
 }
 
-// otherProcess is a process in the pid namespace that neither is this one nor the
-// first.
+// otherProcess is a process in the pid namespace that is neither this one nor the first.
 func otherProcess() (int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -147,9 +145,8 @@ func writableMemory(pid int) (uintptr, error) {
 	return 0, fmt.Errorf("no writable memory")
 }
 
-// subvert runs a command of rt and stands for a program of rt's that somebody else
-// has control over: change is called with each message that the program sends to
-// rt, and may change it.
+// subvert runs a command of rt and plays a program of rt under somebody else's control:
+// change is called with each message that the program sends to rt, and may change it.
 func (t *try) subvert(cmd *exec.Cmd, change func(message []uint64)) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a configuration asks for must not get lost, and must not be too much.
+// rt must not lose what a configuration asks for, and must limit its size.
 
 var configurationAttacks = []attack{
 	{
@@ -45,7 +45,7 @@ var configurationAttacks = []attack{
 	},
 	{
 		name:     "member-case-no-new-privileges",
-		about:    `process.NoNewPrivileges, with a capital letter, leaves set-user-ID programs their effect`,
+		about:    `process.NoNewPrivileges, with a capital letter, does not stop set-user-ID programs`,
 		kinds:    []string{"13.13"},
 		defences: []defence.Name{defence.FoldedMembers},
 		mount: func(t *try) string {
@@ -105,7 +105,7 @@ var configurationAttacks = []attack{
 	},
 	{
 		name:     "netlink-overflow",
-		about:    "the new name of a network device is so long that its length overflows, and the rest of it is read as further attributes",
+		about:    "the new name of a network device is so long that its length overflows, and the kernel reads the rest of it as further attributes",
 		kinds:    []string{"CVE-2021-43784"},
 		defences: []defence.Name{defence.NetlinkLengths},
 		ours:     true,
@@ -113,8 +113,7 @@ var configurationAttacks = []attack{
 	},
 }
 
-// accepted is evidence when rt has taken a configuration, or has taken long to
-// refuse it.
+// accepted is evidence if rt has accepted a configuration, or has taken long to refuse it.
 func accepted(r result) string {
 	switch {
 	case r.late:
@@ -157,7 +156,7 @@ func (t *try) writesToBind(options ...string) string {
 
 // netlinkOverflow gives a network device a name of 64 KiB.
 func netlinkOverflow(t *try) string {
-	// A network namespace of the attack's own stands for the host's.
+	// A network namespace of the attack stands for the host's.
 	goruntime.LockOSThread()
 	t.must(unix.Unshare(unix.CLONE_NEWNET))
 	if out, err := exec.Command("ip", "link", "add", "attack0", "type", "veth", "peer", "name", "attack1").CombinedOutput(); err != nil {

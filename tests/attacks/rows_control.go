@@ -13,7 +13,7 @@ import (
 	"github.com/rtcontainers/rt/internal/defence"
 )
 
-// A container must not be able to hold up, or to lead astray, who manages it.
+// A container must not be able to block or mislead whoever manages it.
 
 var controlAttacks = []attack{
 	{
@@ -129,8 +129,8 @@ var controlAttacks = []attack{
 	},
 }
 
-// hangs asks for the container's state, more often than a socket has room for
-// connections, and deletes it.
+// hangs queries the container's state more often than a socket has room for connections,
+// and deletes it.
 func (b *bundle) hangs() string {
 	commands := [][]string{{"list"}, {"delete", "--force", b.id}}
 	for range 20 {
@@ -144,7 +144,7 @@ func (b *bundle) hangs() string {
 	return ""
 }
 
-// boundedWait is longer than rt waits for a program that does not go on.
+// boundedWait is longer than rt waits for a program that does not continue.
 const boundedWait = 15 * time.Second
 
 func firstField(s string) string {

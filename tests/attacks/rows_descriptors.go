@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the caller of a runtime, or the runtime itself, has open must not reach the
-// container: CVE-2024-21626.
+// Open descriptors of the runtime or its caller must not reach the container:
+// CVE-2024-21626.
 
 var descriptorAttacks = []attack{
 	{
@@ -53,7 +53,7 @@ var descriptorAttacks = []attack{
 	},
 	{
 		name:     "leaked-descriptor-hooks",
-		about:    "hooks of all kinds find descriptors beside their standard streams",
+		about:    "hooks of all kinds find descriptors besides their standard streams",
 		kinds:    []string{"13.1"},
 		defences: []defence.Name{defence.InheritedFiles},
 		mount:    leakedToHooks,
@@ -71,7 +71,7 @@ var descriptorAttacks = []attack{
 	},
 	{
 		name:     "descriptors-everywhere",
-		about:    "a process of some phase has more descriptors than it needs: a created container, its process, one of exec, what stays of run",
+		about:    "a process has more descriptors than it needs: a created container, its process, a process of exec, or the keeper of run",
 		kinds:    []string{"13.1", "13.3"},
 		defences: []defence.Name{defence.InheritedFiles},
 		ours:     true,
@@ -79,7 +79,7 @@ var descriptorAttacks = []attack{
 	},
 	{
 		name:     "descriptors-created",
-		about:    "a created container waits with descriptors of the setup",
+		about:    "a created container still has descriptors of the setup while it waits",
 		kinds:    []string{"13.3"},
 		defences: []defence.Name{defence.OwnFiles},
 		ours:     true,
@@ -152,7 +152,7 @@ var descriptorAttacks = []attack{
 }
 
 // leakedNumber is the descriptor that the caller of the runtime leaves open.
-const leakedNumber = 99 // behind those that a runtime opens itself
+const leakedNumber = 99 // after those that a runtime opens itself
 
 // leak leaves a directory of the host open, with a program and a secret.
 func (t *try) leak() {
@@ -166,8 +166,8 @@ func (t *try) leak() {
 	unix.Close(fd)
 }
 
-// leakedDescriptor makes a bundle with a script /entry that the host's program is
-// to interpret.
+// leakedDescriptor makes a bundle with a script /entry whose interpreter is the host's
+// program.
 func (t *try) leakedDescriptor(args ...string) *bundle {
 	b := t.bundle(args...)
 	t.leak()
@@ -222,8 +222,7 @@ func leakedToHooks(t *try) string {
 	return strings.Join(kinds, ", ")
 }
 
-// ownDescriptors runs scripts whose interpreters lie below one descriptor after the
-// other.
+// ownDescriptors runs scripts whose interpreters are below one descriptor after the other.
 func (b *bundle) ownDescriptors(run func() result) string {
 	for fd := 3; fd < 16; fd++ {
 		b.must(os.RemoveAll(b.root("entry")))
@@ -235,13 +234,13 @@ func (b *bundle) ownDescriptors(run func() result) string {
 	return ""
 }
 
-// waitingNeeds are the descriptors, beside the standard streams, that the wait for
-// the start needs: a socket.
+// waitingNeeds are the descriptors, besides the standard streams, that the wait for the
+// start needs: a socket.
 var waitingNeeds = []string{"socket:"}
 
-// surplus are descriptors that a process keeps beyond the standard streams and one
-// for each of the kinds that it needs. A created container still closes the one by
-// which it has told that it is created.
+// surplus are descriptors that a process keeps beyond the standard streams and one of each
+// kind that it needs. A created container still closes the one by which it has reported
+// that it is created.
 func surplus(pid int, needs []string) (list string) {
 	for range 20 {
 		if list = surplusNow(pid, needs); list == "" {

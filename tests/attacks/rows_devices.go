@@ -14,9 +14,9 @@ import (
 // Devices and cgroups.
 
 var deviceAttacks = []attack{
-	deviceAttack("device-mknod-v1", "v1", "a container with CAP_MKNOD makes a node of a block device of the host and reads it", mknodAndRead),
+	deviceAttack("device-mknod-v1", "v1", "a container with CAP_MKNOD makes a node for a block device of the host and reads it", mknodAndRead),
 	deviceAttack("device-mknod-v2", "v2", "the same in cgroup v2", mknodAndRead),
-	deviceAttack("device-node-v1", "v1", "a container reads a block device of the host by a node that its image brings", readNode),
+	deviceAttack("device-node-v1", "v1", "a container reads a block device of the host through a node in its image", readNode),
 	deviceAttack("device-node-v2", "v2", "the same in cgroup v2", readNode),
 	{
 		name:     "release-agent",
@@ -34,7 +34,7 @@ var deviceAttacks = []attack{
 	{
 		name:     "devices-allow",
 		view:     "v1",
-		about:    "a container widens its device rules in a cgroup mount that is to be read-only",
+		about:    "a container widens its device rules in a cgroup mount that should be read-only",
 		kinds:    []string{"CVE-2022-0492"},
 		defences: []defence.Name{defence.CgroupMount},
 		mount: func(t *try) string {
@@ -79,7 +79,7 @@ var deviceAttacks = []attack{
 	},
 	{
 		name:     "cgroups-nested-deep",
-		about:    "a container makes cgroups below its own whose paths are longer than a path may be, and can never be deleted",
+		about:    "a container makes cgroups below its own whose paths are longer than PATH_MAX, and can never be deleted",
 		kinds:    []string{"cgroups"},
 		defences: []defence.Name{defence.CgroupTree},
 		view:     "v2",
@@ -125,7 +125,7 @@ var deviceAttacks = []attack{
 	{
 		name:     "cgroups-nested-processes",
 		view:     "v1",
-		about:    "a container without a pid namespace hides a process in a cgroup whose path is longer than a path may be, and it outlives the container",
+		about:    "a container without a pid namespace hides a process in a cgroup whose path is longer than PATH_MAX, and the process outlives the container",
 		kinds:    []string{"cgroups"},
 		defences: []defence.Name{defence.CgroupTree},
 		mount: func(t *try) string {
@@ -170,7 +170,7 @@ func mknodAndRead(t *try) string {
 	return tell(b.run(), secret, "a device of the host was read")
 }
 
-// cgroupOptions are the options of cgroup v2, which hold for the whole machine.
+// cgroupOptions are the options of cgroup v2, which apply to the whole machine.
 func cgroupOptions(t *try) string {
 	for line := range strings.Lines(read("/proc/self/mountinfo")) {
 		if f := strings.Fields(line); f[4] == "/sys/fs/cgroup" {
@@ -190,12 +190,12 @@ func readNode(t *try) string {
 	return tell(b.run(), secret, "a device of the host was read")
 }
 
-// cgroupWritable is about a container's root who owns its cgroup on the host, as
-// with rootless containers, and has no cgroup namespace: its mount is read-only.
+// cgroupWritable is about a container's root who owns its cgroup on the host, as in
+// rootless containers, and has no cgroup namespace: its mount is read-only.
 func cgroupWritable(name, view, outside, within string) attack {
 	return attack{
 		name: name, view: view,
-		about:    "the root of a user namespace without a cgroup namespace writes to its cgroup, whose mount is to be read-only",
+		about:    "the root of a user namespace without a cgroup namespace writes to its cgroup, whose mount should be read-only",
 		kinds:    []string{"CVE-2023-25809"},
 		defences: []defence.Name{defence.CgroupMount},
 		mount:    func(t *try) string { return t.writesToCgroup(outside, within, func(*bundle) {}) },

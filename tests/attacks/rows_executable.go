@@ -12,13 +12,13 @@ import (
 	"github.com/rtcontainers/rt/internal/defence"
 )
 
-// The executable that the runtime runs in the container must not be changed from
-// there: CVE-2019-5736.
+// A container must not be able to change the executable that the runtime runs in it:
+// CVE-2019-5736.
 
 var executableAttacks = []attack{
 	{
 		name:     "executable-by-exec",
-		about:    "the program of exec is a script for /proc/self/exe; the container's root takes hold of what runs there and writes to it",
+		about:    "the program of exec is a script for /proc/self/exe; the container's root gets hold of the executable that runs there and writes to it",
 		kinds:    []string{"CVE-2019-5736"},
 		defences: []defence.Name{defence.Dumpable, defence.SealedImage},
 		race:     true,
@@ -44,7 +44,7 @@ var executableAttacks = []attack{
 	},
 	{
 		name:     "executable-by-run",
-		about:    "the entry point is a script for /proc/self/exe; a neighbour in the pid namespace takes hold of what runs there and writes to it",
+		about:    "the entry point is a script for /proc/self/exe; a neighbour in the pid namespace gets hold of the executable that runs there and writes to it",
 		kinds:    []string{"CVE-2019-5736"},
 		defences: []defence.Name{defence.Dumpable, defence.SealedImage},
 		race:     true,
@@ -91,7 +91,7 @@ var executableAttacks = []attack{
 	},
 }
 
-// copyRuntime lets the attack have a copy of the runtime that it may destroy.
+// copyRuntime gives the attack a copy of the runtime that it may destroy.
 func (t *try) copyRuntime() {
 	name := t.host(filepath.Base(t.Path))
 	t.must(copyFile(t.Path, name))
@@ -100,8 +100,8 @@ func (t *try) copyRuntime() {
 
 func (t *try) overwritten(b *bundle) bool { return fileExists(b.root("result", "overwritten")) }
 
-// overwriteOthers takes hold of the executable of every process in the pid
-// namespace that is none of the container's, and tries to write to it.
+// overwriteOthers opens the executable of every process in the pid namespace that is not
+// the container's, and tries to write to it.
 func overwriteOthers([]string) error {
 	own := ownExecutables()
 	self := os.Getpid()
@@ -156,7 +156,7 @@ func attachOthers([]string) error {
 		if i%64 == 0 { // on a busy machine it may have missed some
 			latest = lastPid()
 		}
-		// Numbers are given in order: the next process has one of these.
+		// Pids are given in order: the next process has one of these.
 		for pid := latest; pid < latest+8; pid++ {
 			what, there := takeOver(pid, own)
 			if there {
@@ -168,12 +168,12 @@ func attachOthers([]string) error {
 			if err := os.WriteFile("/result/attached", []byte(what), 0o644); err != nil {
 				return err
 			}
-			time.Sleep(time.Hour) // its end would be that of the pid namespace
+			time.Sleep(time.Hour) // its end would end the pid namespace
 		}
 	}
 }
 
-// lastPid is the number of the process that was made last in this pid namespace.
+// lastPid is the pid of the last process made in this pid namespace.
 func lastPid() int {
 	f := strings.Fields(read("/proc/loadavg"))
 	pid, err := strconv.Atoi(f[len(f)-1])
@@ -183,8 +183,8 @@ func lastPid() int {
 	return pid
 }
 
-// takeOver looks for what an attacker may do to a process that runs none of the
-// container's programs, if there is one.
+// takeOver checks what an attacker may do to a process that runs none of the container's
+// programs, if there is one.
 func takeOver(pid int, own map[string]bool) (what string, there bool) {
 	info, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil || own[fileID(info)] {

@@ -52,7 +52,7 @@ var fileAttacks = []attack{
 	},
 	{
 		name:     "destination-link",
-		about:    "a symlink of the image leads the destination of a mount to the host",
+		about:    "a symlink of the image redirects the destination of a mount to the host",
 		kinds:    []string{"CVE-2021-30465", "CVE-2024-45310"},
 		defences: []defence.Name{defence.InRoot},
 		mount: func(t *try) string {
@@ -96,7 +96,7 @@ var fileAttacks = []attack{
 	},
 	{
 		name:     "mask-null",
-		about:    "the /dev/null that masks files is another one: the runtime runs in a container itself, whose /dev/null is a file",
+		about:    "the /dev/null that masks files is not the device: the runtime itself runs in a container whose /dev/null is a file",
 		kinds:    []string{"CVE-2025-31133", "youki CVE-2025-62161"},
 		defences: []defence.Name{defence.CheckedDevices},
 		mount: func(t *try) string {
@@ -114,7 +114,7 @@ var fileAttacks = []attack{
 	},
 	{
 		name:     "mask-null-image",
-		about:    "the image, or a volume on /dev, has a /dev/null that is a symlink to what shall be mounted in place of a mask",
+		about:    "the image, or a volume on /dev, has a /dev/null that is a symlink, whose target is mounted in place of a mask",
 		kinds:    []string{"CVE-2025-31133", "youki CVE-2025-62161"},
 		defences: []defence.Name{defence.MaskedPaths},
 		mount: func(t *try) string {
@@ -139,7 +139,7 @@ var fileAttacks = []attack{
 	},
 }
 
-// made tells what was made in a directory of the host.
+// made lists what was made in a directory of the host.
 func (t *try) made(dir string) string {
 	entries, err := os.ReadDir(dir)
 	t.must(err)
@@ -149,8 +149,8 @@ func (t *try) made(dir string) string {
 	return entries[0].Name() + " was made on the host"
 }
 
-// opened tells whether a file was opened, for more than its name (O_PATH), while f
-// ran: inotify(7).
+// opened tells whether a file was opened, not only by name (O_PATH), while f ran:
+// inotify(7).
 func (t *try) opened(name string, f func()) string {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	t.must(err)

@@ -16,7 +16,7 @@ import (
 var filterAttacks = []attack{
 	{
 		name:     "seccomp-i386",
-		about:    "a process makes a forbidden call by the 32-bit calls of the machine, which the profile does not name",
+		about:    "a process makes a forbidden call as a 32-bit system call, and the profile does not name that architecture",
 		kinds:    []string{"seccomp"},
 		defences: []defence.Name{defence.Seccomp},
 		mount: func(t *try) string {
@@ -73,7 +73,7 @@ func (b *bundle) madeInside(name string) string {
 	return ""
 }
 
-// oldProfile forbids what it does not name.
+// oldProfile forbids calls that it does not name.
 func oldProfile() *specs.LinuxSeccomp {
 	eperm := uint(unix.EPERM)
 	names := []string{
@@ -95,8 +95,8 @@ func oldProfile() *specs.LinuxSeccomp {
 	}
 }
 
-// giveUp ends a process that the filter leaves with a thread less: the Go runtime
-// would wait for it.
+// giveUp ends a process in which the filter has killed a thread: the Go runtime would wait
+// for it.
 func giveUp() { time.AfterFunc(500*time.Millisecond, func() { os.Exit(1) }) }
 
 func mkdirI386(args []string) error {
@@ -127,7 +127,7 @@ func mkdirX32(args []string) error {
 	}
 	_, _, errno := unix.Syscall(x32|mkdir, pointer(path), 0o755, 0)
 	fmt.Println("mkdir:", errno)
-	// The kernel may have no x32: but then it is the kernel that says so.
+	// The kernel may have no x32: but then the kernel reports it.
 	if errno == 0 || errno == unix.ENOSYS {
 		fmt.Println(gained)
 	}

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A container with CAP_SYS_ADMIN in its own user namespace must not be able to take
-// back what the host's mounts forbid: mount_namespaces(7), "Restrictions on mount
+// A container with CAP_SYS_ADMIN in its own user namespace must not be able to lift the
+// restrictions of the host's mounts: mount_namespaces(7), "Restrictions on mount
 // namespaces".
 
 var mountAttacks = []attack{
@@ -52,7 +52,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "userns-uncover",
-		about:    "the root of a user namespace takes off a mount below a recursive bind mount and reads what it hides",
+		about:    "the root of a user namespace unmounts a mount below a recursive bind mount and reads what it hides",
 		kinds:    []string{"13.2"},
 		defences: []defence.Name{defence.LockedMounts},
 		mount: func(t *try) string {
@@ -66,7 +66,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "userns-bind-below",
-		about:    "a bind mount that is not recursive shows a user namespace what a mount of the host hides",
+		about:    "a non-recursive bind mount shows a user namespace what a mount of the host hides",
 		kinds:    []string{"13.2"},
 		defences: []defence.Name{defence.LockedMounts},
 		mount: func(t *try) string {
@@ -79,7 +79,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "userns-root-nodev",
-		about:    "the root of a user namespace clears nodev of the mount that its root file system lies on, and opens a device of the image",
+		about:    "the root of a user namespace clears nodev on the mount of its root file system, and opens a device of the image",
 		kinds:    []string{"13.2"},
 		defences: []defence.Name{defence.LockedMounts},
 		mount: func(t *try) string {
@@ -166,7 +166,7 @@ var mountAttacks = []attack{
 	},
 	{
 		name:     "mounts-remove-mask",
-		about:    "a container leads the removal of a mount to a mask of its /proc by a symlink",
+		about:    "a container redirects the removal of a mount to a mask of its /proc with a symlink",
 		kinds:    []string{"linux.maskedPaths"},
 		defences: []defence.Name{defence.ProcDestination, defence.ExactPlaces},
 		ours:     true,
@@ -244,7 +244,8 @@ func (b *bundle) mounts(command string, mounts ...specs.Mount) result {
 	return b.do("mounts", command, b.id, b.write(filepath.Join(b.dir, "mounts.json"), string(data)))
 }
 
-// swapper starts a container that exchanges the directory /a and a symlink for ever.
+// swapper starts a container that exchanges the directory /a and a symlink in an endless
+// loop.
 func (t *try) swapper(target string) *bundle {
 	b := t.attacker("swap", "/a", "/b")
 	b.mkdir(b.root("a"))
@@ -290,8 +291,8 @@ func (t *try) changed(name string) string {
 	return ""
 }
 
-// writeSysfs mounts sysfs where it has not been, and tries to take back that it is
-// read-only where it is.
+// writeSysfs mounts sysfs if it is not mounted, and tries to remount it writable if it is
+// read-only.
 func writeSysfs([]string) error {
 	fmt.Println("mount:", unix.Mount("sysfs", "/tmp", "sysfs", 0, ""))
 	fmt.Println("remount:", unix.Mount("", "/sys", "", unix.MS_REMOUNT|unix.MS_BIND, ""))

@@ -45,7 +45,7 @@ var procAttacks = []attack{
 	},
 	{
 		name:     "sysctl-redirected",
-		about:    "the image brings a /proc of its own to which the runtime is to write parameters of the kernel",
+		about:    "the image has its own /proc, and the runtime writes kernel parameters there",
 		kinds:    []string{"CVE-2025-52881"},
 		defences: []defence.Name{defence.OwnProcfs},
 		mount: func(t *try) string {
@@ -63,7 +63,7 @@ var procAttacks = []attack{
 	},
 	{
 		name:     "oom-score-redirected",
-		about:    "the image's /proc has an oom_score_adj of its own, and a limit of the real one is not set",
+		about:    "the image's /proc has its own oom_score_adj, and the real one is not set",
 		kinds:    []string{"CVE-2025-52881"},
 		defences: []defence.Name{defence.OwnProcfs},
 		mount: func(t *try) string {
@@ -136,7 +136,7 @@ var procAttacks = []attack{
 	},
 	{
 		name:     "masked-paths",
-		about:    "a container reads a file of procfs that is to be masked",
+		about:    "a container reads a file of procfs that should be masked",
 		kinds:    []string{"linux.maskedPaths"},
 		defences: []defence.Name{defence.MaskedPaths},
 		mount: func(t *try) string {
@@ -146,7 +146,7 @@ var procAttacks = []attack{
 	},
 	{
 		name:     "readonly-paths",
-		about:    "a container opens files of procfs for writing that are to be read-only",
+		about:    "a container opens files of procfs for writing that should be read-only",
 		kinds:    []string{"linux.readonlyPaths"},
 		defences: []defence.Name{defence.ReadonlyPaths},
 		mount: func(t *try) string {
@@ -156,8 +156,8 @@ var procAttacks = []attack{
 	},
 }
 
-// otherMounts starts a process in a mount namespace of another container's, changes
-// that by commands, and returns its path.
+// otherMounts starts a process in another container's mount namespace, changes that by
+// commands, and returns its path.
 func (t *try) otherMounts(commands string) string {
 	ready := t.host("ready")
 	cmd := exec.Command("unshare", "-m", "sh", "-ec", "mount --make-rprivate /; "+commands+"; echo > "+ready+"; exec sleep 1000")

@@ -30,7 +30,7 @@ var raceAttacks = []attack{
 	},
 	{
 		name:     "volume-race-file",
-		about:    "the same where a file is made to be mounted over",
+		about:    "the same where a file is made as a mount point",
 		kinds:    []string{"CVE-2021-30465", "CVE-2024-45310"},
 		defences: []defence.Name{defence.InRoot},
 		race:     true,

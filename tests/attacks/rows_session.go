@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a process inherits from who started it.
+// What a process inherits from its caller.
 
 var sessionAttacks = []attack{
 	{
@@ -150,8 +150,8 @@ func typeInto([]string) error {
 	return nil
 }
 
-// ownKeyring lets the attack have a session keyring of its own, which all commands
-// that it starts inherit.
+// ownKeyring gives the attack its own session keyring, which all commands that it starts
+// inherit.
 func (t *try) ownKeyring() {
 	goruntime.LockOSThread()
 	_, err := unix.KeyctlJoinSessionKeyring(keyName)
@@ -169,8 +169,8 @@ func keyAdd([]string) error {
 	return unix.KeyctlSetperm(id, everything)
 }
 
-// keyJoin tries to become the possessor of keyrings, by a name, and by all names that
-// begin so and can be seen.
+// keyJoin tries to become the possessor of keyrings: by a name, and by all visible names
+// with this prefix.
 func keyJoin(args []string) error {
 	names := []string{args[0]}
 	for line := range strings.Lines(read("/proc/keys")) {

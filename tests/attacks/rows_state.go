@@ -21,7 +21,7 @@ import (
 var stateAttacks = []attack{
 	{
 		name:     "state-planted",
-		about:    "root works with a directory of containers in which another user has put a state, with a hook to be run at the deletion",
+		about:    "root works with a directory of containers in which another user has put a state with a hook that runs at deletion",
 		kinds:    []string{"13.16"},
 		defences: []defence.Name{defence.StateOwner},
 		ours:     true,
@@ -126,7 +126,7 @@ var stateAttacks = []attack{
 	},
 	{
 		name:     "notify-socket",
-		about:    "a process of a created container puts a symlink in the place of its NOTIFY_SOCKET, and a file of the host is opened to all",
+		about:    "a process of a created container puts a symlink in the place of its NOTIFY_SOCKET, and the runtime makes a file of the host accessible to all",
 		kinds:    []string{"13.8"},
 		defences: []defence.Name{defence.NotifySocket},
 		race:     true,
@@ -139,7 +139,7 @@ var stateAttacks = []attack{
 // ordinary is a user of the host without any rights.
 const ordinary = 65534
 
-// give gives a directory and all in it to the ordinary user.
+// give changes the owner of a directory and its content to the ordinary user.
 func (t *try) give(dir string) {
 	t.must(filepath.Walk(dir, func(name string, _ os.FileInfo, err error) error {
 		if err != nil {
@@ -169,7 +169,7 @@ func connect(args []string) error {
 	return err
 }
 
-// notifySocket lets a process replace the socket as soon as it is there.
+// notifySocket makes a process replace the socket as soon as it exists.
 func notifySocket(t *try) string {
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: t.host("manager")})
 	t.must(err)
@@ -199,7 +199,7 @@ func notifySocket(t *try) string {
 	return ""
 }
 
-// relink replaces a file by a symlink as soon as it is there.
+// relink replaces a file by a symlink as soon as it exists.
 func relink(args []string) error {
 	next := args[0] + ".next"
 	if err := os.Symlink(args[1], next); err != nil {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A created container waits for its start as a process that others may get at.
+// A created container waits for its start as a process that others may be able to access.
 
 var waitingAttacks = []attack{
 	{
@@ -41,7 +41,7 @@ var waitingAttacks = []attack{
 	},
 	{
 		name:     "waiting-attach",
-		about:    "a container with CAP_SYS_PTRACE only attaches to a created one in its pid namespace, and lets it make a device node",
+		about:    "a container whose only capability is CAP_SYS_PTRACE attaches to a created one in its pid namespace, and makes it create a device node",
 		kinds:    []string{"13.3"},
 		defences: []defence.Name{defence.WaitingCapabilities},
 		mount: func(t *try) string {
@@ -59,14 +59,14 @@ var waitingAttacks = []attack{
 		},
 	},
 	tracedExec("exec-traced", "a container with CAP_SYS_PTRACE attaches to the process of exec and has it use the rights of the runtime", "", func(*bundle) {}),
-	tracedExec("exec-traced-filter", "the same where the filter takes CAP_SYS_ADMIN to load, because there is no no_new_privs", "", func(b *bundle) {
+	tracedExec("exec-traced-filter", "the same where loading the filter needs CAP_SYS_ADMIN, because no_new_privs is not set", "", func(b *bundle) {
 		b.spec.Process.NoNewPrivileges = false
 		b.filter("swapon")
 	}),
 	tracedExec("exec-traced-label", "the same where the process gets an AppArmor profile", "/sys/kernel/security/apparmor/profiles", func(b *bundle) {
 		b.spec.Process.ApparmorProfile = "unconfined"
 	}),
-	attachAttack("attach-exec", "the container's root gets at the process of exec before it executes the container's program", func(t *try, b *bundle) {
+	attachAttack("attach-exec", "the container's root opens the process of exec before that executes the container's program", func(t *try, b *bundle) {
 		for range t.times(200) {
 			b.exec("true")
 			if fileExists(b.root("result", "attached")) {
@@ -74,11 +74,11 @@ var waitingAttacks = []attack{
 			}
 		}
 	}),
-	attachAttack("attach-created", "a container gets at a created one in its pid namespace that has no more rights", func(t *try, b *bundle) {
+	attachAttack("attach-created", "a container opens a created one in its pid namespace that has no more rights", func(t *try, b *bundle) {
 		v := t.script("true")
 		v.namespace(specs.PIDNamespace, b.proc("ns/pid"))
 		v.create()
-		for range 20 { // the attacker has to have had its turn, on a busy machine, too
+		for range 20 { // on a busy machine, too, the attacker must have had its turn
 			if time.Sleep(100 * time.Millisecond); fileExists(b.root("result", "attached")) {
 				break
 			}
@@ -86,14 +86,14 @@ var waitingAttacks = []attack{
 	}),
 }
 
-// attachAttack is about processes of the runtime that run in the container's pid
-// namespace with its user, and with no more rights than the container has.
+// attachAttack is about processes of the runtime that run in the container's pid namespace
+// with its user, and with no more rights than the container has.
 func attachAttack(name, about string, bring func(t *try, b *bundle)) attack {
 	return attack{
 		name: name, about: about, kinds: []string{"CVE-2016-9962"}, defences: []defence.Name{defence.Dumpable}, race: true,
 		mount: func(t *try) string {
 			b := t.attacker("attach-others")
-			// With all capabilities but the one that allows it anyway.
+			// With all capabilities except the one that allows it anyway.
 			for n, name := range spec.Capabilities {
 				if n != unix.CAP_SYS_PTRACE && n != unix.CAP_SYS_ADMIN && n != unix.CAP_SYS_RESOURCE {
 					b.capabilities(name)
@@ -127,8 +127,8 @@ func (b *bundle) filter(calls ...string) {
 	}
 }
 
-// neighbour starts a container that runs an attacker's program with a directory of
-// the host, which it is given as a volume, at /volume.
+// neighbour starts a container that runs an attacker's program, with a directory of the
+// host as a volume at /volume.
 func (t *try) neighbour(volume string, args ...string) *bundle {
 	b := t.attacker(args...)
 	b.bind(volume, "/volume")
@@ -136,8 +136,8 @@ func (t *try) neighbour(volume string, args ...string) *bundle {
 	return b
 }
 
-// tracedExec is about a container with CAP_SYS_PTRACE, which may trace what has more
-// rights than itself.
+// tracedExec is about a container with CAP_SYS_PTRACE, which may trace processes that have
+// more rights.
 func tracedExec(name, about, needs string, change func(b *bundle)) attack {
 	return attack{
 		name: name, about: about, kinds: []string{"CVE-2016-9962"}, race: true, needs: needs,
@@ -161,8 +161,8 @@ func tracedExec(name, about, needs string, change func(b *bundle)) attack {
 	}
 }
 
-// traceOthers attaches to the first new process that has more rights than this one,
-// and lets it make a device node.
+// traceOthers attaches to the first new process that has more rights than this one, and
+// makes it create a device node.
 func traceOthers(args []string) error {
 	goruntime.LockOSThread()
 	own := statusField(os.Getpid(), "CapPrm")
@@ -179,7 +179,7 @@ func traceOthers(args []string) error {
 					return os.WriteFile("/named", nil, 0o644)
 				}
 			}
-			// Only a stopped one can be let go.
+			// Only a stopped one can be resumed.
 			_ = unix.PtraceInterrupt(pid)
 			var ws unix.WaitStatus
 			_, _ = unix.Wait4(pid, &ws, unix.WALL, nil)

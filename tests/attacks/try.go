@@ -54,14 +54,14 @@ func (t *try) result() (c cell) {
 	return c
 }
 
-// must ends a try that cannot be made.
+// must ends a try that is not possible.
 func (t *try) must(err error) {
 	if err != nil {
 		panic(broken{err})
 	}
 }
 
-// fail ends a try that cannot be made.
+// fail ends a try that is not possible.
 func (t *try) fail(format string, args ...any) { panic(broken{fmt.Errorf(format, args...)}) }
 
 func (t *try) logf(format string, args ...any) {
@@ -73,8 +73,8 @@ func (t *try) logf(format string, args ...any) {
 // ours tells whether rt is attacked, weakened or not.
 func (t *try) ours() bool { return t.Runtime != "runc" && t.Runtime != "crun" }
 
-// times is how often a race is tried: n times, and 1,000 times in a full run. Without
-// the defence one success is enough, for which a busy machine may need more tries.
+// times is how often a race is tried: n times, and 1,000 times in a full run. Without the
+// defence one success is enough, but a busy machine may need more tries.
 func (t *try) times(n int) int {
 	switch {
 	case t.Full:
@@ -85,12 +85,12 @@ func (t *try) times(n int) int {
 	return n
 }
 
-// host is a path of the host that no container is given.
+// host is a path of the host that no container gets.
 func (t *try) host(elements ...string) string {
 	return filepath.Join(append([]string{t.Dir, "host"}, elements...)...)
 }
 
-// secret is what is to be found nowhere but in files of the host.
+// secret is only in files of the host.
 const secret = "the-secret-of-the-host"
 
 // write writes a file.
@@ -106,20 +106,20 @@ func (t *try) mkdir(name string) string {
 	return name
 }
 
-// link makes a symlink, in place of what is there.
+// link makes a symlink, and replaces an existing file.
 func (t *try) link(target, name string) {
 	t.must(os.MkdirAll(filepath.Dir(name), 0o755))
 	t.must(os.RemoveAll(name))
 	t.must(os.Symlink(target, name))
 }
 
-// read returns a file's content, and nothing when it cannot be read.
+// read returns a file's content, or "" if it cannot be read.
 func read(name string) string {
 	data, _ := os.ReadFile(name)
 	return string(data)
 }
 
-// bundle is a bundle with a root file system of its own.
+// bundle is a bundle with its own root file system.
 type bundle struct {
 	*try
 	dir, id string
@@ -139,7 +139,7 @@ func (t *try) bundle(args ...string) *bundle {
 	n := t.bundles
 	t.mutex.Unlock()
 	b := &bundle{try: t, dir: filepath.Join(t.Dir, fmt.Sprintf("bundle%d", n)), id: fmt.Sprintf("%s-%d", t.ID, n), spec: spec.Default()}
-	b.spec.Version = "1.0.2" // which all of them know
+	b.spec.Version = "1.0.2" // which all runtimes know
 	b.spec.Root.Readonly = false
 	b.spec.Process.Terminal = false
 	b.spec.Process.Args = args
@@ -201,8 +201,7 @@ func (b *bundle) capabilities(names ...string) {
 	}
 }
 
-// userNamespace lets the container have a user namespace, whose root is this id of
-// the host.
+// userNamespace gives the container a user namespace whose root is this id of the host.
 func (b *bundle) userNamespace(host uint32) {
 	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
 	ids := []specs.LinuxIDMapping{{HostID: host, Size: 65536}}
@@ -239,10 +238,10 @@ func (b *bundle) save() {
 type result struct {
 	stdout, stderr string
 	code           int
-	// late is true when it had to be ended.
+	// late is true if it had to be killed.
 	late bool
 	took time.Duration
-	// memory is the largest amount that it had, in bytes.
+	// memory is its peak memory, in bytes.
 	memory int64
 }
 
@@ -257,8 +256,8 @@ func (t *try) command(args ...string) *exec.Cmd {
 // commandTime is how long a command may take.
 const commandTime = 20 * time.Second
 
-// execute runs a command. Its output goes to files: a container that stays may
-// hold them open.
+// execute runs a command. Its output goes to files: a container that stays may keep them
+// open.
 func (t *try) execute(cmd *exec.Cmd, limit time.Duration) result {
 	out, err := os.CreateTemp(t.Dir, "output-")
 	t.must(err)
@@ -358,14 +357,14 @@ func eventually(condition func() bool) bool {
 	return false
 }
 
-// await waits for what the attack needs.
+// await waits for a condition that the attack needs.
 func (t *try) await(what string, condition func() bool) {
 	if !eventually(condition) {
 		t.fail("not in time: %s", what)
 	}
 }
 
-// tell is evidence when the output has the word in it.
+// tell is evidence if the output contains the word.
 func tell(r result, word, evidence string) string {
 	if strings.Contains(r.stdout, word) {
 		return evidence
@@ -389,7 +388,7 @@ func alive(pid int) bool {
 	return syscall.Kill(pid, 0) == nil && !strings.HasPrefix(statusField(pid, "State"), "Z")
 }
 
-// onTerminal runs the container with a terminal, whose master nobody uses.
+// onTerminal runs the container with a terminal whose master nobody uses.
 func (b *bundle) onTerminal() result {
 	b.spec.Process.Terminal = true
 	name := b.host("console")

@@ -19,17 +19,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Each try has a world of its own: a mount namespace with the view of cgroups
-// that it wants, and a pid namespace. When the first process of that ends, the
-// kernel ends all others, and all mounts are gone.
+// Each try has its own world: a mount namespace with the view of cgroups that it needs,
+// and a pid namespace. When the first process of that ends, the kernel kills all others,
+// and all mounts are gone.
 
 const (
 	superviseCommand = "supervise"
 	tryCommand       = "try"
-	// attackerName is what this program is called in containers.
+	// attackerName is the name of this program in containers.
 	attackerName = "attacker"
-	// prefix begins the name of everything that an attack makes outside of its
-	// directory, such as cgroups.
+	// prefix begins the names of everything that an attack makes outside its directory,
+	// such as cgroups.
 	prefix = "rt-attack-"
 )
 
@@ -127,8 +127,8 @@ func (a *attack) perform(o options, scratch string, r column) (c cell) {
 	return c
 }
 
-// supervise is the first process of a world. It lets another one mount the
-// attack, collects orphans, and clears up.
+// supervise is the first process of a world. It lets another one mount the attack, reaps
+// orphans, and cleans up.
 func supervise(text string) {
 	c := supervised(text)
 	data, err := json.Marshal(c)
@@ -191,7 +191,7 @@ func openNull() uintptr {
 	return uintptr(fd)
 }
 
-// endAll ends all other processes of the pid namespace.
+// endAll kills all other processes of the pid namespace.
 func endAll() {
 	for {
 		_ = syscall.Kill(-1, syscall.SIGKILL)
@@ -213,14 +213,14 @@ func cgroupsOf(id string) (found []string) {
 	return found
 }
 
-// thawCgroups lets go on what an attack has frozen, and which would not end.
+// thawCgroups thaws what an attack has frozen, which could not end otherwise.
 func thawCgroups(id string) {
 	for _, path := range cgroupsOf(id) {
 		_ = withCgroups(unix.AT_FDCWD, path, thaw)
 	}
 }
 
-// clearCgroups removes the cgroups of a try and tells which cannot be removed.
+// clearCgroups removes the cgroups of a try and reports those that cannot be removed.
 func clearCgroups(id string) string {
 	var left []string
 	for _, path := range cgroupsOf(id) {
@@ -237,8 +237,8 @@ func clearCgroups(id string) string {
 	return strings.Join(left, " ")
 }
 
-// withCgroups does something with a cgroup, after those below it, however long
-// their paths are.
+// withCgroups does something with a cgroup, after those below it, however long their paths
+// are.
 func withCgroups(parent int, name string, do func(parent int, name string) error) error {
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 
 const runDefault = "run-default"
 
-// rest is longer than what one runtime pays for the next.
+// rest is so long that no runtime profits from the one before.
 const rest = 20 * time.Millisecond
 
 // benchCase is a case: what it measures, on which bundle, and how.
@@ -24,7 +24,7 @@ type benchCase struct {
 	floor bool
 	// seccomp says that -seccomp adds Docker's profile.
 	seccomp bool
-	// rest is how long the machine is left alone before each sample.
+	// rest is the pause before each sample.
 	rest time.Duration
 	// measure takes one sample of each series.
 	measure func(*worker, *subject) ([]float64, error)
@@ -48,9 +48,9 @@ var cases = []benchCase{
 		config: defaultConfig, args: succeed, floor: true, measure: measureRun,
 	},
 	{
-		// Who moves a process into a cgroup waits for a grace period of RCU, unless
-		// somebody did so a few milliseconds ago: in run-default the one before pays
-		// for the next. After a rest each pays for itself, as where containers start
+		// Moving a process into a cgroup waits for an RCU grace period, unless somebody
+		// did so a few milliseconds ago: in run-default the runtime before pays for the
+		// next. After a rest each pays for itself, as on a machine that starts containers
 		// now and then.
 		name: "run-rested", series: []string{"run-rested"}, units: []string{"ms"},
 		config: defaultConfig, args: succeed, floor: true, rest: rest, measure: measureRun,

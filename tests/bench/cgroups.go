@@ -15,7 +15,8 @@ import (
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// findObstacles looks for what a v2 view withholds. The v1 views offer all that the bundles need.
+// findObstacles looks for what a v2 view lacks. The v1 views have all that the bundles
+// need.
 func findObstacles(view string, competitors []competitor) ([]obstacle, error) {
 	if view != "v2" {
 		return nil, nil
@@ -64,7 +65,7 @@ func canUnlimitMemlock() bool {
 func findCgroups(match func(name string) bool) ([]string, error) {
 	var found []string
 	err := filepath.WalkDir(cgroupRoot, func(path string, entry fs.DirEntry, err error) error {
-		// Other people's cgroups come and go.
+		// Other processes' cgroups come and go.
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -85,7 +86,7 @@ func isCgroup(path string) bool {
 	return syscall.Statfs(path, &stat) == nil && (stat.Type == v1 || stat.Type == v2)
 }
 
-// removeCgroups ends what runs in the comparison's cgroups and removes them.
+// removeCgroups kills what runs in the comparison's cgroups and removes them.
 func removeCgroups(match func(name string) bool) error {
 	paths, err := findCgroups(match)
 	if err != nil {

@@ -64,7 +64,7 @@ func compileFloor(ctx context.Context, opts *options, tests, dir string) (string
 	return path, nil
 }
 
-// measureIn carries out a plan inside its view.
+// measureIn executes a plan inside its view.
 func measureIn(ctx context.Context, p plan, planPath string) (*viewResult, error) {
 	if err := os.Mkdir(p.Dir, 0o755); err != nil {
 		return nil, err
@@ -94,7 +94,8 @@ func runInView(ctx context.Context, p plan, planPath string) error {
 	worker := exec.CommandContext(ctx, filepath.Join(p.Tests, "view"), p.View, self, "-plan", planPath)
 	worker.Stdout, worker.Stderr = os.Stdout, os.Stderr
 	worker.SysProcAttr = &syscall.SysProcAttr{
-		// A ^C reaches this process alone; the runtimes are not to be cut off in the middle.
+		// A ^C reaches this process alone; the runtimes must not be interrupted in the
+		// middle.
 		Setpgid: true,
 		// If this process is killed, the worker still cleans up.
 		Pdeathsig: syscall.SIGTERM,
@@ -108,7 +109,7 @@ func runInView(ctx context.Context, p plan, planPath string) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.As(err, &exit):
-		// The worker has said why.
+		// The worker has reported why.
 		return fmt.Errorf("the comparison in view %s failed: %w", p.View, err)
 	}
 	return err

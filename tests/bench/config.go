@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// object is a JSON object. What the harness does not know of a configuration passes through it.
+// object is a JSON object. Fields that the harness does not know pass through it.
 type object map[string]any
 
 func readObject(path string) (object, error) {
@@ -49,8 +49,9 @@ func loadConfig(tests string, c *benchCase, seccomp bool) (object, error) {
 	return config, err
 }
 
-// setCgroup gives a configuration that names a cgroup one of the comparison's own. A configuration
-// without one keeps to the runtime's default, which follows from the container's id.
+// setCgroup gives a configuration that names a cgroup one of the comparison's own. A
+// configuration without one keeps the runtime's default, which follows from the
+// container's id.
 func setCgroup(config object, path string) {
 	if linux := config.child("linux"); linux["cgroupsPath"] != nil {
 		linux["cgroupsPath"] = path
@@ -63,7 +64,7 @@ type obstacle struct {
 	reason string
 }
 
-// dropResources removes the fields that are in the way, and says which.
+// dropResources removes the fields that are obstacles, and reports which.
 func dropResources(config object, obstacles []obstacle) (note string) {
 	resources := config.child("linux").child("resources")
 	var reasons []string

@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// commandTimeout is far beyond what any command needs; it catches those that hang.
+// commandTimeout is far longer than any command needs; it catches commands that hang.
 const commandTimeout = 30 * time.Second
 
-// launcher starts commands that are all alike: the same stdio, environment and directory.
+// launcher starts identical commands: the same stdio, environment and directory.
 type launcher struct {
 	attr os.ProcAttr
-	// stderr is a file: a container's process that inherits it cannot keep anybody waiting.
+	// stderr is a file: a container's process that inherits it cannot keep anybody
+	// waiting.
 	stderr *os.File
 }
 

@@ -58,7 +58,7 @@ func measureLifecycle(w *worker, s *subject) ([]float64, error) {
 	return samples, s.remove(step, id, pid)
 }
 
-// measureMemory looks at the process that waits for start.
+// measureMemory measures the process that waits for start.
 func measureMemory(w *worker, s *subject) ([]float64, error) {
 	id := w.newID()
 	step := func(args ...string) error {
@@ -92,7 +92,8 @@ func (s *subject) create(step func(...string) error, id string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
-// remove kills a container and deletes it. The wait in between is no step: it is the kernel's work.
+// remove kills a container and deletes it. The wait in between is not a step: it is the
+// kernel's work.
 func (s *subject) remove(step func(...string) error, id string, pid int) error {
 	if err := step("kill", id, "KILL"); err != nil {
 		return err

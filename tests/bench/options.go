@@ -120,7 +120,7 @@ func (o *options) findCompetitors(paths map[string]*string) error {
 	return o.checkBars()
 }
 
-// checkBars rejects bars that no result will decide, before any time is spent on them.
+// checkBars refuses bars that no result will decide, before any time is spent on them.
 func (o *options) checkBars() error {
 	for _, b := range o.bars {
 		switch {

@@ -19,7 +19,7 @@ func (n note) String() string {
 	return strings.Join(n.Cases, ", ") + ": " + n.Text
 }
 
-// addNote tells a remark that several cases share once.
+// addNote records a remark that several cases share once.
 func (v *viewResult) addNote(caseName, text string) {
 	for i := range v.Notes {
 		if v.Notes[i].Text == text {

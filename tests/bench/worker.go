@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// worker is a plan in the middle of being carried out.
+// worker is a plan that is being executed.
 type worker struct {
 	plan
 	*launcher
@@ -55,7 +55,7 @@ func (w *worker) rootOf(who competitor) string {
 	return filepath.Join(w.state, who.Name)
 }
 
-// ownsContainer matches what is named after a container of this comparison.
+// ownsContainer matches names of this comparison's containers.
 func (w *worker) ownsContainer(name string) bool {
 	return strings.HasPrefix(name, w.Prefix+"-")
 }
@@ -65,7 +65,8 @@ func (w *worker) owns(name string) bool {
 	return name == w.Prefix || w.ownsContainer(name)
 }
 
-// checkClean fails if a runtime left something of its containers: not to clean up saves time.
+// checkClean fails if a runtime left something of its containers behind: not cleaning up
+// saves time.
 func (w *worker) checkClean() error {
 	left, err := findCgroups(w.ownsContainer)
 	if err != nil {
@@ -83,7 +84,7 @@ func (w *worker) checkClean() error {
 	return nil
 }
 
-// containers lists those that a competitor has state of.
+// containers lists those that a competitor has a state of.
 func (w *worker) containers(who competitor) []string {
 	// The directory appears with the first container.
 	entries, _ := os.ReadDir(w.rootOf(who))
@@ -96,12 +97,12 @@ func (w *worker) containers(who competitor) []string {
 	return ids
 }
 
-// close removes whatever there still is of the containers.
+// close removes the containers that are left.
 func (w *worker) close() error {
 	for _, who := range w.Competitors {
 		s := w.newSubject("", who)
 		for _, id := range w.containers(who) {
-			// If this fails, the cgroups are still there to find the processes by.
+			// If this fails, the processes can still be found by their cgroups.
 			w.run(s.argv("delete", "--force", id))
 		}
 	}

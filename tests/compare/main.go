@@ -4,8 +4,8 @@
 //
 //	compare -rt bin/rt [-reasons FILE] [-run REGEXP] [-v]
 //
-// Every difference has to have a reason in the file of reasons; one without, and a
-// reason that is not needed any more, are failures. Peers are those that are installed.
+// Every difference needs a reason in the file of reasons; a difference without a reason,
+// and a reason that is no longer needed, are failures. Peers are those that are installed.
 package main
 
 import (
@@ -106,7 +106,7 @@ func names(peers []peer) string {
 	return strings.Join(list, ", ")
 }
 
-// findPeers returns rt and who it is compared with.
+// findPeers returns rt and the runtimes to compare it with.
 func findPeers(rt string) ([]peer, error) {
 	path, err := filepath.Abs(rt)
 	if err != nil {
@@ -123,7 +123,7 @@ func findPeers(rt string) ([]peer, error) {
 	return peers, nil
 }
 
-// difference is one thing in which a peer's result is another than rt's.
+// difference is one point in which a peer's result differs from rt's.
 type difference struct {
 	peer, aspect string
 	ours, theirs string
@@ -173,8 +173,8 @@ func compareOne(w *world, peers []peer, v *variation, worker int) []difference {
 	return list
 }
 
-// differences compares two outcomes. Where only one of two made a container, what it
-// saw is no other difference.
+// differences compares two outcomes. If only one runtime made a container, what it saw is
+// no further difference.
 func differences(peer string, ours, theirs outcome) []difference {
 	var list []difference
 	add := func(aspect, a, b string) {

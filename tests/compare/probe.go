@@ -18,7 +18,7 @@ const probeName = "probe"
 
 func probe() {
 	say := func(key, format string, args ...any) { fmt.Printf("%s\t%s\n", key, fmt.Sprintf(format, args...)) }
-	// What is asked of the system comes first: the environment of Go's own start is small.
+	// It queries the system first: the environment of Go's own start is small.
 	groups, _ := unix.Getgroups()
 	slices.Sort(groups)
 	say("ids", "%d %d %v", unix.Getuid(), unix.Getgid(), groups)
@@ -97,8 +97,8 @@ func ofHost(say func(string, string, ...any)) {
 
 const hostNamespaces = "HOST_NAMESPACES"
 
-// mountTable tells the mounts with their options, but for the names and numbers that are
-// others for every container.
+// mountTable lists the mounts with their options, except names and numbers that differ for
+// every container.
 func mountTable(say func(string, string, ...any)) {
 	f, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -128,7 +128,7 @@ func mountTable(say func(string, string, ...any)) {
 	}
 }
 
-// files tells the modes and owners of what variations make.
+// files lists the modes and owners of what variations make.
 func files(say func(string, string, ...any)) {
 	names, _ := filepath.Glob("/data*")
 	more, _ := filepath.Glob("/data*/*")
@@ -154,7 +154,7 @@ func files(say func(string, string, ...any)) {
 	}
 }
 
-// devices tells what is in /dev.
+// devices lists what is in /dev.
 func devices(say func(string, string, ...any)) {
 	entries, _ := os.ReadDir("/dev")
 	for _, e := range entries {

@@ -9,7 +9,7 @@ import (
 
 // reasons say why rt differs: one a line, "VARIATION<tab>PEER<tab>ASPECT<tab>REASON". The
 // first three are regular expressions for the whole of what they describe. A line that
-// begins with "?" is about what chance decides, and need not be of use in each run.
+// begins with "?" is about something random, and need not match in each run.
 type reasons struct{ list []*reason }
 
 type reason struct {

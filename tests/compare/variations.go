@@ -15,7 +15,7 @@ type variation struct {
 	name   string
 	change func(b *bundle)
 	flags  []string
-	// without are peers that are not compared: what they do is another thing.
+	// without are peers that are not compared, because they do something else.
 	without []string
 }
 
@@ -48,8 +48,8 @@ func mount(destination, kind, source string, options ...string) specs.Mount {
 
 func (b *bundle) mount(m specs.Mount) { b.spec.Mounts = append(b.spec.Mounts, m) }
 
-// bindOptions are the options of bind mounts, alone and in pairs, of sources with other
-// flags.
+// bindOptions are the options of bind mounts, alone and in pairs, with sources that have
+// other flags.
 func bindOptions(w *world) (list []variation) {
 	options := []string{"ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "relatime", "nodiratime", "private", "rprivate", "slave", "rslave", "shared", "rshared"}
 	bind := func(source string, options ...string) variation {
@@ -65,7 +65,7 @@ func bindOptions(w *world) (list []variation) {
 		for i, one := range options {
 			list = append(list, bind(source, one))
 			for _, other := range options[i+1:] {
-				// Contradictions are other variations; of propagations a mount has one.
+				// Contradictions are other variations; a mount has one propagation.
 				if source == "readonly" || isPropagation(one) && isPropagation(other) || opposite(one, other) || (i+len(other))%2 == 0 && source == "closed" {
 					continue
 				}
@@ -167,7 +167,7 @@ func newFileSystems(*world) (list []variation) {
 	return list
 }
 
-// destinations are places that are not there, or lead elsewhere.
+// destinations are places that do not exist, or lead elsewhere.
 func destinations(w *world) (list []variation) {
 	bind := func(name, destination string, prepare func(b *bundle)) {
 		list = append(list, variation{name: "destination " + name, change: func(b *bundle) {
@@ -349,7 +349,7 @@ func limitsOfProcesses(*world) (list []variation) {
 	)
 }
 
-// hooks that end well, fail, are late, or are not there, in every phase.
+// hooks that succeed, fail, are late, or do not exist, in every phase.
 func hooks(*world) (list []variation) {
 	phases := []struct {
 		name string

@@ -27,7 +27,7 @@ type world struct {
 
 func newWorld(dir string) (*world, error) {
 	w := &world{dir: dir}
-	// A place of its own, so that nobody's restrictions or propagation are in the way.
+	// It has its own place, so that nobody's restrictions or propagation interfere.
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
 		return nil, fmt.Errorf("mount a tmpfs: %w", err)
 	}
@@ -67,7 +67,7 @@ func (w *world) joined(name string) string {
 	return fmt.Sprintf("/proc/%d/ns/%s", pid, name)
 }
 
-// outcome is what came of a variation with one runtime.
+// outcome is the result of a variation with one runtime.
 type outcome struct {
 	code int
 	// made is true when the container's process ran.
@@ -101,7 +101,7 @@ func base() *specs.Spec {
 	return s
 }
 
-// try makes a bundle, runs it, and looks.
+// try makes a bundle, runs it, and looks at the results.
 func (w *world) try(p peer, v *variation, worker int) outcome {
 	id := fmt.Sprintf("rt-compare-%d-%d", os.Getpid(), w.count.Add(1))
 	dir := filepath.Join(w.dir, id)
@@ -186,7 +186,7 @@ func (b *bundle) makeRoot() error {
 	return nil
 }
 
-// left tells what is there of the container after its end.
+// left lists what is left of the container after its end.
 func (b *bundle) left(state string) string {
 	var left []string
 	if entries, _ := os.ReadDir(state); len(entries) > 0 {

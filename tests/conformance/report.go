@@ -75,8 +75,8 @@ func (r *report) close() error {
 	return nil
 }
 
-// notes says what was left, which need not be a fault of the runtime: some programs do not delete
-// their containers.
+// notes says what was left behind, which need not be the runtime's fault: some programs do
+// not delete their containers.
 func (l leftovers) notes() []string {
 	var notes []string
 	for _, kind := range []struct {

@@ -109,7 +109,7 @@ func (s *scratch) remove() (leftovers, error) {
 	left.processes, errs[1] = s.killProcesses()
 	left.cgroups, errs[2] = removeCgroups()
 	left.mounts, errs[3] = s.unmount()
-	// To remove files below a mount could mean to remove files of the machine.
+	// Removing files below a mount could remove files of the machine.
 	if errs[3] == nil {
 		errs[4] = os.RemoveAll(s.dir)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// page is what the browser makes of an address: its document, after the scripts.
+// page is the document that the browser makes of an address, after the scripts.
 func page(t *testing.T, address string) string {
 	t.Helper()
 	out, err := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),

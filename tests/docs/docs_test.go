@@ -27,8 +27,7 @@ func blocks(t *testing.T, name, language string) []string {
 	return list
 }
 
-// Every command that README.md shows works, one after the other, in an empty
-// directory.
+// Every command that README.md shows works, one after the other, in an empty directory.
 func TestReadmeCommands(t *testing.T) {
 	rt := os.Getenv("RT")
 	if rt == "" || os.Geteuid() != 0 {
@@ -58,7 +57,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// Links between the documents lead somewhere.
+// Links between the documents are valid.
 func TestLinks(t *testing.T) {
 	documents, err := filepath.Glob(root + "/docs/*.md")
 	if err != nil {

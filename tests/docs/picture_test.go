@@ -39,8 +39,8 @@ func explained(t *testing.T) string {
 	return strings.ReplaceAll(string(out), home, "/home/you")
 }
 
-// The picture in README.md shows the fields that rt explain shows today. How many calls
-// there are depends on the kernel.
+// The picture in README.md shows the fields that rt explain shows today. The number of
+// calls depends on the kernel.
 func TestPictureOfExplain(t *testing.T) {
 	lines := shortened(strings.Split(strings.TrimSpace(explained(t)), "\n"))
 	if *update {

@@ -120,8 +120,8 @@ func ms(list []time.Duration) float64 {
 	return float64(sorted[len(sorted)/2]) / float64(time.Millisecond)
 }
 
-// shimMemory is what the shim of a pod holds for itself, in kB: anonymous memory,
-// without the pages of programs, which all shims share.
+// shimMemory is the memory of a pod's shim itself, in kB: anonymous memory, without the
+// pages of programs, which all shims share.
 func shimMemory(t testing.TB, e *engine, way shimWay, containers int) int {
 	t.Helper()
 	group := []string{"--annotation", "io.containerd.runc.v2.group=" + name()}

@@ -21,7 +21,7 @@ func TestBuildah(t *testing.T) {
 	}
 }
 
-// buildahScenarios are what people do with Buildah, on a runtime's path.
+// buildahScenarios are what people do with Buildah, with a runtime given by path.
 func buildahScenarios(runtime string) []scenario {
 	from := func(t *testing.T, e *engine, flags ...string) string {
 		id := e.ok(t, append(append([]string{"from", "--pull-never"}, flags...), image)...)
@@ -32,8 +32,8 @@ func buildahScenarios(runtime string) []scenario {
 	line := func(container, script string, flags ...string) []string {
 		return append(append([]string{"run", "--runtime", runtime, "--network", "none"}, flags...), container, "--", "sh", "-c", script)
 	}
-	// has runs a script and looks for words in what it prints: Buildah asks for
-	// ambient capabilities that cannot be, of which rt warns.
+	// has runs a script and looks for words in its output: Buildah asks for ambient
+	// capabilities that are not possible, and rt warns about them.
 	has := func(t *testing.T, e *engine, container, script, word string, flags ...string) {
 		t.Helper()
 		contains(t, e.ok(t, line(container, script, flags...)...), word)
@@ -143,8 +143,8 @@ func buildahScenarios(runtime string) []scenario {
 			has(t, e, next, "cat /file", "inside")
 		}},
 		{name: "10 runs at once", run: func(t *testing.T, e *engine) {
-			// A container each: what one run leaves of mount points in a root file system,
-			// Buildah removes while another one mounts there.
+			// Each has its own container: Buildah removes the mount points that one run
+			// leaves in a root file system while another one mounts there.
 			var wg sync.WaitGroup
 			for i := range 10 {
 				id := from(t, e)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestBuildKit builds images, each RUN step of which is a container.
+// TestBuildKit builds images; each RUN step is a container.
 func TestBuildKit(t *testing.T) {
 	for _, runtime := range runtimes() {
 		t.Run(runtime, func(t *testing.T) {
@@ -20,8 +20,8 @@ func TestBuildKit(t *testing.T) {
 	}
 }
 
-// newBuildKit starts BuildKit's daemon with a runtime. Its own networks need
-// CNI's plugins and a bridge, so the steps are in the host's network or in none.
+// newBuildKit starts BuildKit's daemon with a runtime. Its own networks need CNI's plugins
+// and a bridge, so the steps are in the host's network or in none.
 func newBuildKit(t *testing.T, runtime string) *engine {
 	t.Helper()
 	programs := absolute(t, newest(t, *buildkit))
@@ -42,8 +42,8 @@ func newBuildKit(t *testing.T, runtime string) *engine {
 	return e
 }
 
-// buildLine is the command line that builds a Dockerfile whose first stage, base,
-// is there already.
+// buildLine is the command line that builds a Dockerfile whose first stage, base, exists
+// already.
 func buildLine(t *testing.T, dockerfile string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -52,7 +52,7 @@ func buildLine(t *testing.T, dockerfile string) []string {
 	return []string{"build", "--progress", "plain", "--no-cache", "--frontend", "dockerfile.v0", "--local", "context=" + dir, "--local", "dockerfile=" + dir}
 }
 
-// build builds a Dockerfile. What the last stage has is in the directory out.
+// build builds a Dockerfile. The result of the last stage is in the directory out.
 func (e *engine) build(t *testing.T, dockerfile string, more ...string) (log string, code int, out string) {
 	t.Helper()
 	out = t.TempDir()
@@ -61,7 +61,7 @@ func (e *engine) build(t *testing.T, dockerfile string, more ...string) (log str
 	return log, code, out
 }
 
-// builds builds what must succeed, and returns the text of a file in the last
+// builds builds a Dockerfile that must succeed, and returns the text of a file in the last
 // stage.
 func (e *engine) builds(t *testing.T, dockerfile, file string, more ...string) string {
 	t.Helper()

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The command lines of Docker and Podman are alike.
+// The command lines of Docker and Podman are similar.
 
-// box makes the arguments of a run of a container with a name of its own, that
-// is removed when the test ends.
+// box makes the arguments for running a container with its own name; the test's end
+// removes it.
 func (e *engine) box(t *testing.T, command string, more []string, args ...string) (id string, line []string) {
 	t.Helper()
 	id = name()
@@ -38,7 +38,7 @@ func (e *engine) box(t *testing.T, command string, more []string, args ...string
 // remove is the command that kills and removes a container at once.
 func (e *engine) remove(id string) []string {
 	if e.kind == "podman" {
-		return []string{"rm", "-f", "-t", "0", id} // else it is patient
+		return []string{"rm", "-f", "-t", "0", id} // otherwise it is patient
 	}
 	return []string{"rm", "-f", id}
 }
@@ -59,7 +59,7 @@ func (e *engine) okIn(t *testing.T, more []string, args ...string) string {
 	return out
 }
 
-// detached starts a container that goes on.
+// detached starts a container in the background.
 func (e *engine) detached(t *testing.T, more []string, args ...string) string {
 	t.Helper()
 	id, line := e.box(t, "run", append([]string{"-d"}, more...), args...)
@@ -113,7 +113,7 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// endInTheEnd ends a process when the test ends, if it still runs.
+// endInTheEnd kills a process when the test ends, if it still runs.
 func endInTheEnd(t *testing.T, pid string) {
 	t.Helper()
 	number, err := strconv.Atoi(pid)
@@ -165,7 +165,7 @@ var cliScenarios = []scenario{
 		id := e.detached(t, []string{"-i", "-t"}, "sh")
 		out, code := e.onTerminal(t, "echo typed-$((6*7))\nexit 7\n", "attach", id)
 		contains(t, out, "typed-42")
-		if e.kind == "docker" && code != 7 { // Podman 4.3 does not hand it on
+		if e.kind == "docker" && code != 7 { // Podman 4.3 does not pass it on
 			t.Errorf("exit status %d", code)
 		}
 	}},

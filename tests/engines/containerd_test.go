@@ -111,7 +111,7 @@ func TestContainerd(t *testing.T) {
 	}
 }
 
-// ctrCleanup removes a container, whatever state it is in.
+// ctrCleanup removes a container in any state.
 func ctrCleanup(t testing.TB, e *engine, id string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -223,7 +223,7 @@ func containerdScenarios(flags []string) []scenario {
 			b := detached(t, e, nil, "sleep", "1000")
 			out, _ := e.try(t, "text", "task", "exec", "--exec-id", "in", b.id, "cat")
 			equal(t, out, "text")
-			if !e.hasty { // more than a pipe takes, read late
+			if !e.hasty { // more than a pipe holds, read late
 				out, _ = e.try(t, strings.Repeat("x", 150_000), "task", "exec", "--exec-id", "much", b.id, "sh", "-c", "sleep 2; wc -c")
 				equal(t, out, "150000")
 			}
@@ -309,7 +309,7 @@ func containerdScenarios(flags []string) []scenario {
 				t.Errorf("exit status %d", code)
 			}
 			eventually(t, "an event", func() bool { return strings.Contains(events(), "/tasks/oom") })
-			// With runc's shim the reason may come after the end.
+			// With runc's shim the reason may arrive after the end.
 			if before, _, _ := strings.Cut(events(), "/tasks/oom"); !e.hasty && strings.Contains(before, "/tasks/exit") {
 				t.Error("the reason came after the end")
 			}
@@ -332,7 +332,7 @@ func containerdScenarios(flags []string) []scenario {
 				return true
 			}
 			tries := 1
-			if e.hasty { // runc's shim may end before it has told its last events
+			if e.hasty { // runc's shim may end before it has published its last events
 				tries = 5
 			}
 			for range tries {
@@ -393,7 +393,7 @@ func containerdScenarios(flags []string) []scenario {
 				data, _ := os.ReadFile(file)
 				return strings.Contains(string(data), "line\n") && strings.Contains(string(data), "error\n")
 			})
-			// The file is the host's, whatever the container does to its output.
+			// The file is on the host, whatever the container does to its output.
 			info, err := os.Stat(file)
 			must(t, err)
 			if owner := info.Sys().(*syscall.Stat_t).Uid; info.Mode() != 0o644 || owner != 0 {
@@ -501,8 +501,7 @@ cat <&3 > `+dir+`/out & cat <&4 > `+dir+`/err; wait
 	}
 }
 
-// together does something many times at once, 8 at a time for the sake of small
-// machines.
+// together does something many times at once, 8 at a time because of small machines.
 func together(t *testing.T, n int, do func(i int) error) {
 	t.Helper()
 	crowd(t, n, 8, do)

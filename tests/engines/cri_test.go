@@ -16,8 +16,8 @@ import (
 
 var critest = flag.String("critest", "", "`path` of the CRI's conformance program")
 
-// Images can come from nowhere here: tests of images and their registries are
-// left out. AppArmor is not on every machine.
+// Images cannot be pulled here: tests of images and their registries are left out. Not
+// every machine has AppArmor.
 const notTried = "Image Manager|Image Identifier|Image Consistency|Image Volume|Multiple Containers|AppArmor|benchmark"
 
 const knownFailures = "cri-known-failures.txt"
@@ -184,7 +184,7 @@ func absolute(t testing.TB, path string) string {
 	return abs
 }
 
-// The list of known failures has an order and no doubles.
+// The list of known failures is sorted and has no duplicates.
 func TestKnownFailuresAreSorted(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(filepath.Dir(docs(t)), "../tests/engines", knownFailures))
 	must(t, err)

@@ -19,17 +19,16 @@ import (
 type dockerKind struct {
 	title   string
 	runtime string
-	// settings is a word of the documented settings that make the runtime known.
+	// settings is a word of the documented settings that configure the runtime.
 	settings string
 	current  bool
-	// others is true when it tells more of other programs than of rt: it runs
-	// when runc does.
+	// others is true if it tests other programs more than rt: it runs when runc does.
 	others bool
 	more   map[string]any
 }
 
-// newDocker starts a Docker daemon of the test's own, with a containerd of its
-// own, and loads the image.
+// newDocker starts a Docker daemon with its own containerd for the test, and loads the
+// image.
 func newDocker(t *testing.T, k dockerKind) *engine {
 	t.Helper()
 	programs, dockerd := debian, "dockerd"
@@ -43,12 +42,13 @@ func newDocker(t *testing.T, k dockerKind) *engine {
 		"data-root": filepath.Join(e.dir, "data"), "exec-root": filepath.Join(e.dir, "exec"), "pidfile": filepath.Join(e.dir, "pid"),
 		"hosts": []string{socket}, "containerd": c.client[2], "containerd-namespace": e.cgroup, "cgroup-parent": e.cgroup,
 		"iptables": false, "ip6tables": false, "bridge": "none", "live-restore": true,
-		// The limit of open files that Docker asks for may be above the caller's.
+		// Docker may ask for more open files than the caller's limit allows.
 		"default-ulimits": map[string]any{"nofile": map[string]any{"Name": "nofile", "Hard": 1024, "Soft": 1024}},
 	}
 	if k.current {
 		settings["min-api-version"] = "1.41" // the client's
-		// The builder takes the default, and wants more of runc than Debian's can.
+		// The builder uses the default runtime, and needs more of runc than Debian's can
+		// do.
 		settings["default-runtime"] = k.runtime
 	}
 	maps.Copy(settings, k.more)
@@ -116,14 +116,14 @@ var shimScenarios = []scenario{
 	}},
 }
 
-// hangs makes a directory of a file system that does not answer (fuse(4)), as a
-// server that is gone.
+// hangs makes a directory on a file system that does not answer (fuse(4)), like one whose
+// server is gone.
 func hangs(t *testing.T, dir string) {
 	t.Helper()
 	must(t, os.Mkdir(dir, 0o755))
 	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	must(t, err)
-	t.Cleanup(func() { fuse.Close() }) // who waits is told that there is nobody
+	t.Cleanup(func() { fuse.Close() }) // those who wait get an error
 	must(t, unix.Mount("fuse", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())))
 	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
 }

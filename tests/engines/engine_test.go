@@ -34,19 +34,18 @@ type engine struct {
 	env    []string
 	// cgroup is the name of the cgroup that contains those of the containers.
 	cgroup string
-	// control is a runtime to compare rt with. What fails there is shown in the
-	// table.
+	// control is a runtime to compare rt with. The table shows what fails there.
 	control bool
-	// hasty is ctr or the current Docker with runc's shim: it waits for ever for
-	// an input that ends before the task is made, loses output that comes right
-	// before the end, and tells of a quick end before the start.
+	// hasty is ctr or the current Docker with runc's shim. It waits for ever for an input
+	// that ends before the task is made, loses output that arrives right before the end,
+	// and reports a quick end before the start.
 	hasty bool
 	// rootless is an engine of a user who may make no cgroups.
 	rootless bool
 	// dir is for files of the test.
 	dir string
-	// restart ends the daemon and starts it again. The daemon is the whole
-	// test's, t that of a part.
+	// restart ends the daemon and starts it again. The daemon belongs to the whole test, t
+	// to a part.
 	restart func(t testing.TB)
 }
 
@@ -232,13 +231,13 @@ func (e *engine) load(t testing.TB, tag string, program []string, command ...str
 type scenario struct {
 	name string
 	run  func(t *testing.T, e *engine)
-	// root is true when an ordinary user without cgroups cannot do it.
+	// root is true if an ordinary user without cgroups cannot do it.
 	root bool
 	// only names the kinds of engines that can do it, if not all.
 	only []string
 }
 
-// run runs scenarios on an engine, and looks for what they left.
+// run runs scenarios on an engine, and checks what they left behind.
 func (e *engine) run(t *testing.T, scenarios []scenario) {
 	for _, s := range scenarios {
 		if s.only != nil && !slices.Contains(s.only, e.kind) || s.root && e.rootless {
@@ -286,7 +285,7 @@ const (
 	failedCell = "**fails**"
 )
 
-// write brings the table in a file up to date: results of what did not run stay.
+// write updates the table in a file: results of scenarios that did not run stay.
 func (r *table) write(path string) error {
 	if len(r.scenarios) == 0 {
 		return nil
@@ -316,7 +315,7 @@ func (r *table) write(path string) error {
 	return replaceBetween(path, tableBegin, tableEnd, b.String())
 }
 
-// readOthers takes over what the file has and did not run now.
+// readOthers takes over the results in the file of what did not run now.
 func (r *table) readOthers(path string) error {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package engines runs containers on rt through the engines that people use.
-// The same scenarios run on runc, to tell rt's faults from the engine's.
+// Package engines runs containers on rt through the engines that people use. The same
+// scenarios run on runc, to tell rt's faults from the engine's.
 package engines
 
 import (
@@ -55,8 +55,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// nullOwner returns what gives the host's /dev/null back to its owner: crun 1.8 gives the
-// standard streams of a container to its user, also where one is that device.
+// nullOwner returns a function that restores the owner of the host's /dev/null: crun 1.8
+// gives the standard streams of a container to its user, even if one is that device.
 func nullOwner() (restore func()) {
 	var st unix.Stat_t
 	if unix.Stat(os.DevNull, &st) != nil {
@@ -68,8 +68,8 @@ func nullOwner() (restore func()) {
 // elsewhere names the tests that newest skipped.
 var elsewhere []string
 
-// newest is the directory of an engine's current release. The test is skipped
-// where these are left out: they take many minutes to build.
+// newest is the directory of an engine's current release. The test is skipped if these are
+// left out: they take many minutes to build.
 func newest(t testing.TB, dir string) string {
 	t.Helper()
 	if *packaged {
@@ -86,7 +86,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// name is a name of this test's own.
+// name is a unique name for this test.
 func name() string { return "rt-engines-" + strings.ToLower(rand.Text()[:8]) }
 
 // The image that all engines load.
@@ -176,7 +176,7 @@ func unmountBelow(t testing.TB, dir string) {
 	}
 }
 
-// removeCgroups removes what engines left of cgroups that the tests named.
+// removeCgroups removes cgroups that engines left behind for the tests.
 func removeCgroups(name string) {
 	found, _ := filepath.Glob("/sys/fs/cgroup/*/" + name + "*")
 	direct, _ := filepath.Glob("/sys/fs/cgroup/" + name + "*")

@@ -53,7 +53,7 @@ func run() error {
 // verdict is a line such as "--- PASS: TestX (0.1s)"; a guest's has its name before.
 var verdict = regexp.MustCompile(`^(?:\[[^\]]*\] )?--- (PASS|SKIP): (Test\w+) `)
 
-// read notes for each test whether it has passed anywhere.
+// read records for each test whether it has passed anywhere.
 func read(name string, verdicts map[string]bool) error {
 	f, err := os.Open(name)
 	if err != nil {

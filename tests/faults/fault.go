@@ -21,7 +21,7 @@ type fault struct {
 	// Path is the field that the message must name, Words what else it must say.
 	Path  string   `json:"path"`
 	Words []string `json:"words"`
-	// Needs is what the host must lack for the fault to be one.
+	// Needs is a feature whose absence on the host makes this a fault.
 	Needs string `json:"needs"`
 	// Text is the whole file, for faults of the document itself.
 	Text *string `json:"text"`
@@ -78,7 +78,7 @@ func (f *fault) config() ([]byte, error) {
 		return []byte(*f.Text), nil
 	}
 	s := spec.Default()
-	s.Version = "1.0.2" // which all of them know
+	s.Version = "1.0.2" // which all runtimes know
 	s.Process.Terminal = false
 	s.Process.Args = []string{"true"}
 	text, err := json.Marshal(s)
@@ -162,7 +162,7 @@ func (f *fault) makeBundle(dir string) error {
 	return os.WriteFile(filepath.Join(dir, spec.ConfigName), config, 0o644)
 }
 
-// problems are what rt did not do as it must.
+// problems are requirements that rt did not meet.
 func (f *fault) problems(o outcome) (list []string) {
 	if o.code != 1 {
 		list = append(list, fmt.Sprintf("exit status %d instead of 1: %s", o.code, o.message))

@@ -41,7 +41,7 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(scratch)
-	// Without a fault the bundle runs, or the faults would prove nothing.
+	// The bundle without a fault must run, or the faults would prove nothing.
 	for _, path := range runtimes {
 		if o, err := new(fault).try(scratch, path, "run"); err != nil || o.code != 0 {
 			return fmt.Errorf("%s: the bundle without a fault: exit status %d: %s %w", path, o.code, o.message, err)
@@ -122,7 +122,7 @@ func summary(w io.Writer, faults []fault, rows [][]outcome) {
 func table(faults []fault, rows [][]outcome) string {
 	var b strings.Builder
 	b.WriteString("# Faulty bundles\n\n")
-	b.WriteString("One fault each, from `tests/faults/bundles`, and what `run` says to it. Made by `make faults-table`.\n\n```text\n")
+	b.WriteString("Each bundle in `tests/faults/bundles` has one fault. The table shows what `run` says to it; `make faults-table` writes it.\n\n```text\n")
 	summary(&b, faults, rows)
 	b.WriteString("```\n\n| fault | rt | crun | runc |\n|---|---|---|---|\n")
 	for i, f := range faults {

@@ -21,7 +21,7 @@ import (
 // timeLimit is for one command of a runtime.
 const timeLimit = 30 * time.Second
 
-// outcome is how a runtime took a bundle.
+// outcome is what a runtime did with a bundle.
 type outcome struct {
 	code    int
 	message string
@@ -56,7 +56,7 @@ var findBusybox = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// logLine is how runc and crun print on standard error.
+// logLine is the format in which runc and crun print on standard error.
 var logLine = regexp.MustCompile(`time="[^"]*" level=\w+ msg=|\d{4}-\d\d-\d\dT[0-9:.]+Z: `)
 
 // try runs a command of the runtime on a bundle of its own, looks for remains,
@@ -84,7 +84,7 @@ func (f *fault) try(scratch, path, command string) (outcome, error) {
 		if _, text, err := runIn(dir, path, argv("delete", "--force", id)); err != nil {
 			return o, fmt.Errorf("%w: %s", err, text)
 		}
-		// A runtime that has forgotten the container deletes nothing.
+		// A runtime that has no state of the container deletes nothing.
 		for _, path := range cgroupsLeft(id) {
 			if err := os.Remove(path); err != nil {
 				return o, err
@@ -94,8 +94,8 @@ func (f *fault) try(scratch, path, command string) (outcome, error) {
 	return o, nil
 }
 
-// runIn runs a command whose output goes to a file, which a process that stays
-// behind may keep open.
+// runIn runs a command whose output goes to a file, because a process that stays behind
+// may keep it open.
 func runIn(dir, path string, args []string) (code int, message string, err error) {
 	output, err := os.CreateTemp(dir, "output-")
 	if err != nil {

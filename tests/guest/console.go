@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// console prints what a guest writes, line by line with the job's name before
-// it, and remembers the last word of the job.
+// console prints what a guest writes, each line with the job's name before it, and
+// remembers the last word of the job.
 type console struct {
 	w    io.Writer
 	job  string
 	line []byte
 	last string
-	// heard is called when the guest gives a sign of life.
+	// heard is called when the guest prints something.
 	heard func()
 }
 
@@ -34,7 +34,7 @@ func (c *console) Write(p []byte) (int, error) {
 	}
 }
 
-// prefix is what the job's verdicts begin with, alive what it says in between.
+// prefix begins the job's verdicts; alive is what it prints in between.
 const (
 	prefix = "guest: "
 	alive  = "alive: "

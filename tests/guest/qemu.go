@@ -21,8 +21,8 @@ type guest struct {
 	timeout time.Duration
 }
 
-// machine is the guest's hardware: no acceleration, since guests hang on the
-// virtual one of a virtual machine. Writes to the disks are forgotten.
+// machine is the guest's hardware: no acceleration, since guests hang on the virtual one
+// of a virtual machine. Writes to the disks are discarded.
 func (g guest) machine(job string) []string {
 	disk := func(name string) string {
 		return "file=" + filepath.Join(g.dir, name) + ",format=raw,if=virtio,snapshot=on,cache=unsafe"
@@ -52,14 +52,14 @@ func (g guest) commandLine(job string) string {
 	return line
 }
 
-// silence is how long a machine may say nothing that speaks every 20 seconds: it
-// hangs then, as emulated ones do once in a while.
+// silence is how long a machine that prints every 20 seconds may print nothing: after that
+// it hangs, as emulated ones sometimes do.
 const silence = 5 * time.Minute
 
 var errSilent = errors.New("the machine hangs: no sign of life")
 
-// runJob boots a guest and waits for its end. One that hangs is started again, once.
-// A test that fails is not.
+// runJob boots a guest and waits for its end. A guest that hangs is started again, once. A
+// failed test is not repeated.
 func (g guest) runJob(ctx context.Context, job string) error {
 	err := g.boot(ctx, job)
 	if errors.Is(err, errSilent) {

@@ -30,8 +30,8 @@ var applets = []string{
 	"tr", "cut", "dd", "seq", "chmod", "find", "rm", "ln", "setsid", "awk", "sort", "uname", "nc", "printf", "mkfifo", "cp",
 }
 
-// bundle is a bundle with a root file system of its own, and a state
-// directory. All containers in it are removed when the test ends.
+// bundle is a bundle with its own root file system and state directory. All containers in
+// it are removed when the test ends.
 type bundle struct {
 	t    *testing.T
 	dir  string
@@ -80,8 +80,8 @@ func copyFile(t *testing.T, from, to string) {
 // path is a file of the root file system.
 func (b *bundle) path(name string) string { return filepath.Join(b.dir, "rootfs", name) }
 
-// placeCgroup chooses the container's cgroup, for tests that look at it: one at
-// the top, or with inner one below.
+// placeCgroup chooses the container's cgroup, for tests that look at it: one at the top,
+// or with inner one below.
 func (b *bundle) placeCgroup(inner string) {
 	b.cgroup = filepath.Join(topCgroup(), b.id, inner)
 	b.spec.Linux.CgroupsPath = b.cgroup
@@ -110,8 +110,8 @@ func (r result) String() string {
 	return fmt.Sprintf("exit status %d\nstdout: %s\nstderr: %s", r.code, r.stdout, r.stderr)
 }
 
-// rt runs the binary with the bundle's state directory and waits for it. Its
-// output goes to files: a container that stays may hold them open.
+// rt runs the binary with the bundle's state directory and waits for it. Its output goes
+// to files: a container that stays may keep them open.
 func (b *bundle) rt(args ...string) result {
 	b.t.Helper()
 	return b.rtIn("", args...)
@@ -228,7 +228,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 	t.Fatalf("not within %v: %s", patience(20*time.Second), what)
 }
 
-// cleanUp removes what is left and fails the test if something cannot be.
+// cleanUp removes what is left and fails the test if something cannot be removed.
 func (b *bundle) cleanUp() {
 	entries, err := os.ReadDir(b.root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -242,7 +242,7 @@ func (b *bundle) cleanUp() {
 	}
 }
 
-// removeRemains ends and removes what rt, at fault, does not know of any more.
+// removeRemains kills and removes what a faulty rt has no state of any more.
 func (b *bundle) removeRemains() {
 	for _, process := range b.processes() {
 		var pid int
@@ -257,8 +257,8 @@ func (b *bundle) removeRemains() {
 	}
 }
 
-// noTrace fails the test when something of the bundle's containers is left: a
-// state directory, a cgroup, a mount, a process.
+// noTrace fails the test if something of the bundle's containers is left: a state
+// directory, a cgroup, a mount, a process.
 func (b *bundle) noTrace() {
 	b.t.Helper()
 	if entries, _ := os.ReadDir(b.root); len(entries) > 0 {
@@ -295,8 +295,8 @@ func (b *bundle) cgroups() []string {
 	return found
 }
 
-// releaseAgent is what the kernel runs for every cgroup of v1 that has become
-// empty, when systemd wants to know: it names the cgroup.
+// releaseAgent is the program that the kernel runs for every empty cgroup of v1, if
+// systemd uses that: its argument names the cgroup.
 const releaseAgent = "/lib/systemd/systemd-cgroups-agent"
 
 // processes are those whose root directory, command line, environment or cgroup

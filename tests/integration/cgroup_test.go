@@ -75,7 +75,7 @@ func TestLimits(t *testing.T) {
 		if filepath.Base(dir) == filepath.Base(b.cgroup) {
 			t.Errorf("left: %s", dir)
 		} else {
-			must(t, os.Remove(dir)) // a parent that did not exist before is the caller's
+			must(t, os.Remove(dir)) // a parent that did not exist before belongs to the caller
 		}
 	}
 }
@@ -118,7 +118,7 @@ func TestLimitsOfV1(t *testing.T) {
 	}
 }
 
-// An idle group: no shares then.
+// An idle group has no shares.
 func TestCPUIdle(t *testing.T) {
 	if !has("cpu") {
 		t.Skip("this world has no cpu controller")
@@ -145,7 +145,7 @@ func TestUnified(t *testing.T) {
 	wrong.fails([]string{"linux.resources", "no.such"}, "create", wrong.id)
 }
 
-// In v2 a container with a writable cgroup mount owns its cgroup, and no limit.
+// On v2 a container with a writable cgroup mount owns its cgroup, but not its limits.
 func TestCgroupOwner(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.placeCgroup("")
@@ -233,8 +233,8 @@ func TestCgroupMount(t *testing.T) {
 }
 
 func TestCgroupMountWithoutANamespace(t *testing.T) {
-	// Of v2 the whole hierarchy is there, so that the path leads to the cgroup; of v1 only
-	// the container's own.
+	// Of v2 the whole hierarchy is visible, so that the path leads to the cgroup; of v1
+	// only the container's own.
 	b := newBundle(t, `cat /proc/1/cgroup; cg=$(grep ^0: /proc/self/cgroup | cut -d: -f3-)
 cat /sys/fs/cgroup$cg/cgroup.procs /sys/fs/cgroup/pids/cgroup.procs >/dev/shm/list 2>/dev/null; wc -l </dev/shm/list`)
 	for i, n := range b.spec.Linux.Namespaces {
@@ -291,8 +291,8 @@ func TestDevicesAreRestricted(t *testing.T) {
 	}
 }
 
-// Rules that cgroup v1 has no words for are refused there, and v1 and v2 agree on
-// the others.
+// Rules that cgroup v1 cannot express are refused there, and v1 and v2 agree on the
+// others.
 func TestDeviceRules(t *testing.T) {
 	number := func(n int64) *int64 { return &n }
 	all := specs.LinuxDeviceCgroup{Allow: false, Access: "rwm"}
@@ -344,8 +344,8 @@ func TestThreadedCgroup(t *testing.T) {
 	if has("pids") {
 		b.spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: ptr(int64(50))}
 	}
-	// A threaded child makes its parent the root of a threaded subtree, in which
-	// new cgroups are of no use until they are threaded, too.
+	// A threaded child makes its parent the root of a threaded subtree, in which new
+	// cgroups are unusable until they are threaded, too.
 	parent := filepath.Join("/sys/fs/cgroup", b.id)
 	must(t, os.MkdirAll(filepath.Join(parent, "sibling"), 0o755))
 	t.Cleanup(func() {

@@ -14,16 +14,16 @@ import (
 	"testing"
 )
 
-// coverage is what tests really configured: by test, the fields of the configurations
-// that it wrote. RT_SPEC_COVERAGE names docs/spec-coverage.md, whose rows name tests; a
-// row is true only if the test sets the field.
+// coverage is what tests really configured: for each test, the fields of the
+// configurations that it wrote. RT_SPEC_COVERAGE names docs/spec-coverage.md, whose rows
+// name tests; a row is true only if the test sets the field.
 var coverage = struct {
 	sync.Mutex
 	fields  map[string]map[string]bool
 	skipped map[string]bool
 }{fields: map[string]map[string]bool{}, skipped: map[string]bool{}}
 
-// recordFields notes a configuration that a test wrote.
+// recordFields records a configuration that a test wrote.
 func recordFields(t *testing.T, config []byte) {
 	test, _, _ := strings.Cut(t.Name(), "/")
 	coverage.Lock()
@@ -88,7 +88,7 @@ func falseRows(document []byte) (rows []string) {
 	return rows
 }
 
-// checkCoverage compares the document with what the tests did, if all of them were run.
+// checkCoverage compares the document with what the tests did, if all of them ran.
 func checkCoverage() error {
 	name := os.Getenv("RT_SPEC_COVERAGE")
 	if name == "" || flag.Lookup("test.list").Value.String() != "" {

@@ -13,8 +13,7 @@ import (
 	"github.com/rtcontainers/rt/spec"
 )
 
-// Every error names the field, what is there, and what the kernel said of it;
-// and nothing is left behind.
+// Every error names the field, its value, and the kernel's error; nothing is left behind.
 func TestErrorsNameTheField(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(b *bundle)
@@ -73,8 +72,8 @@ func TestErrorsNameTheField(t *testing.T) {
 	}
 }
 
-// An option that rt does not know may be a "ro" with an error in writing. Either rt
-// refuses it or the kernel does, whatever is mounted.
+// An unknown option may be a misspelt "ro". Either rt or the kernel refuses it, whatever
+// is mounted.
 func TestNoMountOptionIsDropped(t *testing.T) {
 	for _, kind := range []string{"bind", "cgroup", "cgroup2", "tmpfs", "proc", "sysfs", "devpts", "mqueue", "ramfs", "overlay"} {
 		for _, option := range []string{"readonly", "ro,nosuch", "nosuch"} {
@@ -228,7 +227,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What callers of runc write works here, too.
+// Command lines that callers of runc write work here, too.
 func TestCallersOfRunc(t *testing.T) {
 	b := newBundle(t, "true")
 	b.write()

@@ -180,8 +180,8 @@ func makeSubCgroups(t *testing.T, dirs []string) {
 	}
 }
 
-// A process that is born in a frozen cgroup does not begin. rt gives it up after a
-// while, and it is gone when the cgroup thaws.
+// A process that is born in a frozen cgroup does not run. rt gives up after a while, and
+// the process is gone when the cgroup thaws.
 func TestExecIntoAFrozenCgroup(t *testing.T) {
 	b := running(t)
 	makeSubCgroups(t, b.cgroups())
@@ -275,8 +275,8 @@ func TestManyContainersAtOnce(t *testing.T) {
 	b.noTrace()
 }
 
-// A container with as many processes as it may have can be looked into: the limit
-// forbids that its processes fork, not that another one comes.
+// exec works in a container at its pids limit: the limit forbids its processes to fork,
+// but not another process to enter.
 func TestExecAtTheLimitOfProcesses(t *testing.T) {
 	if !has("pids") {
 		t.Skip("this world has no pids controller")
@@ -301,7 +301,7 @@ func TestExecAtTheLimitOfProcesses(t *testing.T) {
 	}
 }
 
-// A mount namespace that was joined is another's: its root is not the container's,
+// A joined mount namespace belongs to another container: its root is not the container's,
 // and what was mounted there goes with the container.
 func TestExecInAJoinedMountNamespace(t *testing.T) {
 	b := newBundle(t, "exec sleep 1000")

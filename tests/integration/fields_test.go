@@ -136,7 +136,7 @@ func attributes(t *testing.T, pid int) unix.SchedAttr {
 	return *a
 }
 
-// In a user namespace nobody has the right to raise a priority; rt has.
+// In a user namespace nobody may raise a priority; rt may.
 func TestPrioritiesInAUserNamespace(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
@@ -172,7 +172,7 @@ func TestPrioritiesInAUserNamespace(t *testing.T) {
 func TestRealTimeScheduling(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.spec.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_RR", Priority: 7, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
-	// A new group has no real time to give, where the kernel accounts for it.
+	// A new group has no real-time bandwidth, if the kernel accounts for it.
 	realTime := &specs.LinuxCPU{RealtimeRuntime: ptr(int64(10000)), RealtimePeriod: ptr(uint64(1000000))}
 	if _, err := os.Stat("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"); err == nil {
 		b.spec.Linux.Resources.CPU = realTime
@@ -280,8 +280,8 @@ func TestLabelsOfAbsentModules(t *testing.T) {
 	b.noTrace()
 }
 
-// What is meant to restrict the container does so in other letter cases, as with
-// other readers of the document, and each member is named.
+// A member in other letter cases still restricts the container, as with other readers of
+// the document, and each such member is named.
 func TestMembersInOtherCases(t *testing.T) {
 	b := newBundle(t, "grep -c NoNewPrivs:.1 /proc/self/status; touch /file || echo read-only; ls /proc/acpi | wc -l")
 	b.write()

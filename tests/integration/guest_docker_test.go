@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// dockerSettings is where Docker's daemon reads how it is set up.
+// dockerSettings is the configuration file of Docker's daemon.
 const dockerSettings = "/etc/docker/daemon.json"
 
 // docker runs Docker's client.
@@ -28,8 +28,8 @@ func docker(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Docker as it comes, as a service of systemd: it lets systemd manage cgroups
-// where there is only v2, and gives its containers an AppArmor profile.
+// Docker in its default setup, as a systemd service: it lets systemd manage cgroups if
+// there is only v2, and gives its containers an AppArmor profile.
 func TestDockerUnderSystemd(t *testing.T) {
 	if systemd {
 		t.Skip("Docker chooses between cgroupfs and systemd itself")

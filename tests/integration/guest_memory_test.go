@@ -15,8 +15,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// The bar for the lowest memory limit at which a container of busybox's true
-// still starts: not above crun's, and not above this.
+// The bar for the lowest memory limit at which a container of busybox's true still starts:
+// not above crun's, and not above this.
 const memoryBar = 256 << 10
 
 // TestLowestMemoryLimit finds it by bisection, for rt and its peers in turn.
@@ -25,17 +25,17 @@ func TestLowestMemoryLimit(t *testing.T) {
 		t.Skip("one of the worlds is enough to compare: v2 without systemd")
 	}
 	b := newBundle(t, "")
-	b.spec.Version = "1.0.2" // the latest that Debian's crun and runc take
+	b.spec.Version = "1.0.2" // the latest that Debian's crun and runc accept
 	b.spec.Process.Args = []string{"true"}
-	// Beside other work the kernel holds more for a while, with every runtime, and
-	// single pages decide: only the benchmark looks at the bar. Of a regression
-	// that a test can see, runc is the measure.
+	// While other work runs, the kernel holds more for a while, with every runtime, and
+	// single pages decide: only the benchmark checks the bar. In a test, runc is the
+	// measure for a regression.
 	bar := os.Getenv("RT_TEST_BARS") != ""
 	programs := []string{rtPath, "crun", "runc"}
 	found := map[string][]int64{}
 	var rt, crun int64
-	// Most of it is the kernel's and busybox's, and differs by some pages from one
-	// time to the next. Where one bisection does not tell them apart, three do.
+	// Most of it is the kernel's and busybox's, and differs by some pages from run to run.
+	// If one bisection does not distinguish them, three do.
 	for round := 0; round == 0 || bar && round < 3 && rt > crun; round++ {
 		for _, name := range programs {
 			path, err := exec.LookPath(name)
@@ -92,7 +92,7 @@ func starts(t *testing.T, b *bundle, runtime string, limit int64) bool {
 		err := cmd.Run()
 		cancel()
 		if err != nil {
-			// What is left of it is the peer's; an error says that nothing is.
+			// What is left of it belongs to the peer; an error says that nothing is.
 			_ = exec.Command(runtime, "--root", b.dir+"/peers", "delete", "--force", id).Run()
 			return false
 		}

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// podman is Podman with rt, and a storage of the test's own, under a systemd: the
-// system's, or that of the user without privileges.
+// podman is Podman with rt and its own storage, under a systemd: the system's, or that of
+// the user without privileges.
 type podman struct {
 	*bundle
 	env   []string
@@ -50,7 +50,7 @@ func newPodman(t *testing.T, user bool) *podman {
 	return p
 }
 
-// try runs a command as whom the containers are.
+// try runs a command as the user of the containers.
 func (p *podman) try(args ...string) (string, error) {
 	if p.user {
 		return p.asPerson(true, append(append([]string{"env"}, p.env...), args...)...)
@@ -130,7 +130,7 @@ func TestPodmanUnits(t *testing.T) {
 				t.Errorf("the AppArmor profile is %q", got)
 			}
 
-			// systemd sees when it ends, and starts it again.
+			// systemd sees when it ends, and restarts it.
 			must(t, exec.Command("kill", "-KILL", first).Run())
 			eventually(t, "the unit was started again", func() bool {
 				pid, err := p.try("podman", "inspect", "--format", "{{.State.Pid}}", p.id)

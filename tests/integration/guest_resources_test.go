@@ -12,8 +12,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// These tests need what only a whole system has: every controller of both
-// versions of cgroups, AppArmor, all capabilities, systemd and its users.
+// These tests need what only a whole system has: every controller of both versions of
+// cgroups, AppArmor, all capabilities, systemd and its users.
 
 func unified() bool { return cgroups.IsCgroup2UnifiedMode() }
 
@@ -79,8 +79,8 @@ func TestEveryResource(t *testing.T) {
 	b.waitFor(specs.StateRunning)
 }
 
-// What a version of cgroups has not got is an error that names the field, and
-// leaves nothing.
+// If the cgroup version has no file for a limit, the error names the field, and nothing is
+// left behind.
 func TestLimitsThatAreNotThere(t *testing.T) {
 	for field, change := range map[string]func(*specs.LinuxResources){
 		"rdma": func(r *specs.LinuxResources) {
@@ -191,7 +191,7 @@ func TestCheckBeforeUpdate(t *testing.T) {
 	}
 }
 
-// A limit that is too low to start is told in words, and leaves nothing.
+// If a limit is too low to start, the error says so, and nothing is left behind.
 func TestTooLittleMemory(t *testing.T) {
 	for _, command := range []string{"create", "run"} {
 		b := newBundle(t, "true")
@@ -202,9 +202,8 @@ func TestTooLittleMemory(t *testing.T) {
 	}
 }
 
-// A container that hands controllers to cgroups below its own, as one with
-// systemd does, takes no process in its own. Exec goes where its first process
-// is.
+// A container that enables controllers for cgroups below its own, as one with systemd
+// does, cannot have processes in its own. exec goes where its first process is.
 func TestExecBesideAnInnerHierarchy(t *testing.T) {
 	if !unified() {
 		t.Skip("v1 takes processes everywhere")

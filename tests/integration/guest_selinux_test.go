@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Labels of the guest's policy, tests/guest/selinux.cil: a container's process may
-// use what has a container's label, and nothing else.
+// Labels of the guest's policy, tests/guest/selinux.cil: a container's process may use
+// only objects with a container's label.
 const (
 	processLabel = "system_u:system_r:container_t:s0:c1,c2"
 	fileLabel    = "system_u:object_r:container_file_t:s0:c1,c2"
@@ -24,8 +24,8 @@ const (
 	labelName    = "security.selinux"
 )
 
-// enforce lets SELinux enforce its policy. It skips the test where the kernel was
-// not told to use it.
+// enforce lets SELinux enforce its policy. It skips the test if the kernel has SELinux
+// switched off.
 func enforce(t *testing.T) {
 	t.Helper()
 	line, err := os.ReadFile("/proc/cmdline")
@@ -109,7 +109,7 @@ func TestSELinux(t *testing.T) {
 	b.ok("delete", "--force", b.id)
 }
 
-// Without linux.mountLabel the file systems of the container are not its own.
+// Without linux.mountLabel the container cannot use its file systems.
 func TestSELinuxWithoutAMountLabel(t *testing.T) {
 	enforce(t)
 	b := newBundle(t, "echo new > /dev/shm/new; cat /dev/shm/new 2>&1; true")
@@ -135,7 +135,7 @@ func TestSELinuxLabelsThatThePolicyDoesNotKnow(t *testing.T) {
 	b.noTrace()
 }
 
-// Podman chooses labels where there is SELinux.
+// Podman chooses labels if there is SELinux.
 func TestPodmanWithSELinux(t *testing.T) {
 	enforce(t)
 	p := newPodman(t, false)

@@ -68,8 +68,8 @@ func TestRaiseAHardLimit(t *testing.T) {
 	want(t, "limits", b.run(), "600000\n600000")
 }
 
-// census names what containers could leave on the system: cgroups, mounts,
-// processes and units.
+// census lists what containers could leave on the system: cgroups, mounts, processes and
+// units.
 func census(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -87,7 +87,7 @@ func census(t *testing.T) map[string]bool {
 	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	must(t, err)
 	for _, name := range processes {
-		// Threads of the kernel come and go as they like, and so do udev's workers.
+		// Kernel threads come and go, and so do udev's workers.
 		if args, _ := os.ReadFile(name); len(args) > 0 && !strings.Contains(string(args), "udev-worker") {
 			names[fmt.Sprintf("process %s %q", name, args)] = true
 		}
@@ -176,8 +176,8 @@ func (b *bundle) asPerson(session bool, args ...string) (string, error) {
 	return b.outside(10*time.Second, append(append([]string{"setpriv"}, command...), args...)...)
 }
 
-// outside runs a command of the machine's in the bundle. Its output goes to a
-// file: a container that stays may hold it open.
+// outside runs a command of the machine in the bundle. Its output goes to a file: a
+// container that stays may keep it open.
 func (b *bundle) outside(limit time.Duration, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience(limit))
 	defer cancel()
@@ -213,8 +213,8 @@ func linger(t *testing.T) {
 	})
 }
 
-// A user with a session has cgroups of their own: limits work, and the scope is
-// gone in the end.
+// A user with a session has their own cgroups: limits work, and the scope is gone at the
+// end.
 func TestUserSession(t *testing.T) {
 	if !unified() {
 		t.Skip("v1 cannot be delegated safely")
@@ -261,8 +261,8 @@ func TestUserSession(t *testing.T) {
 	b.noTrace()
 }
 
-// A user without a cgroup of their own gets a container all the same, and a word
-// about it with --debug only; with limits they get an error that names the field.
+// A user without a cgroup gets a container all the same, and a message about it with
+// --debug only; with limits they get an error that names the field.
 func TestUserWithoutDelegation(t *testing.T) {
 	b := newUsersBundle(t, "id -u")
 	b.spec.Linux.Resources = nil
@@ -283,8 +283,8 @@ func TestUserWithoutDelegation(t *testing.T) {
 	b.noTrace()
 }
 
-// Beside their own, a user can map the ids that /etc/subuid and /etc/subgid
-// give them, by the helpers that are allowed to.
+// A user can also map the ids that /etc/subuid and /etc/subgid allow, through the helpers
+// that have the right to.
 func TestSubordinateIDs(t *testing.T) {
 	b := newUsersBundle(t, "id; cat /proc/self/uid_map /proc/self/gid_map")
 	b.spec.Linux.Resources = nil

@@ -169,8 +169,8 @@ func TestHookWithoutAProgram(t *testing.T) {
 	b.fails([]string{"hooks.createContainer[0]", "/no/such/hook", "no such file"}, "run", b.id)
 }
 
-// Hooks find what is mounted for the container at root.path in its mount
-// namespace, and may complete it: those of NVIDIA's toolkit do.
+// Hooks find the container's mounts at root.path in its mount namespace, and may complete
+// them, as those of NVIDIA's toolkit do.
 func TestHooksSeeTheMounts(t *testing.T) {
 	// complete mounts something on a directory below the current one.
 	const complete = `test -d proc/1; test -c dev/null; touch made-$0; mount -t tmpfs none $0; echo $0 > $0/file`
@@ -209,7 +209,7 @@ func TestHooksSeeTheMounts(t *testing.T) {
 	}
 }
 
-// The root of the container's user namespace has no way to the bundle.
+// The root of the container's user namespace cannot reach the bundle.
 func TestHooksOfAClosedBundle(t *testing.T) {
 	for _, name := range []string{"", "rshared"} {
 		b := newBundle(t, "echo runs")
@@ -222,8 +222,7 @@ func TestHooksOfAClosedBundle(t *testing.T) {
 	}
 }
 
-// A start that waits for a hook without a timeout is not in the way of who deletes
-// the container.
+// A start that waits for a hook without a timeout does not block delete.
 func TestForceDeleteWhileAHookRuns(t *testing.T) {
 	b := newBundle(t, "true")
 	b.spec.Root.Readonly = false
@@ -250,7 +249,8 @@ func TestHooksThatCallRT(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	call := func(args string) string { return rtPath + " --root " + b.root + " " + args }
 	b.spec.Hooks = &specs.Hooks{
-		// A container that is being created cannot be paused, and is not waited for.
+		// A container that is being created cannot be paused, and pause does not wait for
+		// it.
 		CreateRuntime: hook("pwd > cwd; " + call("pause "+b.id) + " 2> paused; " + call("state "+b.id) + " > created"),
 		Poststart:     hook("pwd >> cwd; " + call("update --pids-limit 100 "+b.id) + " && " + call("pause "+b.id) + " && " + call("resume "+b.id)),
 		Poststop:      hook("pwd >> cwd; " + call("state "+b.id) + "; test $? = 1 && touch gone"),

@@ -44,8 +44,7 @@ func TestAllNamespacesAreNew(t *testing.T) {
 	}
 }
 
-// mapped gives the bundle's user namespace a mapping and the root file system
-// to its root.
+// mapped gives the bundle's user namespace a mapping and the root file system to its root.
 func mapped(b *bundle) {
 	const host, size = 200000, 65536
 	b.spec.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: host, Size: size}}
@@ -168,7 +167,7 @@ func TestNewUserNamespaceWithAHostNetwork(t *testing.T) {
 		{Type: specs.UserNamespace},
 		{Type: specs.NetworkNamespace, Path: path(specs.NetworkNamespace)},
 	}
-	// sysfs cannot be mounted by who does not own the network namespace.
+	// Only the owner of the network namespace may mount sysfs.
 	for i, m := range b.spec.Mounts {
 		if m.Type == "sysfs" {
 			b.spec.Mounts = append(b.spec.Mounts[:i], b.spec.Mounts[i+2:]...)
@@ -355,7 +354,7 @@ func TestSysctl(t *testing.T) {
 	b.spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_unprivileged_port_start": "80", "kernel.shmmni": "77"}
 	want(t, "sysctls", b.run(), "80\n77")
 
-	// The host's namespace, by a name that does not tell.
+	// The host's namespace, by a name that does not say so.
 	own := b.path("own")
 	must(t, os.Symlink("/proc/self/ns/net", own))
 	for i, n := range b.spec.Linux.Namespaces {
@@ -379,8 +378,8 @@ func TestMountNamespaceDoesNotLeakToTheHost(t *testing.T) {
 	}
 }
 
-// On a host whose mounts are shared, as systemd has them, the container's
-// detaching of the host's file system must stay in its mount namespace.
+// On a host with shared mounts, as systemd makes them, the container's unmount of the
+// host's file system must stay in its mount namespace.
 func TestSharedMountsOfTheHostStay(t *testing.T) {
 	for _, name := range []string{"", "shared", "rshared", "slave", "private"} {
 		for _, bind := range []string{"mount --bind rootfs rootfs", "true"} {
@@ -414,8 +413,8 @@ func TestRootfsPropagation(t *testing.T) {
 	}
 }
 
-// The root of a container's user namespace may write to its directories
-// whatever their modes: those of images of Podman are read-only.
+// The root of a container's user namespace may write to its directories whatever their
+// modes: those of Podman's images are read-only.
 func TestMountPointInAReadOnlyDirectory(t *testing.T) {
 	b := newBundle(t, "cat /made/here/file")
 	source := filepath.Join(b.dir, "file")
@@ -429,7 +428,7 @@ func TestMountPointInAReadOnlyDirectory(t *testing.T) {
 	want(t, "content", b.run(), "text")
 }
 
-// The root of a user namespace may have no access to what is bound.
+// The root of a user namespace may not be able to access the source of a bind mount.
 func TestBindOfAClosedDirectory(t *testing.T) {
 	b := newBundle(t, "stat -c %F:%a /made/dir /made/file")
 	source := filepath.Join(b.dir, "closed")
@@ -470,13 +469,13 @@ func TestRemount(t *testing.T) {
 		}
 	}
 	change("/dev/shm", "siez=1m")
-	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), "change what is mounted on", "'siez'"}, "run", b.id)
+	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), "remount", "'siez'"}, "run", b.id)
 	change("/bin", "ro")
 	b.fails([]string{fmt.Sprintf("mounts[%d]", len(mounts)), `"/bin", which must be a mount point`}, "run", b.id)
 	b.noTrace()
 }
 
-// A mount on the root directory is the root file system of all that follows.
+// A mount on the root directory is the root file system for all later mounts.
 func TestMountOnTheRoot(t *testing.T) {
 	for _, hooks := range []*specs.Hooks{nil, {CreateContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "test -d rootfs-bin"}}}}} {
 		b := newBundle(t, "ls -d /rootfs-bin /dev/null; stat -f -c %T /; touch /x 2>/dev/null || echo read-only")
@@ -491,14 +490,14 @@ func TestMountOnTheRoot(t *testing.T) {
 	}
 }
 
-// What a mount puts in the place of a default device stays there.
+// A mount at the place of a default device stays there.
 func TestMountOnADefaultDevice(t *testing.T) {
 	b := newBundle(t, "stat -c %t:%T /dev/random")
 	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/dev/random", Type: "bind", Source: "/dev/urandom", Options: []string{"rbind", "rprivate"}})
 	want(t, "/dev/random", b.run(), "1:9")
 }
 
-// A tmpfs without a mode has that of the directory that it hides.
+// A tmpfs without a mode has the mode of the directory that it hides.
 func TestModeOfTmpfs(t *testing.T) {
 	b := newBundle(t, "stat -c '%a %n' /private /shared /new /own")
 	b.spec.Root.Readonly = false
@@ -512,8 +511,8 @@ func TestModeOfTmpfs(t *testing.T) {
 	want(t, "modes", b.run(), "700 /private\n1755 /shared\n1777 /new\n711 /own")
 }
 
-// In a user namespace of its own, too, tmpcopyup copies files, limits are set, and
-// a bind of what is read-only stays so.
+// In its own user namespace, too, tmpcopyup copies files, limits are set, and a bind mount
+// of a read-only source stays read-only.
 func TestUserNamespaceOfRoot(t *testing.T) {
 	b := newBundle(t, "cat /srv/f; stat -c '%u %a' /srv/f /srv/d; ulimit -n; ls /bound")
 	b.spec.Root.Readonly = false

@@ -20,10 +20,9 @@ import (
 	"github.com/rtcontainers/rt/libcontainer"
 )
 
-// A program that manages many containers, such as the shim, must not stand still because
-// one of them does: a process that is being born in a frozen or throttled cgroup holds up
-// neither the Go runtime, which stops all goroutines for a moment now and then, nor
-// others' calls.
+// A program that manages many containers, such as the shim, must not block because one of
+// them does: a process that is being born in a frozen or throttled cgroup blocks neither
+// the Go runtime, which sometimes stops all goroutines for a moment, nor other calls.
 func TestExecWhilePausedAndResumed(t *testing.T) {
 	b := running(t)
 	c, err := libcontainer.Load(b.root, b.id)
@@ -44,8 +43,7 @@ func TestExecIntoAThrottledCgroup(t *testing.T) {
 	execBeside(t, b, 2, func() { time.Sleep(time.Millisecond) })
 }
 
-// execBeside starts processes in a container, while others call for it and stop all
-// goroutines.
+// execBeside starts processes in a container while others call it and stop all goroutines.
 func execBeside(t *testing.T, b *bundle, times int, beside func()) {
 	t.Helper()
 	stop := make(chan struct{})

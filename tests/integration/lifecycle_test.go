@@ -140,8 +140,8 @@ func TestRunForwardsSignals(t *testing.T) {
 	b.noTrace()
 }
 
-// A signal that comes while rt makes the container ends rt before there is
-// anything, or reaches the container's process.
+// A signal that arrives while rt makes the container ends rt before it has made anything,
+// or reaches the container's process.
 func TestSignalsAtAnyMoment(t *testing.T) {
 	b := newBundle(t, `trap "exit 5" TERM; while :; do sleep 0.05; done`)
 	for i, n := range b.spec.Linux.Namespaces { // whose first process is immune until it traps
@@ -155,15 +155,15 @@ func TestSignalsAtAnyMoment(t *testing.T) {
 		signalAfter(t, n, b.command("run", b.id))
 		b.noTrace()
 	}
-	// A small program takes the place of exec, whose process is no first one.
+	// The keeper replaces exec, whose process is not a first one.
 	in := running(t)
 	for n := range often(100) {
 		signalAfter(t, n, in.command("exec", in.id, "sh", "-c", b.spec.Process.Args[2]))
 	}
 }
 
-// signalAfter ends a command some time after its start, more for a greater n: by
-// itself, or by what its script does.
+// signalAfter ends a command some time after its start, later for a greater n: by itself,
+// or by what its script does.
 func signalAfter(t *testing.T, n int, cmd *exec.Cmd) {
 	t.Helper()
 	must(t, cmd.Start())
@@ -186,7 +186,7 @@ func TestRunReturnsTheSignal(t *testing.T) {
 	b.write()
 	cmd := b.command("run", b.id)
 	must(t, cmd.Start())
-	// "running" can be seen a moment before the program is executed.
+	// "running" is visible a moment before the program is executed.
 	eventually(t, "runs", func() bool { return strings.Contains(strings.Join(b.processes(), ""), "sleep\x001000") })
 	b.ok("kill", b.id, "KILL")
 	_ = cmd.Wait()
@@ -243,7 +243,7 @@ func TestStartReportsAFailedExecve(t *testing.T) {
 	}
 }
 
-// Engines want to hear from create that there is no such program.
+// Engines expect create to report a missing program.
 func TestCreateReportsAMissingProgram(t *testing.T) {
 	b := newBundle(t, "")
 	must(t, os.WriteFile(b.path("plain"), []byte("text"), 0o644))
@@ -380,13 +380,14 @@ func TestCreateAndDeleteRace(t *testing.T) {
 	b.noTrace()
 }
 
-// A container whose creator has come no further than its directory has no cgroup:
-// whatever is done to it does not happen to rt's own.
+// A container whose creator has made only its directory has no cgroup: no command on it
+// may touch rt's own.
 func TestContainerWithoutAState(t *testing.T) {
 	b := newBundle(t, "true")
 	b.write()
 	must(t, os.MkdirAll(filepath.Join(b.root, b.id), 0o700))
-	// A cgroup for rt and a neighbour, in an empty one: nobody else is in danger.
+	// A cgroup for rt and a neighbour, inside an empty one, so that nobody else is in
+	// danger.
 	dir := "/sys/fs/cgroup/devices"
 	if cgroups.IsCgroup2UnifiedMode() {
 		dir = "/sys/fs/cgroup"
@@ -435,7 +436,7 @@ func TestContainerWithoutAState(t *testing.T) {
 	b.noTrace()
 }
 
-// One container that cannot be read hides no other, and can be deleted by force.
+// A container whose state cannot be read hides no other, and can be deleted by force.
 func TestUnreadableState(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.create()
@@ -454,7 +455,7 @@ func TestUnreadableState(t *testing.T) {
 	b.noTrace()
 }
 
-// What delete may do is decided when no other rt works on the container.
+// delete decides what it may do when no other rt works on the container.
 func TestDeleteAndStartRace(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.write()
@@ -478,8 +479,8 @@ func TestDeleteAndStartRace(t *testing.T) {
 	b.noTrace()
 }
 
-// A container that makes processes all the time is ended whole, also where no pid
-// namespace ends with its first process.
+// A container that keeps making processes is killed as a whole, even if no pid namespace
+// ends with its first process.
 func TestKillAllOfABusyContainer(t *testing.T) {
 	for _, flags := range [][]string{{"--all"}, nil} {
 		b := newBundle(t, "for i in 1 2 3 4 5 6; do /next & done; exec sleep 1000")
@@ -515,8 +516,8 @@ func loseLeader() {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
 }
 
-// A process whose first thread has ended is in lists of processes, but not of
-// threads, and cgroup.kill passes it over.
+// A process whose first thread has ended is in lists of processes, but not of threads, and
+// cgroup.kill skips it.
 func TestKillAProcessWithoutALeader(t *testing.T) {
 	b := newBundle(t, leaderless+" & exec sleep 1000")
 	b.addSelf(leaderless)
@@ -564,7 +565,7 @@ func TestFirstProcessWithoutALeader(t *testing.T) {
 	}
 }
 
-// Processes of others in the same cgroup are not the container's to kill.
+// delete does not kill other processes in the same cgroup.
 func TestDeleteSparesOthers(t *testing.T) {
 	if systemd {
 		t.Skip("a scope has one container")
@@ -577,7 +578,7 @@ func TestDeleteSparesOthers(t *testing.T) {
 	a.waitFor(specs.StateStopped)
 	other.create()
 	other.ok("start", other.id)
-	if r := a.rt("delete", a.id); r.code != 0 || !strings.Contains(r.stderr, "it stays") {
+	if r := a.rt("delete", a.id); r.code != 0 || !strings.Contains(r.stderr, "does not remove it") {
 		t.Error(r)
 	}
 	want(t, "the other one", string(other.state().Status), "running")
@@ -585,7 +586,7 @@ func TestDeleteSparesOthers(t *testing.T) {
 	other.ok("delete", "--force", other.id)
 	other.noTrace()
 
-	// Nor when the creation of one fails, after both have found the cgroup empty.
+	// Nor when the creation of one fails after both have found the cgroup empty.
 	a.spec.Process.Args = []string{"/no/such/program"}
 	a.write()
 	for range often(10) {
@@ -613,7 +614,7 @@ func TestKillAPausedContainer(t *testing.T) {
 	b.noTrace()
 }
 
-// A pid file that rt has not written is not rt's to remove.
+// rt does not remove a pid file that it has not written.
 func TestForeignPidFile(t *testing.T) {
 	b := newBundle(t, "true")
 	b.spec.Mounts = append(b.spec.Mounts, specs.Mount{Destination: "/x", Type: "bind", Source: "/no/such", Options: []string{"bind"}})
@@ -627,14 +628,15 @@ func TestForeignPidFile(t *testing.T) {
 	b.noTrace()
 }
 
-// For lack of descriptors every step of a command may fail.
+// Every step of a command may fail for lack of descriptors.
 func TestFewDescriptors(t *testing.T) {
 	prlimit, err := exec.LookPath("prlimit")
 	must(t, err)
 	b := newBundle(t, "sleep 1000")
 	b.spec.Process.Rlimits = nil
 	b.write()
-	// with gives a command as few as fail, up to the first number that it works with.
+	// with gives a command so few descriptors that it fails, up to the first number with
+	// which it works.
 	with := func(failed func(), args ...string) {
 		const enough = 64
 		for n := 3; ; n++ {
@@ -653,7 +655,7 @@ func TestFewDescriptors(t *testing.T) {
 				return
 			case code == 1 && strings.HasPrefix(string(out), "rt: ") && n < enough:
 			case code == 2 && strings.HasPrefix(string(out), "runtime: "):
-				// The Go runtime has no descriptor of its own, and ends rt.
+				// The Go runtime has no descriptor left, and ends rt.
 				b.rt("delete", "--force", b.id)
 			default:
 				t.Fatalf("%q with %d descriptors: exit status %d: %s", args, n, code, out)
@@ -666,8 +668,8 @@ func TestFewDescriptors(t *testing.T) {
 	b.noTrace()
 }
 
-// rt may be killed at any moment: what it leaves can be deleted, and what it
-// left unfinished does not run on.
+// rt may be killed at any moment: what it leaves can be deleted, and what it left
+// unfinished does not continue.
 func TestKilledAtAnyMoment(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.write()
@@ -700,7 +702,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// checkOrphans waits until no process is left that the state does not know of.
+// checkOrphans waits until no process is left that is not in the state.
 func checkOrphans(t *testing.T, b *bundle) {
 	t.Helper()
 	var r result

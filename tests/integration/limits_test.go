@@ -23,7 +23,7 @@ func within(t *testing.T, f func()) {
 	}
 }
 
-// A configuration beyond the limits is refused at once.
+// rt refuses a configuration beyond the limits at once.
 func TestTooLargeConfigurations(t *testing.T) {
 	const n = 100_000
 	for name, c := range map[string]struct {
@@ -81,7 +81,7 @@ func TestTooLargeConfigurations(t *testing.T) {
 	}
 }
 
-// A configuration within the limits runs in time that grows with its size only.
+// A configuration within the limits runs in time that grows only with its size.
 func TestLargeConfigurations(t *testing.T) {
 	for name, change := range map[string]func(b *bundle){
 		"mounts": func(b *bundle) {

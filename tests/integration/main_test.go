@@ -1,7 +1,7 @@
-// Package integration runs the rt binary as root on the machine at hand: real
-// namespaces, mounts, cgroups and signals. RT names the binary. RT_SYSTEMD_CGROUP
-// lets systemd manage the cgroups, and RT_TEST_PATIENCE multiplies the deadlines,
-// for an emulated machine. An ordinary user runs a part: user_test.go.
+// Package integration runs the rt binary as root on the machine at hand: real namespaces,
+// mounts, cgroups and signals. RT names the binary. RT_SYSTEMD_CGROUP lets systemd manage
+// the cgroups, and RT_TEST_PATIENCE multiplies the deadlines, for an emulated machine. An
+// ordinary user runs a part: user_test.go.
 package integration
 
 import (
@@ -18,7 +18,7 @@ import (
 var (
 	rtPath      string
 	busyboxPath string
-	// systemd is true when systemd is to manage the containers' cgroups.
+	// systemd is true if systemd manages the containers' cgroups.
 	systemd = os.Getenv("RT_SYSTEMD_CGROUP") != ""
 	// slowness is how much slower than usual the machine is.
 	slowness = 1
@@ -59,8 +59,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// prepare refuses to run where the tests could not mean anything: a test that
-// is skipped in silence does not exist.
+// prepare refuses to run if the tests could not mean anything: a silently skipped test is
+// no test.
 func prepare() (err error) {
 	if err := chooseTests(); err != nil {
 		return err

@@ -131,7 +131,7 @@ func TestEventsUntilTheEnd(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
-// The event is told also when it is the container's end.
+// The event is also reported if it is the container's end.
 func TestOOMEvent(t *testing.T) {
 	if !has("memory") {
 		t.Skip("this world has no memory controller")
@@ -201,7 +201,7 @@ func TestUpdate(t *testing.T) {
 	b.ok("update", b.id) // nothing, which is no error
 }
 
-// An update that fails changes nothing, and one that is taken back can be.
+// A failed update changes nothing, and an update can be undone.
 func TestUpdateIsWholeOrNot(t *testing.T) {
 	if !has("memory") || !has("cpu") || !has("pids") {
 		t.Skip("this world has not all controllers")

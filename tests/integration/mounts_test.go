@@ -24,7 +24,7 @@ func (b *bundle) mountsFile(mounts ...specs.Mount) string {
 	return name
 }
 
-// addMounts adds mounts, and removeMounts takes them off.
+// addMounts adds mounts, and removeMounts removes them.
 func (b *bundle) addMounts(mounts ...specs.Mount) {
 	b.t.Helper()
 	b.ok("mounts", "add", b.id, b.mountsFile(mounts...))
@@ -64,7 +64,7 @@ func tmpfsMount(destination string, options ...string) specs.Mount {
 	return specs.Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs", Options: options}
 }
 
-// writable leaves the root file system so, for mount points that are missing.
+// writable makes the root file system writable, for missing mount points.
 func writable(b *bundle) { b.spec.Root.Readonly = false }
 
 func TestAddAndRemoveMounts(t *testing.T) {
@@ -110,7 +110,7 @@ func TestAddAndRemoveMounts(t *testing.T) {
 	}
 }
 
-// A container that waits for its start gets mounts, too; its process finds them.
+// A container that waits for its start gets mounts, too, and its process finds them.
 func TestAddMountsBeforeTheStart(t *testing.T) {
 	b := newBundle(t, "cat /data/file")
 	writable(b)
@@ -132,7 +132,7 @@ func TestAddMountsBeforeTheStart(t *testing.T) {
 	b.fails([]string{b.id, "cannot remove mounts from a container that is stopped"}, "mounts", "remove", b.id, b.mountsFile(tmpfsMount("/tmp")))
 }
 
-// All mounts are there or none, whether the program or its parent notices.
+// Either all mounts are added or none, whether the program or its parent finds the error.
 func TestAddMountsIsWholeOrNot(t *testing.T) {
 	b := running(t, writable)
 	must(t, os.WriteFile(b.path("file"), nil, 0o644))
@@ -158,7 +158,7 @@ func TestAddMountsIsWholeOrNot(t *testing.T) {
 	}
 }
 
-// No symlink of the container is followed: it could lead to what has to stay.
+// No symlink of the container is followed: it could lead to a mount that must not change.
 func TestAddMountsFollowsNoSymlinks(t *testing.T) {
 	b := running(t, writable)
 	outside := filepath.Join(b.dir, "outside")
@@ -176,7 +176,7 @@ func TestAddMountsFollowsNoSymlinks(t *testing.T) {
 	}
 }
 
-// What hides or protects parts of a procfs or sysfs stays.
+// Mounts that hide or protect parts of a procfs or sysfs stay.
 func TestAddMountsSparesTheMasks(t *testing.T) {
 	b := running(t, writable)
 	for _, c := range []struct {
@@ -208,7 +208,7 @@ func TestAddMountsSparesTheMasks(t *testing.T) {
 	b.removeMounts(specs.Mount{Destination: "/proc/uptime"})
 }
 
-// In a user namespace the container cannot take back what the host's mount forbids.
+// In a user namespace the container cannot lift the restrictions of the host's mount.
 func TestAddMountsInAUserNamespace(t *testing.T) {
 	b := running(t, writable, mapped, func(b *bundle) {
 		b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
@@ -245,8 +245,8 @@ func TestAddMountsInAUserNamespace(t *testing.T) {
 	}
 }
 
-// What a bind mount sees of later mounts of the host is as when it had been mounted at
-// the creation, and the host keeps its own mounts.
+// A bind mount sees later mounts of the host as if it had been mounted at the creation,
+// and the host keeps its own mounts.
 func TestAddedMountsPropagate(t *testing.T) {
 	for _, kind := range []string{"", "rslave", "rshared", "rprivate"} {
 		t.Run("rootfsPropagation="+kind, func(t *testing.T) {
@@ -296,7 +296,7 @@ func TestAddMountsMapsIDs(t *testing.T) {
 	want(t, "owners", b.ok("exec", b.id, "stat", "-c", "%u:%g", "/mapped/file"), "1005:2006")
 }
 
-// A bind mount of a container that has a mount namespace with others would be theirs.
+// A bind mount of a container that shares its mount namespace would affect others.
 func TestMountsNeedANamespace(t *testing.T) {
 	b := running(t, func(b *bundle) {
 		b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.MountNamespace })
@@ -314,7 +314,7 @@ func TestMountsOfAPausedContainer(t *testing.T) {
 	b.fails([]string{b.id, "paused", "resume it"}, "mounts", "remove", b.id, b.mountsFile(tmpfsMount("/tmp")))
 }
 
-// What is wrong with the file or the command line is named.
+// Errors in the file or the command line are named.
 func TestMountsErrors(t *testing.T) {
 	b := running(t)
 	for text, words := range map[string][]string{
@@ -345,7 +345,7 @@ func TestMountsErrors(t *testing.T) {
 	}
 }
 
-// Several callers add mounts at the same time, while the container's processes work on.
+// Several callers add mounts at the same time, while the container's processes work.
 func TestAddMountsAtTheSameTime(t *testing.T) {
 	const callers = 8
 	b := running(t, writable)

@@ -40,7 +40,7 @@ func newManager(t *testing.T) *manager {
 	return &manager{t, conn, path}
 }
 
-// next is the next message that is no barrier.
+// next is the next message that is not a barrier.
 func (m *manager) next() string {
 	m.t.Helper()
 	must(m.t, m.conn.SetReadDeadline(time.Now().Add(patience(20*time.Second))))
@@ -168,11 +168,11 @@ func TestNotifySocketOfAServiceThatFails(t *testing.T) {
 	m := newManager(t)
 	t.Setenv("NOTIFY_SOCKET", m.path)
 	b.ok("create", b.id)
-	b.fails([]string{"NOTIFY_SOCKET", "ended without being ready"}, "start", b.id)
+	b.fails([]string{"NOTIFY_SOCKET", "ended before it was ready"}, "start", b.id)
 }
 
 // swapper is a program of the container that puts a symlink in the place of its
-// socket of sd_notify(3) as soon as that is there.
+// sd_notify(3) socket as soon as that exists.
 const swapper = "swap-socket"
 
 func swapSocket(target string) {
@@ -197,8 +197,8 @@ func swapSocket(target string) {
 	os.Exit(0)
 }
 
-// The mode of the socket goes to nothing else, whatever the container does to its
-// name meanwhile.
+// The mode of the socket is set on no other file, whatever the container does to its name
+// meanwhile.
 func TestNotifySocketIsNotSwapped(t *testing.T) {
 	for range often(6) {
 		b := newBundle(t, "exit 0")
@@ -224,8 +224,8 @@ func TestNotifySocketIsNotSwapped(t *testing.T) {
 	}
 }
 
-// The container cannot change the directory of its socket, and everybody in it may
-// write to the socket.
+// The container cannot change the directory of its socket, and everybody in it may write
+// to the socket.
 func TestNotifySocketAndItsDirectory(t *testing.T) {
 	b := newNotifyingBundle(t, "touch /run/notify/x && echo written; stat -c %a $NOTIFY_SOCKET; sd_notify READY=1")
 	b.spec.Process.User.UID, b.spec.Process.User.GID = 1000, 1000

@@ -51,8 +51,8 @@ func planted(t *testing.T, dir, id string) string {
 	return string(state)
 }
 
-// State in a directory that others can write to may be theirs: rt does nothing that
-// it says, and tells what it found.
+// A state in a directory that others can write to may be theirs: rt does nothing that it
+// says, and reports it.
 func TestPlantedState(t *testing.T) {
 	const id = "planted"
 	for name, c := range map[string]struct {
@@ -120,7 +120,7 @@ func TestPlantedState(t *testing.T) {
 				{"state", id}, {"start", id}, {"kill", id}, {"ps", id}, {"exec", id, "true"}, {"update", id}, {"delete", id}, {"delete", "--force", id},
 			} {
 				r := b.rt(args...)
-				// A directory of rt's own can be given up, whatever lies in it.
+				// A directory of rt's own can be removed, whatever is in it.
 				if givenUp := args[1] == "--force" && c.inOwn; (r.code == 0) != givenUp {
 					t.Errorf("rt %v: %v", args, r)
 				}
@@ -137,8 +137,8 @@ func TestPlantedState(t *testing.T) {
 	}
 }
 
-// The own containers in a directory like /tmp are listed and can be deleted beside
-// those of others.
+// rt lists its own containers in a directory like /tmp, and can delete them beside those
+// of others.
 func TestStateBesideThatOfOthers(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.root = filepath.Join(publicDir(t), "state")
@@ -155,8 +155,8 @@ func TestStateBesideThatOfOthers(t *testing.T) {
 	must(t, os.RemoveAll(b.root))
 }
 
-// The pid file replaces what a stranger has put in its place, and nothing is written
-// through a symlink of theirs.
+// The pid file replaces what a stranger has put in its place, and rt writes nothing
+// through their symlink.
 func TestPidFileInAPublicDirectory(t *testing.T) {
 	dir := publicDir(t)
 	must(t, os.Chmod(dir, 0o777)) // without the sticky bit the kernel follows their symlinks
@@ -178,7 +178,7 @@ func TestPidFileInAPublicDirectory(t *testing.T) {
 	want(t, "the target of the symlinks", string(data), "before")
 }
 
-// The kernel's answer to an ordinary user is EPERM; rt's is what to write instead.
+// The kernel answers an ordinary user with EPERM; rt says what to write instead.
 func TestErrorsOfAnOrdinaryUser(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(b *bundle)
@@ -203,7 +203,7 @@ func TestErrorsOfAnOrdinaryUser(t *testing.T) {
 			l.UIDMappings = []specs.LinuxIDMapping{{HostID: stranger, Size: 1}}
 			l.GIDMappings = l.UIDMappings
 			l.Resources = nil
-			// There is no group of terminals.
+			// The group of terminals does not exist.
 			b.spec.Mounts = slices.DeleteFunc(b.spec.Mounts, func(m specs.Mount) bool { return m.Type == "devpts" })
 			c.change(b)
 			data, err := json.Marshal(b.spec)
@@ -216,7 +216,7 @@ func TestErrorsOfAnOrdinaryUser(t *testing.T) {
 			must(t, os.Chown(filepath.Join(dir, "rootfs"), stranger, stranger))
 			cmd := exec.Command(filepath.Join(dir, "rt"), "--root", filepath.Join(dir, "state"), "run", b.id)
 			cmd.Dir = dir
-			cmd.Stdin = strings.NewReader("") // what a user is given they could own afterwards
+			cmd.Stdin = strings.NewReader("") // a user could later own a file that they get
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: stranger, Gid: stranger}}
 			out, err := cmd.CombinedOutput()
 			if err == nil || strings.Count(string(out), "\n") != 1 {

@@ -18,8 +18,8 @@ import (
 
 // What users of runc and crun rely on, beyond the specification.
 
-// A terminal is that of the process's session, whichever namespaces are new, joined or
-// the host's.
+// A terminal belongs to the process's session, whichever namespaces are new, joined or the
+// host's.
 func TestTerminalInEveryNamespace(t *testing.T) {
 	_, path := holder(t, specs.PIDNamespace)
 	mounts := mountHolder(t)
@@ -99,7 +99,7 @@ func userHolder(t *testing.T) (*bundle, string) {
 	return b, fmt.Sprintf("/proc/%d/ns/user", b.state().Pid)
 }
 
-// What comes out of a terminal is a stream with plain line ends.
+// The output of a terminal is a stream with plain line ends.
 func TestLineEndsOfATerminal(t *testing.T) {
 	b := newBundle(t, "echo one; echo two")
 	b.spec.Process.Terminal = true
@@ -107,7 +107,7 @@ func TestLineEndsOfATerminal(t *testing.T) {
 	want(t, "output", b.ok("run", b.id), "one\ntwo")
 }
 
-// A peer that goes away is an error that names it, and nothing hangs.
+// If a peer goes away, the error names it, and nothing hangs.
 func TestPeersThatClose(t *testing.T) {
 	for _, c := range []struct {
 		flag   string
@@ -135,7 +135,7 @@ func TestPeersThatClose(t *testing.T) {
 						if err != nil {
 							return
 						}
-						// Unread data makes it a reset, else a mere end.
+						// Unread data makes it a reset, otherwise a plain end.
 						conn.Close()
 					}
 				}()
@@ -157,7 +157,7 @@ func TestPeersThatClose(t *testing.T) {
 	}
 }
 
-// Of the preserved descriptors those that are not open stay closed.
+// Preserved descriptors that are not open stay closed.
 func TestPreservedDescriptorsWithGaps(t *testing.T) {
 	const script = "for n in 3 4 5 6; do readlink /proc/self/fd/$n > /dev/null && echo $n; done; cat <&5"
 	b := newBundle(t, script)
@@ -177,7 +177,7 @@ func TestPreservedDescriptorsWithGaps(t *testing.T) {
 	}
 }
 
-// Signals that end a process end a container that was only created.
+// Signals that end a process also end a created container.
 func TestSignalsToACreatedContainer(t *testing.T) {
 	for _, name := range []string{"TERM", "INT", "HUP", "QUIT", "USR1", "KILL"} {
 		b := newBundle(t, "sleep 1000")
@@ -191,8 +191,8 @@ func TestSignalsToACreatedContainer(t *testing.T) {
 	}
 }
 
-// The processes of a container without a pid namespace are ended when the first one
-// has gone, too.
+// The processes of a container without a pid namespace are killed when the first one has
+// gone, too.
 func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	b := newBundle(t, "sleep 1000 & sleep 1001 & exit 0")
 	shareHostPids(b)
@@ -204,14 +204,15 @@ func TestKillWhatTheFirstProcessLeft(t *testing.T) {
 	}
 	b.ok("kill", b.id, "KILL")
 	eventually(t, "the end of the others", func() bool { return len(b.processes()) == 0 })
-	// The kernel takes a process's arguments away before it takes it out of its cgroup.
+	// The kernel removes a process's arguments before it removes the process from its
+	// cgroup.
 	eventually(t, "an empty cgroup", func() bool { return b.rt("kill", b.id, "KILL").code != 0 })
 	b.fails([]string{"container not running"}, "kill", b.id, "KILL")
 	b.ok("delete", b.id)
 	b.noTrace()
 }
 
-// Where there is no cgroup either, nobody is found, and kill says so.
+// If there is no cgroup either, rt finds no process, and kill says so.
 func TestKillWithoutACgroup(t *testing.T) {
 	b := newBundle(t, "true")
 	shareHostPids(b)
@@ -264,8 +265,8 @@ func TestEmptyHomeIsNone(t *testing.T) {
 	want(t, "HOME", b.run(), "/there")
 }
 
-// Hooks without env inherit: rt's environment, or the process's in the container. An
-// empty one is empty.
+// Hooks without env inherit rt's environment or, in the container, the process's. An empty
+// one is empty.
 func TestEnvironmentOfHooks(t *testing.T) {
 	t.Setenv("RT_TEST_HOOK", "inherited")
 	b := newBundle(t, "true")
@@ -299,7 +300,7 @@ func TestEnvironmentOfHooks(t *testing.T) {
 	want(t, "environments", string(got), "createRuntime inherited\nempty\nstartContainer process\nempty\npoststart inherited\nempty\npoststop inherited\nempty")
 }
 
-// A limit of the process's is no limit of rt's own work.
+// A limit of the process does not limit rt's own work.
 func TestSmallestLimits(t *testing.T)        { smallestLimits(t, 0) }
 func TestSmallestLimitsOfAUser(t *testing.T) { smallestLimits(t, 1000) }
 
@@ -339,7 +340,7 @@ func smallestLimits(t *testing.T, user uint32) {
 	}
 }
 
-// A caller's limit that rt cannot work with is named, and nothing is left.
+// If a caller's limit is too low for rt, the error names it, and nothing is left behind.
 func TestLimitsOfTheCaller(t *testing.T) {
 	prlimit, err := exec.LookPath("prlimit")
 	must(t, err)
@@ -409,8 +410,8 @@ func source(t *testing.T, flags uintptr) string {
 	return dir
 }
 
-// Without an option that sets or clears a flag a bind mount has those of its source;
-// with one it has exactly those of its options.
+// If no option sets or clears a flag, a bind mount has the flags of its source; otherwise
+// it has exactly those of its options.
 func TestFlagsOfABindMount(t *testing.T) {
 	src := source(t, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
 	for _, c := range []struct{ options, want string }{
@@ -428,7 +429,7 @@ func TestFlagsOfABindMount(t *testing.T) {
 	}
 }
 
-// What is read-only and has to be filled is filled.
+// A read-only file system that has to be filled is filled.
 func TestReadOnlyFileSystemsThatAreFilled(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(b *bundle)
@@ -471,7 +472,7 @@ func (b *bundle) isReadOnly(dir string) {
 	want(b.t, "output", b.run(), dir)
 }
 
-// A source in the root file system that an earlier mount brings.
+// A source in the root file system that an earlier mount provides.
 func TestSourceThatAMountBrings(t *testing.T) {
 	b := newBundle(t, "echo yes > /a/file; cat /b/file")
 	b.spec.Mounts = append(b.spec.Mounts,
@@ -505,7 +506,7 @@ func cgroupOptions(t *testing.T) string {
 	return ""
 }
 
-// Symlinks as sources and destinations, by crun's options; they can be repeated.
+// Symlinks as sources and destinations, with crun's options; the run can be repeated.
 func TestMountsOfSymlinks(t *testing.T) {
 	b := newBundle(t, "readlink /copied; readlink /itself; cat /covered /plain")
 	link, file := filepath.Join(b.dir, "link"), filepath.Join(b.dir, "file")
@@ -522,7 +523,7 @@ func TestMountsOfSymlinks(t *testing.T) {
 	}
 }
 
-// A device that the host has not got at that path, for a container that may make none.
+// A device that the host does not have at that path, for a container that may make none.
 func TestMissingDeviceInAUserNamespace(t *testing.T) {
 	mode, owner := os.FileMode(0o666), uint32(7)
 	b := newBundle(t, "stat -c '%a %u %t:%T' /dev/nosuch; echo x > /dev/nosuch && echo written; grep -c ' /dev/nosuch .*nosuid.*noexec' /proc/self/mountinfo")
@@ -533,7 +534,7 @@ func TestMissingDeviceInAUserNamespace(t *testing.T) {
 	b.noTrace()
 }
 
-// A user namespace without a network namespace of its own may mount no sysfs.
+// A user namespace without its own network namespace may not mount sysfs.
 func TestSysfsOfTheHost(t *testing.T) {
 	b := newBundle(t, "ls -d /sys/class; touch /sys/x 2> /dev/null || echo read-only")
 	b.spec.Linux.Namespaces = slices.DeleteFunc(b.spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.NetworkNamespace })
@@ -541,7 +542,7 @@ func TestSysfsOfTheHost(t *testing.T) {
 	want(t, "output", b.run(), "/sys/class\nread-only")
 }
 
-// Mappings of ids as Podman hands them on.
+// Id mappings as Podman passes them on.
 func TestIdmapRanges(t *testing.T) {
 	b := newBundle(t, "stat -c '%u %g' /data/file")
 	dir := filepath.Join(b.dir, "data")
@@ -591,7 +592,7 @@ func TestCommandLinesOfOthers(t *testing.T) {
 	want(t, "--config", other.ok("run", "--config", config, other.id), "from here")
 }
 
-// A container without a cgroup of its own is in rt's, and has no limits.
+// A container without its own cgroup is in rt's, and has no limits.
 func TestCgroupManagerDisabled(t *testing.T) {
 	b := newBundle(t, "cat /proc/self/cgroup; ls -d /sys/fs/cgroup")
 	b.write()
@@ -625,8 +626,8 @@ func TestCgroupManagerDisabled(t *testing.T) {
 	b.fails([]string{"--cgroup-manager", "nosuch"}, "--cgroup-manager=nosuch", "run", b.id)
 }
 
-// Annotations by which Podman and CRI-O ask crun for something are carried out, or
-// refused by name.
+// rt implements annotations by which Podman and CRI-O ask crun for something, or refuses
+// them by name.
 func TestAnnotationsOfCrun(t *testing.T) {
 	b := newBundle(t, "true")
 	out := filepath.Join(b.dir, "hooks.out")
@@ -668,7 +669,7 @@ func TestKeepOriginalGroups(t *testing.T) {
 	}
 }
 
-// update takes rules for devices from a file, too.
+// update also takes device rules from a file.
 func TestUpdateOfDeviceRules(t *testing.T) {
 	b := newBundle(t, "mknod /dev/node c 10 229; exec sleep 1000")
 	for _, set := range []*[]string{&b.spec.Process.Capabilities.Bounding, &b.spec.Process.Capabilities.Effective, &b.spec.Process.Capabilities.Permitted} {
@@ -694,9 +695,10 @@ func TestUpdateOfDeviceRules(t *testing.T) {
 	}
 }
 
-// What is mounted below the source of a bind mount is seen by the container, and what the
-// container mounts there by the host, as the mount's option says or, without one,
-// linux.rootfsPropagation: for sources on the host's root mount and mounts of their own.
+// The container sees mounts below the source of a bind mount, and the host sees the
+// container's mounts there, as the mount's option says or, without one,
+// linux.rootfsPropagation: for sources on the host's root mount and for mounts of their
+// own.
 func TestPropagationAtWork(t *testing.T) {
 	options := []string{"", "rprivate", "rslave", "rshared"}
 	for root, want := range map[string][2][4]string{ // by source and option

@@ -103,8 +103,8 @@ func TestHomeOfThePasswd(t *testing.T) {
 	want(t, "HOME", b.run(), "/home/user")
 }
 
-// What the image has as /etc/passwd is not opened if it is no file: opening a device
-// has effects, and a pipe makes one wait.
+// rt does not open the image's /etc/passwd if it is not a regular file: opening a device
+// has side effects, and a pipe blocks.
 func TestHomeWithoutAFile(t *testing.T) {
 	for name, mk := range map[string]func(path string) error{
 		"pipe":    func(path string) error { return unix.Mkfifo(path, 0o644) },
@@ -144,7 +144,7 @@ func TestExitStatus(t *testing.T) {
 		b := newBundle(t, script)
 		b.write()
 		if code == -1 {
-			// Pid 1 cannot kill itself; a child of it can, seen from outside.
+			// Pid 1 cannot kill itself; a child of it can, as seen from outside.
 			b.spec.Process.Args = []string{"sh", "-c", "sleep 1000"}
 			b.write()
 			b.ok("create", b.id)
@@ -192,8 +192,8 @@ func TestPreservedDescriptors(t *testing.T) {
 	}
 }
 
-// sd_listen_fds(3) works in the container; what was meant for another process
-// than rt is not passed on.
+// sd_listen_fds(3) works in the container; descriptors for another process than rt are not
+// passed on.
 func TestSocketActivation(t *testing.T) {
 	const script = "echo $LISTEN_FDS $LISTEN_PID; cat <&3 2> /dev/null || echo none"
 	b := newBundle(t, "sleep 1000")
@@ -225,7 +225,7 @@ func TestNonRootUserReopensStandardStreams(t *testing.T) {
 	}
 }
 
-// A process has the capabilities that it is given, and else those of the
+// A process has the capabilities of its command line, and otherwise those of the
 // container; a container without any has none.
 func TestCapabilitiesThatAreNotGiven(t *testing.T) {
 	const show = "grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status | cut -f2 | sort -u"

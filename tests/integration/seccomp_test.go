@@ -48,8 +48,8 @@ func TestSeccompActions(t *testing.T) {
 	}
 }
 
-// A filter that forbids execve is refused; one that forbids all that rt could say
-// or do about it does not make it go on for ever.
+// rt refuses a filter that forbids execve. A filter that also forbids everything that rt
+// could do about it does not make rt run for ever.
 func TestSeccompForbidsExecve(t *testing.T) {
 	b := newBundle(t, "true")
 	for _, action := range []specs.LinuxSeccompAction{specs.ActErrno, specs.ActKillProcess} {
@@ -73,7 +73,7 @@ func TestSeccompForbidsExecve(t *testing.T) {
 	}
 }
 
-// A filter that forbids what rt calls late does not break the start.
+// A filter that forbids rt's late calls does not break the start.
 func TestSeccompIsLoadedLast(t *testing.T) {
 	for _, user := range []uint32{0, 1000} {
 		b := newBundle(t, "")

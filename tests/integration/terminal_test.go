@@ -18,11 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo terminal: the test holds the master, as a terminal
-// emulator does.
+// terminal is a pseudo terminal: the test holds the master, as a terminal emulator does.
 type terminal struct {
 	master, slave *os.File
-	unread        string // came with a text that was expected, after it
+	unread        string // arrived with an expected text, after it
 }
 
 func newTerminal(t *testing.T) *terminal {
@@ -56,7 +55,7 @@ func (term *terminal) modes(t *testing.T) unix.Termios {
 	return *modes
 }
 
-// expect reads until the text has come; what came behind it is for the next.
+// expect reads until the text has arrived; what follows it is for the next call.
 func (term *terminal) expect(t *testing.T, text string) string {
 	t.Helper()
 	must(t, term.master.SetReadDeadline(time.Now().Add(patience(20*time.Second))))
@@ -74,8 +73,8 @@ func (term *terminal) expect(t *testing.T, text string) string {
 	}
 }
 
-// start starts a command on the terminal. What it returns waits for the end and
-// is the exit status; a command that does not end is killed.
+// start starts a command on the terminal. It returns a function that waits for the end and
+// returns the exit status; a command that does not end is killed.
 func (term *terminal) start(t *testing.T, cmd *exec.Cmd) (wait func() int) {
 	t.Helper()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
@@ -96,8 +95,8 @@ func (term *terminal) send(t *testing.T, text string) {
 	must(t, err)
 }
 
-// A person at a terminal: size, changes of the size, control characters; and
-// the terminal is as before when the container has ended.
+// A person at a terminal: size, changes of the size, control characters. The terminal is
+// restored when the container has ended.
 func TestForegroundTerminal(t *testing.T) {
 	for _, command := range []string{"run", "exec"} {
 		t.Run(command, func(t *testing.T) {
@@ -156,7 +155,7 @@ done`
 	}
 }
 
-// receive takes the file that a runtime sends, with its name.
+// receive receives the file that a runtime sends, with its name.
 func receive(t *testing.T, listener *net.UnixListener, name string) *os.File {
 	t.Helper()
 	must(t, listener.SetDeadline(time.Now().Add(patience(20*time.Second))))
@@ -180,7 +179,7 @@ func receive(t *testing.T, listener *net.UnixListener, name string) *os.File {
 	return master
 }
 
-// An engine: it gets the terminal over a socket.
+// An engine gets the terminal over a socket.
 func TestConsoleSocket(t *testing.T) {
 	b := newBundle(t, `stty size; tty; stat -c %u:%g $(tty); read line; echo "got $line"; sleep 1000`)
 	b.spec.Process.Terminal = true
@@ -228,7 +227,8 @@ func TestPidfdSocket(t *testing.T) {
 	want(t, "pid", pidOf(receive(t, listener, "setns")), string(pid))
 }
 
-// What a container prints arrives, however much it is, and rt holds none of it.
+// All output of a container arrives, however much it is, and rt keeps none of it in
+// memory.
 func TestFlood(t *testing.T) {
 	mib := often(1024)
 	bytes := int64(mib) << 20
@@ -247,7 +247,7 @@ func TestFlood(t *testing.T) {
 	if n != bytes {
 		t.Errorf("%d bytes of %d", n, bytes)
 	}
-	// Its peak, in KiB: what it is without any output.
+	// Its peak, in KiB, without any output.
 	if peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; peak > 64<<10 {
 		t.Errorf("rt held up to %d KiB", peak)
 	}
@@ -339,7 +339,7 @@ done`)
 	b.noTrace()
 }
 
-// A process in the background that keeps the terminal does not keep rt.
+// A background process that keeps the terminal open does not keep rt waiting.
 func TestExecEndsBeforeItsTerminal(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	b.create()

@@ -16,12 +16,12 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// unprivileged is true when an ordinary user runs the tests. Every bundle has a user
-// namespace then, in which the user is root. RT_TEST_USER says what the user has:
-// words with commas between, or "nothing".
+// unprivileged is true if an ordinary user runs the tests. Every bundle then has a user
+// namespace in which the user is root. RT_TEST_USER says what the user has: words with
+// commas between, or "nothing".
 var unprivileged = os.Geteuid() != 0
 
-// need is what a test needs that not every user has.
+// need is something that a test needs and not every user has.
 type need string
 
 const (
@@ -29,12 +29,12 @@ const (
 	needsRoot need = "root"
 	// needsIDs are subordinate ids, beside the user's own.
 	needsIDs need = "ids"
-	// needsCgroup is a cgroup that was delegated to the user, with the test in one
-	// below it.
+	// needsCgroup is a cgroup that is delegated to the user, with the test in one below
+	// it.
 	needsCgroup need = "cgroup"
 )
 
-// needs are those of the tests that not every user can run. All others run for all.
+// needs are those of the tests that not every user can run. All others run for everybody.
 var needs = map[string]need{
 	"TestADeviceThatIsThereAlready":         needsRoot, // makes a device
 	"TestAddMountsInAUserNamespace":         needsRoot, // has a user namespace of other ids
@@ -137,7 +137,7 @@ var needs = map[string]need{
 // userHas is what RT_TEST_USER says.
 var userHas []need
 
-// chooseTests leaves out what the user cannot run, and says so.
+// chooseTests skips what the user cannot run, and says so.
 func chooseTests() error {
 	if !unprivileged {
 		return nil
@@ -175,7 +175,7 @@ func chooseTests() error {
 	return flag.Set("test.skip", pattern)
 }
 
-// The names in the table are those of tests.
+// The names in the table are names of tests.
 func TestNeedsAreOfTests(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)
@@ -204,13 +204,13 @@ func (b *bundle) forUser() {
 	}
 	for i := range b.spec.Mounts {
 		m := &b.spec.Mounts[i]
-		// There is no group of terminals.
+		// The group of terminals does not exist.
 		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == "gid=5" })
 	}
 }
 
-// inUserNamespace gives the bundle of root a user namespace of other ids. That of an
-// ordinary user has one anyway.
+// inUserNamespace gives root's bundle a user namespace of other ids. An ordinary user's
+// has one anyway.
 func inUserNamespace(b *bundle) {
 	if unprivileged {
 		return
@@ -241,8 +241,8 @@ func subordinate(t *testing.T, kind string) specs.LinuxIDMapping {
 	return specs.LinuxIDMapping{}
 }
 
-// topCgroup is below which the tests make cgroups: the machine's, or the one that was
-// delegated to the user, as a path below the mount point.
+// topCgroup is the cgroup below which the tests make cgroups: the machine's, or the one
+// that is delegated to the user, as a path below the mount point.
 func topCgroup() string {
 	if !unprivileged || !slices.Contains(userHas, needsCgroup) {
 		return "/"
@@ -255,8 +255,8 @@ func topCgroup() string {
 	return filepath.Dir(own)
 }
 
-// A container that works says nothing on the standard error, whoever has it and
-// whatever they lack.
+// A container that works prints nothing on standard error, whoever runs it and whatever
+// they lack.
 func TestNoWarnings(t *testing.T) {
 	b := newBundle(t, "exec sleep 1000")
 	b.write()

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// contestant is one of the things compared. They take turns, in an order that
-// changes, so that a busy moment of the machine does not fall on one of them.
+// contestant is one of the things compared. They take turns, in a changing order, so that
+// a busy moment of the machine does not affect only one of them.
 type contestant struct {
 	name    string
 	measure func() (float64, error)
@@ -60,8 +60,8 @@ func BenchmarkCompile(b *testing.B) {
 	b.ReportMetric(m[0]/m[1], "rt/libseccomp")
 }
 
-// BenchmarkSystemCall: the kernel remembers which calls a filter always allows,
-// and does not run it for those, as getppid. The profile looks at personality's
+// BenchmarkSystemCall: the kernel remembers which calls a filter always allows, such as
+// getppid, and does not run the filter for those. The profile looks at personality's
 // argument, so that every call runs the filter.
 func BenchmarkSystemCall(b *testing.B) {
 	p := dockerProfile(b)

@@ -22,7 +22,7 @@ static long long measure(struct sock_filter *code, unsigned short size, long num
 	if (size > 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 			 syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0))
 		return -errno;
-	// A call that the filter refuses is no measure. These also warm up.
+	// A call that the filter refuses cannot be measured. These also warm up.
 	for (int i = 0; i < 1000; i++)
 		if (syscall(number, arg) == -1)
 			return -errno;

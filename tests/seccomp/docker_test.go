@@ -75,8 +75,7 @@ func TestDockerVariants(t *testing.T) {
 	c.report(t)
 }
 
-// TestNewerCalls: what libseccomp does not know yet must not change anything
-// else.
+// TestNewerCalls: calls that libseccomp does not know yet must not change anything else.
 func TestNewerCalls(t *testing.T) {
 	for _, name := range newer {
 		if _, ok := resolve(name, specs.ArchX86_64); ok {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// announce tells the caller which process it is.
+// announce tells the caller the process's pid.
 func (b *Birth) announce() error {
 	if b.PidFile != "" {
 		if err := writeFile(b.PidFile, strconv.Itoa(b.proc.Pid)); err != nil {
@@ -51,7 +51,7 @@ func writeFile(name, content string) error {
 	return err
 }
 
-// takeTerminal hands the master of a terminal to who asked for it.
+// takeTerminal passes the master of a terminal to the caller.
 func takeTerminal(master *os.File, p *specs.Process, take func(*os.File) error) error {
 	if master == nil || p == nil || take == nil {
 		return errors.New("process.terminal: the init program sent no terminal")

@@ -1,8 +1,8 @@
-// Package birth makes the processes of containers: a first one, with all of its
-// container, further ones, and programs that change the mounts of a container. All take
-// the same steps (Birth.make): enter the cgroup, compile the program, start it, and serve
-// its requests until it has become the user's. What undoes a step is noted where the step
-// is done, and carried out in reverse if a later one fails.
+// Package birth makes the processes of containers: a first process together with its
+// container, further processes, and programs that change the mounts of a container. All
+// take the same steps (Birth.make): enter the cgroup, compile the program, start it, and
+// serve its requests until it has become the user's. Each step records its undo; if a
+// later step fails, the undos run in reverse order.
 package birth
 
 import (
@@ -27,7 +27,7 @@ type Phase uint8
 // The phases, in their order.
 const (
 	Begun Phase = iota
-	// Checked: the configuration of a first process.
+	// Checked: the configuration of a first process is checked.
 	Checked
 	// Reserved is the id of a new container; Found, the first process of another one.
 	Reserved
@@ -35,11 +35,11 @@ const (
 	Compiled
 	Started
 	Limited
-	// Answered: the program was given something, and is not started again.
+	// Answered: the program has got something, and is not started again.
 	Answered
-	// Permitted: nothing is left to do before the user's program runs.
+	// Permitted: nothing remains to be done before the user's program runs.
 	Permitted
-	// Made and Joined: the program is ready, and goes on to execute the user's.
+	// Made and Joined: the program is ready, and continues to execute the user's.
 	Made
 	Joined
 	Executed
@@ -52,7 +52,7 @@ var phases = [...]string{
 	Executed: "executed the process",
 }
 
-// String says what is done; it is empty for what nobody has to know.
+// String says what was done; it is empty for phases that nobody has to know.
 func (p Phase) String() string {
 	if int(p) < len(phases) {
 		return phases[p]
@@ -60,7 +60,7 @@ func (p Phase) String() string {
 	return ""
 }
 
-// Caller is what whoever wants a process gives to it, and gets of it.
+// Caller is what the caller passes to a new process, and gets from it.
 type Caller struct {
 	// Stdin, Stdout and Stderr are the standard streams. Nil means /dev/null.
 	Stdin, Stdout, Stderr *os.File
@@ -71,7 +71,7 @@ type Caller struct {
 	// PidFile and PIDFD receive the pid and a pidfd of the process.
 	PidFile string
 	PIDFD   func(pidfd *os.File) error
-	// Keeper has the caller's wishes for the program that takes its place, or is nil.
+	// Keeper has the caller's wishes for the program that replaces it, or is nil.
 	Keeper *compile.Keeper
 	// Debug and Warn may be nil.
 	Debug, Warn func(message string)
@@ -81,7 +81,7 @@ type Caller struct {
 type Born struct {
 	Container Container
 	Process   *launch.Process
-	// Keeper is the executable of the program to take the caller's place, or nil.
+	// Keeper is the executable of the program that replaces the caller, or nil.
 	Keeper *os.File
 }
 
@@ -97,45 +97,45 @@ type Birth struct {
 	proc      *launch.Process
 	keeper    *os.File
 	cgroup    *cgroup.Cgroup
-	// place is how to get into the cgroup; thread is on its way, or nil.
+	// place is how to get into the cgroup; thread is entering it, or nil.
 	place  *cgroup.Placement
 	thread *launch.Thread
 	clone  launch.Config
-	// release lets the program go on when it is ready, where it has no gate.
+	// release lets the program continue when it is ready, if it has no gate.
 	release *os.File
 	// births are those that the program has announced.
 	births int
 	// devices are nodes in the state directory that were made for the container.
 	devices []string
-	// late is true when the process is born outside of the cgroup and moved there.
+	// late is true if the process is born outside the cgroup and moved there.
 	late bool
-	// rootless makes a missing right to lower process.oomScoreAdj no error.
+	// rootless: it is no error if the right to lower process.oomScoreAdj is missing.
 	rootless bool
-	// lent are closed when the program has them, held in the end.
+	// lent files are closed when the program has them, held files at the end.
 	lent, held []*os.File
-	// undo takes back what was done, the last step first.
+	// undo reverses the steps, the last one first.
 	undo []func()
 }
 
-// kind is what differs.
+// kind is what differs between births.
 type kind interface {
 	server
-	// enter makes the cgroup, and begins to step into it where that is how to get in.
+	// enter makes the cgroup, and starts to enter it if that is how to get in.
 	enter() error
 	compile(streams [3]*os.File) (*compile.Plan, error)
 	// open opens a control descriptor of the program.
 	open(f *compile.File) (*os.File, error)
-	// meanwhile does what can be done while the program works.
+	// meanwhile does what is possible while the program works.
 	meanwhile() error
-	// record keeps what others have to know of the process, before it runs.
+	// record saves what others have to know about the process, before it runs.
 	record() error
 	// permit lets the program execute the user's.
 	permit() error
-	// ready is told that the program is.
+	// ready is called when the program is ready.
 	ready() (answer, error)
 }
 
-// A kind that has nothing to do there has these.
+// The defaults for kinds that have nothing to do at a step.
 func (b *Birth) enter() error     { return nil }
 func (b *Birth) meanwhile() error { return nil }
 func (b *Birth) record() error    { return nil }
@@ -153,10 +153,10 @@ func (b *Birth) note(text string) {
 	}
 }
 
-// undoing notes what takes a step back.
+// undoing records the undo of a step.
 func (b *Birth) undoing(f func()) { b.undo = append(b.undo, f) }
 
-// goBack takes all steps back.
+// goBack undoes all steps.
 func (b *Birth) goBack() {
 	for _, f := range slices.Backward(b.undo) {
 		f()
@@ -166,26 +166,26 @@ func (b *Birth) goBack() {
 
 func (b *Birth) born() *Born { return &Born{b.container, b.proc, b.keeper} }
 
-// lend has a file closed when the program has it.
+// lend closes a file when the program has it.
 func (b *Birth) lend(f *os.File, err error) (*os.File, error) {
 	b.lent = append(b.lent, f)
 	return f, err
 }
 
-// hold has a file closed in the end.
+// hold closes a file at the end.
 func (b *Birth) hold(f *os.File, err error) (*os.File, error) {
 	b.held = append(b.held, f)
 	return f, err
 }
 
-// close gives up what is of no use any more, whatever became of the process.
+// close releases what is not needed any more, whether or not the birth succeeded.
 func (b *Birth) close() {
 	b.leave()
 	closeFiles(b.held)
 	b.held = nil
 }
 
-// leave ends the thread, and with it its stay in the container's cgroup.
+// leave ends the thread, which then leaves the container's cgroup.
 func (b *Birth) leave() {
 	if b.thread != nil {
 		_ = b.thread.Wait()
@@ -199,7 +199,7 @@ func (b *Birth) leave() {
 	b.lent = nil
 }
 
-// make takes the steps.
+// make runs the steps.
 func (b *Birth) make() error {
 	defer b.leave()
 	if b.ctx.Err() != nil {
@@ -276,7 +276,7 @@ func (b *Birth) start(exe *os.File, streams [3]*os.File) (err error) {
 		files = append(files, file)
 	}
 	b.clone.Image, b.clone.Files, b.clone.Conversation, b.clone.CloneFlags = exe, files, 3+len(b.Preserve), b.plan.CloneFlags
-	if b.thread != nil { // which goes on by itself when it is in the cgroup
+	if b.thread != nil { // which continues by itself when it is in the cgroup
 		b.proc, err = b.thread.Start(&b.clone)
 	} else {
 		b.proc, err = launch.Start(&b.clone)
@@ -290,12 +290,12 @@ func (b *Birth) start(exe *os.File, streams [3]*os.File) (err error) {
 	return err
 }
 
-// allow lets a program go on that waits at the other end of the pipe. If nobody reads it,
-// Receive says so.
+// allow lets a program that waits at the other end of the pipe continue. If nobody reads
+// the pipe, Receive reports it.
 func (b *Birth) allow() { _, _ = b.release.Write([]byte{1}) }
 
-// releasePipe makes the pipe through which the program gets its permission. It has no
-// place in the Go runtime's poller, as one of os.Pipe would.
+// releasePipe makes the pipe through which the program gets its permission. Unlike one of
+// os.Pipe, it is not in the Go runtime's poller.
 func (b *Birth) releasePipe() (*os.File, error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -305,7 +305,7 @@ func (b *Birth) releasePipe() (*os.File, error) {
 	return os.NewFile(uintptr(fds[0]), "pipe"), nil
 }
 
-// goOnIn goes on with a child of the program.
+// goOnIn continues with a child of the program.
 func (b *Birth) goOnIn(pid int) error {
 	b.dropKeeper() // it waits for the other one
 	if err := b.proc.Adopt(pid); err != nil {
@@ -321,7 +321,7 @@ func (b *Birth) goOnIn(pid int) error {
 	return b.goAhead()
 }
 
-// attach moves a process that was born outside of the container's cgroup there.
+// attach moves a process that was born outside the container's cgroup there.
 func (b *Birth) attach() error {
 	if !b.late {
 		return nil
@@ -332,9 +332,9 @@ func (b *Birth) attach() error {
 	return nil
 }
 
-// goAhead lets the program execute the user's as soon as it is ready, if the process is
-// there and there is nothing that the program has to ask for before: who looks meanwhile
-// must not find a created container.
+// goAhead lets the program execute the user's as soon as it is ready, if the process
+// exists and the program has no requests before that: an observer must not find a created
+// container in between.
 func (b *Birth) goAhead() error {
 	if b.plan.Asks || b.births != b.plan.Births {
 		return nil
@@ -342,7 +342,7 @@ func (b *Birth) goAhead() error {
 	return b.finish()
 }
 
-// finish does what is left before the user's program runs, and permits that, once.
+// finish does the remaining steps before the user's program runs, and permits that, once.
 func (b *Birth) finish() error {
 	if b.phase >= Permitted {
 		return nil
@@ -367,7 +367,7 @@ func (b *Birth) finish() error {
 	return b.kind.permit()
 }
 
-// serve does what programs of all kinds ask for.
+// serve serves the requests that programs of all kinds may send.
 func (b *Birth) serve(r *request) (answer, error) {
 	switch q := r.Request.(type) {
 	case compile.RequestChild:
@@ -384,7 +384,7 @@ func (b *Birth) serve(r *request) (answer, error) {
 	return given, unexpected(r)
 }
 
-// answered lets the program go on after what it asked for.
+// answered lets the program continue after its request.
 func (b *Birth) answered(err error) (answer, error) {
 	if err == nil {
 		b.reach(Answered)

@@ -40,7 +40,7 @@ func TestPhasesArePrintedAndDoNotGoBack(t *testing.T) {
 	}
 }
 
-// A program is not trusted: each kind serves what its own programs ask for, and no more.
+// rt does not trust a program: each kind serves only the requests of its own programs.
 func TestUnexpectedRequestsAreRefused(t *testing.T) {
 	further, change := &further{}, &change{}
 	further.kind, change.kind = further, change

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load reads the configuration. Nothing on the system has changed when it fails.
+// load reads the configuration. If it fails, nothing on the system has changed.
 func (f *first) load() error {
 	if err := state.CheckID(f.o.ID); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (f *first) read() (*spec.Config, error) {
 	return spec.LoadFile(f.o.Bundle, f.o.Config)
 }
 
-// check looks whether this host and this caller can make such a container.
+// check checks whether this host and this caller can make such a container.
 func (f *first) check() (err error) {
 	if err := checkRights(f.spec); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (f *first) check() (err error) {
 		return err
 	}
 	if f.spec.Process != nil && f.spec.Process.Terminal && f.Terminal == nil {
-		return errors.New("process.terminal: is true, but there is nobody to take the terminal: give --console-socket, or run in the foreground")
+		return errors.New("process.terminal: is true, but nothing receives the terminal: give --console-socket, or run in the foreground")
 	}
 	if err := checkLabels(f.spec); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (f *first) check() (err error) {
 	return err
 }
 
-// nameKeyring makes a name for the session keyring: as with runc, and a number that no
+// nameKeyring makes a name for the session keyring: runc's name, and a number that no
 // other container can guess.
 func (f *first) nameKeyring() error {
 	if f.o.NoNewKeyring {
@@ -112,8 +112,8 @@ func rootfs(bundle string, s *specs.Spec) (string, error) {
 	return path, nil
 }
 
-// checkRights says what to do about what the kernel would only answer with EPERM:
-// clone(2), user_namespaces(7).
+// checkRights explains what the kernel would answer only with EPERM: clone(2),
+// user_namespaces(7).
 func checkRights(s *specs.Spec) error {
 	if os.Geteuid() == 0 || spec.FindNamespace(s, specs.UserNamespace) != nil || ownCapabilities()&(1<<unix.CAP_SYS_ADMIN) != 0 {
 		return nil

@@ -41,8 +41,8 @@ func (c Container) Poststart(ctx context.Context, list []specs.Hook) error {
 	return hooks.Run(ctx, "hooks.poststart", list, c.State.Bundle, c.text(specs.StateRunning, c.State.Pid), c.State.Annotations)
 }
 
-// Process opens the container's first process. The error is unix.ESRCH when it
-// has ended. The pid alone would not do, it may belong to another process by now.
+// Process opens the container's first process. The error is unix.ESRCH if it has ended.
+// The pid alone is not enough: it may belong to another process by now.
 func (c Container) Process() (*os.File, error) {
 	if c.State.Pid == 0 {
 		return nil, unix.ESRCH
@@ -68,8 +68,7 @@ func (c Container) Process() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "pidfd"), nil
 }
 
-// Lives tells whether the container's first process has not ended, as far as can
-// be known.
+// Lives tells whether the container's first process has not ended, as far as rt can know.
 func (c Container) Lives() bool {
 	p, err := c.Process()
 	if err == nil {
@@ -78,8 +77,8 @@ func (c Container) Lives() bool {
 	return err != unix.ESRCH
 }
 
-// CheckMemory returns an error when the container's process has ended already,
-// for lack of memory.
+// CheckMemory returns an error if the container's process has already ended for lack of
+// memory.
 func (c Container) CheckMemory() error {
 	if c.Lives() {
 		return nil
@@ -97,8 +96,8 @@ func (c Container) CheckMemory() error {
 	return nil
 }
 
-// awaitEnd waits until the container's process has ended, which it is about to:
-// who looks next shall find a stopped container.
+// awaitEnd waits for the end of the container's process, which is near: the next observer
+// must find a stopped container.
 func (c Container) awaitEnd() {
 	if p, err := c.Process(); err == nil {
 		waitEnd(int(p.Fd()))
@@ -106,8 +105,8 @@ func (c Container) awaitEnd() {
 	}
 }
 
-// waitEnd waits until the process of a pidfd has ended, and tells whether it has
-// within ten seconds.
+// waitEnd waits up to ten seconds for the process of a pidfd to end, and tells whether it
+// has.
 func waitEnd(pidfd int) bool {
 	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
 	for {
@@ -117,7 +116,7 @@ func waitEnd(pidfd int) bool {
 	}
 }
 
-// Running is Process for who needs a container that runs.
+// Running is Process for callers that need a running container.
 func (c Container) Running() (*os.File, error) {
 	p, err := c.Process()
 	if err == unix.ESRCH {
@@ -126,7 +125,7 @@ func (c Container) Running() (*os.File, error) {
 	return p, err
 }
 
-// NotRunning is the error of who needs a container that runs.
+// NotRunning is the error for callers that need a running container.
 func (c Container) NotRunning() error {
 	return fmt.Errorf("container %q: %w: container not running", c.State.ID, state.ErrWrongState)
 }
@@ -136,10 +135,10 @@ func (c Container) Cgroup() (*cgroup.Cgroup, error) {
 	return cgroup.Load(cgroup.Config(c.State.Cgroup))
 }
 
-// Remove ends what runs and removes what is left, and runs the poststop hooks.
-// It can be repeated after a failure at any point.
+// Remove kills what runs, removes what is left, and runs the poststop hooks. It can be
+// repeated after a failure at any point.
 func (c Container) Remove(warn func(string)) error {
-	// With the init of a pid namespace of its own all of the container has ended.
+	// When the init of a pid namespace has ended, all of the container has.
 	if err := c.destroy(c.State.SharedPids || c.State.Pid == 0, warn); err != nil {
 		return err
 	}
@@ -155,9 +154,9 @@ func (c Container) poststop(warn func(string)) {
 	}
 }
 
-// destroy ends the first process and removes what is left of the container, but
-// for the poststop hooks. If there may be other processes of the container, its
-// cgroup tells, and they are ended.
+// destroy kills the first process and removes what is left of the container, without
+// running the poststop hooks. If the container may have other processes, it finds them by
+// the cgroup and kills them.
 func (c Container) destroy(others bool, warn func(string)) error {
 	cg, err := c.Cgroup()
 	if err := c.end(cg); err != nil {
@@ -179,7 +178,7 @@ func (c Container) destroy(others bool, warn func(string)) error {
 	return c.Dir.Remove()
 }
 
-// end ends the first process, which may be frozen in its cgroup; there may be none.
+// end kills the first process, if there is one; it may be frozen in its cgroup.
 func (c Container) end(cg *cgroup.Cgroup) error {
 	p, err := c.Process()
 	if err == unix.ESRCH {
@@ -203,9 +202,9 @@ func (c Container) end(cg *cgroup.Cgroup) error {
 	return nil
 }
 
-// removeCgroup removes a cgroup that is not empty. If there are no processes of the
-// container any more, those in it came otherwise: another container with the same
-// linux.cgroupsPath, for one.
+// removeCgroup removes a cgroup that may not be empty. If the container has no processes
+// any more, those in the cgroup belong to somebody else: to another container with the
+// same linux.cgroupsPath, for example.
 func (c Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string)) error {
 	if others {
 		if err := cg.Kill(); err != nil {
@@ -222,7 +221,7 @@ func (c Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string
 	}
 	if warn != nil {
 		pids, _ = cg.Pids()
-		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: it stays", pids, c.State.ID))
+		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: rt does not remove it", pids, c.State.ID))
 	}
 	return nil
 }

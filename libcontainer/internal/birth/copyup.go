@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyUpFrom takes the directory of the image for a mount that has the option tmpcopyup;
-// the tmpfs follows.
+// copyUpFrom takes the image's directory for a mount with the option tmpcopyup; the tmpfs
+// follows.
 func (f *first) copyUpFrom(dir *os.File) error {
 	if dir == nil {
 		return errors.New("the init program sent no directory to copy")
@@ -29,7 +29,7 @@ func (f *first) copyUp(tmpfs *os.File) error {
 		return errors.New("the init program sent no directory to copy from, or to")
 	}
 	defer f.copyFrom.Close()
-	// They came as O_PATH and as a mount.
+	// They arrived as an O_PATH descriptor and as a mount.
 	from, err := reopenDirectory(int(f.copyFrom.Fd()))
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (f *first) copyUp(tmpfs *os.File) error {
 	defer unix.Close(to)
 	writer := &writer{program: f.proc}
 	if !defence.Off(defence.ChargedCopies) {
-		// The program waits for commands from here on.
+		// From here on the program waits for commands.
 		if err := f.proc.Reply(); err != nil {
 			return err
 		}
@@ -53,7 +53,7 @@ func (f *first) copyUp(tmpfs *os.File) error {
 	if defence.Off(defence.ChargedCopies) {
 		return f.proc.Reply()
 	}
-	return writer.send(&compile.CopyCommand{Command: compile.CopyEnd}) // the program goes on
+	return writer.send(&compile.CopyCommand{Command: compile.CopyEnd}) // the program continues
 }
 
 func reopenDirectory(fd int) (int, error) {
@@ -61,14 +61,14 @@ func reopenDirectory(fd int) (int, error) {
 	return n, os.NewSyscallError("openat", err)
 }
 
-// writer makes and fills files for tmpcopyup: by the program's hands, so that the
-// memory of a tmpfs is charged to the container that the program is in already.
+// writer makes and fills files for tmpcopyup. The program does the writing, so that the
+// memory of a tmpfs is charged to the container, which the program is already in.
 type writer struct {
 	program *launch.Process
 	message []byte
 }
 
-// command lets the program carry a command out.
+// command lets the program execute a command.
 func (w *writer) command(c *compile.CopyCommand, fds ...int) error {
 	if defence.Off(defence.ChargedCopies) {
 		return w.uncharged(c, fds...)
@@ -83,7 +83,7 @@ func (w *writer) command(c *compile.CopyCommand, fds ...int) error {
 	closeFiles([]*os.File{file})
 	r, err := compile.Decode(message)
 	if copied, ok := r.(compile.RequestCopied); !ok {
-		return errors.Join(errors.New("the init program does not copy"), err)
+		return errors.Join(errors.New("the init program did not copy the files"), err)
 	} else if copied.Result < 0 {
 		return unix.Errno(-copied.Result)
 	}
@@ -142,9 +142,9 @@ func duplicateFD(fd int) int {
 	return n
 }
 
-// copyEntry takes hold of an entry, learns what it is, and only then opens it, if
-// it is a file or a directory: another container may exchange it for a device, the
-// mere opening of which has effects, or a fifo, which never opens.
+// copyEntry gets a descriptor of an entry, checks its type, and opens it only if it is a
+// file or a directory. Another container may replace it by a device, whose opening has
+// side effects, or by a fifo, whose opening blocks.
 func (w *writer) copyEntry(from, to int, name string) error {
 	entry, err := unix.Openat(from, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
@@ -179,7 +179,7 @@ func (w *writer) copyEntry(from, to int, name string) error {
 	return own(to, name, &st)
 }
 
-// withBoth opens the entry for reading, and what was made of it at name.
+// withBoth opens the entry for reading, and its copy at name.
 func withBoth(from, entry, to int, name string, flags int, f func(a, b int) error) error {
 	const safe = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
 	a, err := reopen(entry, flags&^unix.O_RDWR)
@@ -201,8 +201,8 @@ func withBoth(from, entry, to int, name string, flags int, f func(a, b int) erro
 	return f(a, b)
 }
 
-// reopen opens for use what a descriptor with O_PATH is on, which is known to be a
-// file or a directory by then.
+// reopen opens the file of an O_PATH descriptor, which is known to be a regular file or a
+// directory.
 func reopen(fd, flags int) (int, error) {
 	return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags|unix.O_CLOEXEC, 0)
 }
@@ -226,7 +226,7 @@ func (w *writer) copyContent(a, b int, st *unix.Stat_t) error {
 	return w.copyAttributes(a, b, st)
 }
 
-// own gives a file its owner; a file system of a user namespace may not know it.
+// own sets the owner of a file; a file system of a user namespace may not know the owner.
 func own(dir int, name string, st *unix.Stat_t) error {
 	err := unix.Fchownat(dir, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
 	if err == unix.EINVAL || err == unix.EOVERFLOW {
@@ -249,7 +249,7 @@ func (w *writer) copyAttributes(a, b int, st *unix.Stat_t) error {
 	return unix.UtimesNanoAt(b, "", times, unix.AT_EMPTY_PATH)
 }
 
-// copyXattrs copies the extended attributes that the tmpfs takes.
+// copyXattrs copies the extended attributes that the tmpfs accepts.
 func (w *writer) copyXattrs(a, b int) error {
 	list := make([]byte, 65536)
 	n, err := unix.Flistxattr(a, list)

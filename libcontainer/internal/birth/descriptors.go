@@ -26,7 +26,7 @@ func (b *Birth) streams() ([3]*os.File, error) {
 	return files, nil
 }
 
-// gaps are the numbers of the preserved descriptors that are not there.
+// gaps are the numbers of the preserved descriptors that are not open.
 func gaps(preserved []*os.File) (list []int) {
 	for i, f := range preserved {
 		if f == nil {
@@ -36,8 +36,8 @@ func gaps(preserved []*os.File) (list []int) {
 	return list
 }
 
-// filled puts a file into the gaps: else the program's own descriptors would come
-// there.
+// filled puts a file into the gaps. Otherwise the program's own descriptors would get
+// these numbers.
 func filled(preserved []*os.File, file *os.File) []*os.File {
 	list := slices.Clone(preserved)
 	for i, f := range list {

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// failure puts a failed call into words.
+// failure describes a failed call in words.
 func (b *Birth) failure(f compile.RequestFailure) error {
 	return b.plan.Program.Failure(image.Index(f.Record), f.Errno, f.Words())
 }
 
-// died ends a program with which there is no conversation any more. If it has ended
-// without a word the error says how. It may have no cgroup.
+// died finishes a program whose conversation is over. If the program ended without a
+// message, the error says how. It may have no cgroup.
 func (b *Birth) died(err error) error {
 	ws := b.proc.Kill()
 	if !errors.Is(err, io.EOF) {
@@ -31,7 +31,7 @@ func (b *Birth) died(err error) error {
 		limit = b.cgroup.MemoryLimit()
 	}
 	if ws.Signaled() && ws.Signal() == unix.SIGKILL {
-		// systemd removes a scope, and the counters in it, as soon as it is empty.
+		// systemd removes a scope with its counters as soon as it is empty.
 		if limit > 0 {
 			return fmt.Errorf("the init program was killed while it set the container up: the limit of %d bytes in linux.resources.memory.limit is probably too low to start a process", limit)
 		}
@@ -40,7 +40,7 @@ func (b *Birth) died(err error) error {
 	return fmt.Errorf("the init program ended early: exit status %d, signal %d", ws.ExitStatus(), ws.Signal())
 }
 
-// fullError is that of a process that could not be made, since there are too many.
+// fullError is the error of a process that could not be made because there are too many.
 type fullError struct {
 	error
 	limit *int64
@@ -62,7 +62,8 @@ func (b *Birth) served(err error) error {
 	return b.full(err, failed && f.Errno == unix.EAGAIN && (f.Call == program.Clone.String() || f.Call == program.Clone3.String()))
 }
 
-// full marks an error as one of a process that could not be made.
+// full marks an error as that of a process that could not be made because there are too
+// many.
 func (b *Birth) full(err error, is bool) error {
 	if !is {
 		return err
@@ -74,7 +75,7 @@ func (b *Birth) full(err error, is bool) error {
 	return e
 }
 
-// WarnAll tells warn, which may be nil, as much as a person reads.
+// WarnAll passes as many warnings to warn, which may be nil, as a person reads.
 func WarnAll(warn func(string), messages []string) {
 	const most = 100
 	for i, m := range messages {
@@ -82,7 +83,7 @@ func WarnAll(warn func(string), messages []string) {
 		case warn == nil:
 			return
 		case i == most:
-			warn(fmt.Sprintf("and %d further warnings", len(messages)-i))
+			warn(fmt.Sprintf("%d further warnings are not shown", len(messages)-i))
 			return
 		}
 		warn(m)

@@ -41,27 +41,28 @@ type first struct {
 	rootfs string
 	// keyring is the name of the session keyring.
 	keyring string
-	// resctrl is where the resctrl file system is mounted, if it is wanted.
+	// resctrl is where the resctrl file system is mounted, if the configuration needs it.
 	resctrl string
-	// hookState and hookOutput are the files of hooks that run in the container, if
-	// there are any; hooks watches these.
+	// hookState and hookOutput are the files of hooks that run in the container, if there
+	// are any; hooks watches their time.
 	hookState, hookOutput *os.File
 	hooks                 hookWatch
-	// poststop is true when the poststop hooks follow, whatever happens: others began
-	// or the program was ready.
+	// poststop is true if the poststop hooks must run whatever happens: other hooks have
+	// begun, or the program was ready.
 	poststop bool
 	// copyFrom is the directory that tmpcopyup copies next.
 	copyFrom *os.File
-	// endedEarly is true when the program had ended before it might execute the user's.
+	// endedEarly is true if the program ended before it was permitted to execute the
+	// user's.
 	endedEarly bool
-	// moved is true when systemd has made the container's scope.
+	// moved is true if systemd has made the container's scope.
 	moved bool
-	// deleted is true when somebody else has deleted the container.
+	// deleted is true if somebody else has deleted the container.
 	deleted bool
 }
 
 // First makes a container with its first process. If it fails, or ctx ends before it is
-// done, nothing is left.
+// done, nothing is left behind.
 func First(ctx context.Context, o FirstOptions) (*Born, error) {
 	f := newFirst(ctx, o)
 	f.thread = launch.NewThread()
@@ -104,7 +105,7 @@ func PlanFirst(o FirstOptions) (*compile.Plan, error) {
 	return f.compile([3]*os.File{})
 }
 
-// reserve takes the id and remembers what must be cleaned up should rt die.
+// reserve takes the id and saves what must be cleaned up if rt dies.
 func (f *first) reserve() error {
 	dir, err := state.Create(f.o.Root, f.o.ID)
 	if err != nil {
@@ -136,12 +137,12 @@ func (f *first) reserve() error {
 	return nil
 }
 
-// remove removes everything that the state tells of.
+// remove removes everything that is in the state.
 func (f *first) remove() {
 	if f.deleted {
 		return
 	}
-	// Only a process that is no init of a pid namespace can have left others.
+	// Only a process that is not the init of a pid namespace can have left others.
 	others := f.proc != nil && f.plan.CloneFlags&unix.CLONE_NEWPID == 0
 	_ = f.container.destroy(others, f.Warn)
 	if f.poststop {
@@ -149,7 +150,7 @@ func (f *first) remove() {
 	}
 }
 
-// enter makes the cgroup, after the state knows of it. Its last steps are the thread's,
+// enter makes the cgroup after saving it in the state. The thread does the last steps
 // before it starts the program.
 func (f *first) enter() error {
 	if err := f.addNotify(); err != nil {
@@ -184,7 +185,7 @@ func (f *first) enter() error {
 	return nil
 }
 
-// forgetScope forgets a scope of systemd that does not exist, or is another container's.
+// forgetScope forgets a systemd scope that does not exist or belongs to another container.
 func (f *first) forgetScope() {
 	if f.cgroup.Systemd && !f.moved {
 		f.cgroup.Remove()
@@ -259,7 +260,7 @@ func (f *first) meanwhile() error {
 	return f.prepareKeeper()
 }
 
-// enterCgroup moves the program to its cgroup, where it could not be born.
+// enterCgroup moves the program to its cgroup if it could not be born there.
 func (f *first) enterCgroup() error {
 	if err := f.place.Move(f.proc.Pid); err != nil {
 		return err
@@ -272,7 +273,8 @@ func (f *first) enterCgroup() error {
 	return f.prepareKeeper()
 }
 
-// serve does what only the program of a new container asks for, if this one has a reason to.
+// serve serves requests that only the program of a new container sends, if this one has a
+// reason to.
 func (f *first) serve(r *request) (answer, error) {
 	switch q := r.Request.(type) {
 	case compile.RequestCgroup:
@@ -308,7 +310,7 @@ func (f *first) serve(r *request) (answer, error) {
 	return f.Birth.serve(r)
 }
 
-// ready completes the state. With a gate the program is left to it.
+// ready completes the state. If there is a gate, the program waits there.
 func (f *first) ready() (answer, error) {
 	f.removeDevices()
 	if err := f.finish(); err != nil {
@@ -322,7 +324,7 @@ func (f *first) ready() (answer, error) {
 	return given, nil
 }
 
-// record remembers the container's process: from now on it is created.
+// record saves the container's process: from now on the container is created.
 func (f *first) record() error {
 	if f.resctrl != "" {
 		if err := resctrl.Apply(f.resctrl, f.o.ID, f.spec.Linux.IntelRdt, f.proc.Pid); err != nil {
@@ -335,8 +337,9 @@ func (f *first) record() error {
 	return f.writeHookState()
 }
 
-// permit lets the program go to the gate, or execute the user's. One that has ended,
-// since the new limits killed it, or has failed, cannot have done so: ended finds out why.
+// permit lets the program go to the gate, or execute the user's. A program that has ended,
+// because the new limits killed it, or that has failed, cannot have done so: ended finds
+// out why.
 func (f *first) permit() error {
 	if f.o.Gate {
 		return f.proc.Reply()
@@ -346,7 +349,7 @@ func (f *first) permit() error {
 	return nil
 }
 
-// ended: the socket closes when the user's program is executed.
+// ended: the socket closes when the program executes the user's.
 func (f *first) ended(err error) error {
 	if !errors.Is(err, io.EOF) || f.phase < Made || f.endedEarly {
 		return f.died(err)
@@ -356,7 +359,7 @@ func (f *first) ended(err error) error {
 	}
 	f.reach(Executed)
 	if f.Warn != nil && f.cgroup.MemoryLimit() > 0 {
-		// There may be nothing to see of a process that the kernel killed at once.
+		// If the kernel killed the process at once, there may be nothing to see of it.
 		if err := f.container.CheckMemory(); err != nil {
 			f.Warn(err.Error())
 		}
@@ -364,7 +367,7 @@ func (f *first) ended(err error) error {
 	return f.started()
 }
 
-// started runs the hooks that follow the start.
+// started runs the hooks after the start.
 func (f *first) started() error {
 	if f.spec.Hooks == nil || len(f.spec.Hooks.Poststart) == 0 {
 		return nil
@@ -378,7 +381,7 @@ func (f *first) started() error {
 	return err
 }
 
-// saveState remembers the process.
+// saveState saves the process.
 func (f *first) saveState() error {
 	s := f.container.State
 	p, err := sysfile.ReadProcess(f.proc.Pid)
@@ -395,7 +398,8 @@ func (f *first) saveState() error {
 	return f.container.Dir.Save(s)
 }
 
-// steps describes what still runs at the start, for the errors of `rt start`.
+// steps describes the instructions that still run at the start, for the errors of `rt
+// start`.
 func steps(plan *compile.Plan) []state.Step {
 	var list []state.Step
 	for i := plan.Ready; i < len(plan.Program.Instructions); i++ {

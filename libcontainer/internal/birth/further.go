@@ -21,10 +21,10 @@ import (
 type FurtherOptions struct {
 	Caller
 	Container Container
-	// Spec is the container's configuration, Process what to run.
+	// Spec is the container's configuration, Process the process to run.
 	Spec    *specs.Spec
 	Process *specs.Process
-	// Cgroup is where below the container's cgroup the process belongs.
+	// Cgroup is where the process belongs below the container's cgroup.
 	Cgroup       map[string]string
 	IgnorePaused bool
 }
@@ -33,11 +33,11 @@ type FurtherOptions struct {
 type further struct {
 	Birth
 	o FurtherOptions
-	// below is true when the process begins where the container's first process is.
+	// below is true if the process starts where the container's first process is.
 	below bool
 	// first is the container's first process, root its root directory.
 	first, root *os.File
-	// tasks are how the program enters hierarchies of cgroup v1 itself.
+	// tasks are how the program itself enters hierarchies of cgroup v1.
 	tasks []*os.File
 }
 
@@ -61,7 +61,7 @@ func Further(ctx context.Context, o FurtherOptions) (*Born, error) {
 	return f.born(), nil
 }
 
-// load completes the process: what it does not say is as with the first one.
+// load completes the process: missing fields are as for the first one.
 func (f *further) load() error {
 	f.spec = f.o.Spec
 	first, p := f.spec.Process, *f.o.Process
@@ -78,12 +78,12 @@ func (f *further) load() error {
 		return err
 	}
 	if p.Terminal && f.Terminal == nil {
-		return errors.New("process.terminal: there is nobody to take the terminal: give --console-socket, or do not detach")
+		return errors.New("process.terminal: nothing receives the terminal: give --console-socket, or do not detach")
 	}
 	return checkLabels(&specs.Spec{Process: &p})
 }
 
-// find takes hold of the container.
+// find opens the container.
 func (f *further) find() (err error) {
 	if f.first, err = f.hold(f.container.Running()); err != nil {
 		return err
@@ -95,10 +95,11 @@ func (f *further) find() (err error) {
 	return nil
 }
 
-// begin makes the process, at another place if the cgroup does not take it as it is
-// usual: beside the first process if the container's cgroup of v2 takes no processes,
-// since those below it do; and from outside if it is full, since the one process that is
-// moved there fits, but not the program, its child and the thread.
+// begin makes the process, and tries another place if the usual one does not work. If the
+// container's cgroup of v2 takes no processes because cgroups below it have some, the
+// process starts beside the first process. If the cgroup is full, the program starts
+// outside: the one process that is moved there fits, but the program, its child and the
+// thread do not.
 func (f *further) begin() error {
 	err := f.try(false, false)
 	if errors.Is(err, unix.EBUSY) && f.phase < Answered && len(f.o.Cgroup) == 0 && f.cgroup != nil && f.cgroup.Unified() != "" {
@@ -118,13 +119,13 @@ func (f *further) try(below, late bool) error {
 	return f.make()
 }
 
-// enter begins to step into the container's cgroup, where that is how to get in,
-// while the program is made.
+// enter starts to enter the container's cgroup, if that is how to get in, while the
+// program is compiled.
 func (f *further) enter() (err error) {
 	f.cgroup, err = f.container.Cgroup()
 	if errors.Is(err, cgroup.ErrNone) && len(f.o.Cgroup) == 0 {
 		f.place = new(cgroup.Placement)
-		return nil // the container of a user who can have none
+		return nil // the container of a user who cannot have one
 	}
 	if err != nil {
 		return err
@@ -183,7 +184,7 @@ func (f *further) open(file *compile.File) (*os.File, error) {
 	return nil, nil
 }
 
-// meanwhile lets the program execute the user's, if the process is born already.
+// meanwhile lets the program execute the user's if the process is already born.
 func (f *further) meanwhile() error {
 	if f.cgroup != nil && !f.o.IgnorePaused {
 		f.proc.Frozen = f.cgroup.FrozenAt

@@ -29,8 +29,7 @@ func (f *first) runHooks() error {
 	return f.writeHookState()
 }
 
-// hookWatch watches the time of a hook that the program has started in the
-// container.
+// hookWatch limits the time of a hook that the program has started in the container.
 type hookWatch struct {
 	hooks *specs.Hooks
 	// output is what the hooks print, or nil.
@@ -42,8 +41,8 @@ type hookWatch struct {
 	late  chan struct{}
 }
 
-// gone is the error of a program that has ended while a hook ran, which looks as if
-// it had become the user's.
+// gone is the error of a program that ended while a hook ran. It looks as if the program
+// had become the user's.
 func (w *hookWatch) gone() error {
 	if w.hook == nil {
 		return nil
@@ -51,7 +50,7 @@ func (w *hookWatch) gone() error {
 	return fmt.Errorf("%s: the container was killed while it ran", w.field)
 }
 
-// begin begins to watch a hook; it takes the pidfd over.
+// begin starts to watch a hook, and takes over its pidfd.
 func (w *hookWatch) begin(r compile.RequestHook, pidfd *os.File) error {
 	list, name := w.hooks.CreateContainer, "hooks.createContainer"
 	if r.Phase == compile.StartContainer {
@@ -107,8 +106,8 @@ func (w *hookWatch) printed() []byte {
 	return data
 }
 
-// writeHookState fills the file that hooks in the container read: they see the
-// pid of their own namespace.
+// writeHookState writes the file that hooks in the container read, with the pid in their
+// own namespace.
 func (f *first) writeHookState() error {
 	if f.hookState == nil {
 		return nil
@@ -137,8 +136,8 @@ func innerPid(pid int) (int, error) {
 	return pid, nil
 }
 
-// hookStream is the file that an annotation names for hooks in the container, or the
-// one in memory from which rt takes what goes into their errors.
+// hookStream is the file that an annotation names for hooks in the container, or the file
+// in memory whose content goes into their errors.
 func (f *first) hookStream(annotation string) (*os.File, error) {
 	file, err := f.lend(hooks.AppendTo(f.spec.Annotations[annotation]))
 	if file == nil && err == nil {

@@ -19,11 +19,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hostFacts looks at the machine for the compiler: as little as possible, and
-// without changing anything.
+// hostFacts collects the facts about the machine that the compiler needs: as few as
+// possible, and without changing anything.
 func hostFacts(s *specs.Spec, rootfs string, cg *cgroup.Cgroup, stdio [3]*os.File) (compile.Host, error) {
 	h := compile.Host{LastCap: lastCapability(), Capabilities: ownCapabilities()}
-	// Only in the first user namespace may rt make device nodes.
+	// Only in the initial user namespace may rt make device nodes.
 	h.Privileged = os.Geteuid() == 0 && h.Capabilities&(1<<unix.CAP_SYS_ADMIN) != 0 && !sysfile.InUserNamespace()
 	if wantsCgroups(s) && cg != nil {
 		facts, err := cg.Facts()
@@ -60,7 +60,7 @@ func wantsCgroups(s *specs.Spec) bool {
 	return false
 }
 
-// hasVariable tells whether a variable has a value, by its last entry.
+// hasVariable tells whether a variable has a value; its last entry counts.
 func hasVariable(env []string, name string) bool {
 	for _, e := range slices.Backward(env) {
 		if value, ok := strings.CutPrefix(e, name+"="); ok {
@@ -70,8 +70,8 @@ func hasVariable(env []string, name string) bool {
 	return false
 }
 
-// checkLabels refuses labels that this host does not know: the container would
-// run with less protection than its configuration asks for.
+// checkLabels refuses labels that this host does not support: the container would run with
+// less protection than its configuration asks for.
 func checkLabels(s *specs.Spec) error {
 	if p := s.Process; p != nil && p.ApparmorProfile != "" && !hasAppArmor() {
 		return fmt.Errorf("process.apparmorProfile: %q: this host has no AppArmor, or it is switched off (/sys/module/apparmor/parameters/enabled)", p.ApparmorProfile)
@@ -125,8 +125,8 @@ func ownCapabilities() uint64 {
 	return uint64(data[1].Permitted)<<32 | uint64(data[0].Permitted)
 }
 
-// ownable tells whether a standard stream may change its owner: what somebody
-// made for this container, not a device that others use.
+// ownable tells whether rt may change the owner of a standard stream: it may if the stream
+// was made for this container, but not if it is a device that others use.
 func ownable(f *os.File) bool {
 	var st unix.Stat_t
 	if unix.Fstat(int(f.Fd()), &st) != nil {
@@ -139,8 +139,8 @@ func ownable(f *os.File) bool {
 	return false
 }
 
-// homeOf looks a user up in the image's /etc/passwd. The file is opened inside
-// the root file system, wherever its symlinks point, and only a regular one.
+// homeOf looks a user up in the image's /etc/passwd. It opens the file inside the root
+// file system, wherever its symlinks point, and only if it is a regular file.
 func homeOf(rootfs string, uid uint32) string {
 	dir, err := unix.Open(rootfs, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -165,7 +165,7 @@ func homeOf(rootfs string, uid uint32) string {
 	return "/"
 }
 
-// checkKernel gives an old kernel one clear sentence.
+// checkKernel reports an old kernel in one clear sentence.
 func checkKernel() error {
 	err := unix.MountSetattr(-1, "", 0, &unix.MountAttr{})
 	if errors.Is(err, unix.ENOSYS) {
@@ -176,8 +176,8 @@ func checkKernel() error {
 	return nil
 }
 
-// hostMounts lists where the host's proc and sysfs are mounted, but for those in
-// the container's root file system; what was mounted last comes first.
+// hostMounts lists where the host's proc and sysfs are mounted, except in the container's
+// root file system; the last mount comes first.
 func hostMounts(rootfs string) (list []string, err error) {
 	mounts, err := mountinfo.GetMounts(func(m *mountinfo.Info) (skip, stop bool) {
 		return m.FSType != "proc" && m.FSType != "sysfs" || m.Mountpoint == rootfs || strings.HasPrefix(m.Mountpoint, rootfs+"/"), false

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeMaps serves the program of a new user namespace: user_namespaces(7).
+// writeMaps writes the maps for a program in a new user namespace: user_namespaces(7).
 func (f *first) writeMaps() error {
 	l := f.spec.Linux
 	if err := f.writeMap("uid", l.UIDMappings); err != nil {
@@ -32,8 +32,8 @@ func (f *first) writeMaps() error {
 	return nil
 }
 
-// writeMap writes the map of a kind of ids, uid or gid, or, where the caller may map no ids but their own, has
-// newuidmap(1) or newgidmap(1) write it.
+// writeMap writes the map of one kind of ids, uid or gid. If the caller may map only its
+// own ids, newuidmap(1) or newgidmap(1) writes it.
 func (f *first) writeMap(kind string, list []specs.LinuxIDMapping) error {
 	dir, text := fmt.Sprintf("/proc/%d/", f.proc.Pid), idMap(list)
 	name, helper := dir+kind+"_map", "new"+kind+"map"
@@ -42,7 +42,7 @@ func (f *first) writeMap(kind string, list []specs.LinuxIDMapping) error {
 		return err
 	}
 	if kind == "gid" && len(list) == 1 && list[0].Size == 1 && list[0].HostID == uint32(os.Getegid()) {
-		// One's own group, too, for the price of setgroups(2).
+		// The caller's own group, too, if setgroups(2) is given up.
 		if err := sysfile.Write(dir+"setgroups", []byte("deny")); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -58,7 +58,7 @@ func (f *first) writeMap(kind string, list []specs.LinuxIDMapping) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if result.Status != 0 { // it has said why, and who says so
+	if result.Status != 0 { // it has reported why
 		return fmt.Errorf("%s (the ids that a user may map are in /etc/sub%s)", bytes.TrimSpace(result.Output), kind)
 	}
 	return nil
@@ -72,8 +72,7 @@ func idMap(list []specs.LinuxIDMapping) string {
 	return s
 }
 
-// hostRoot is who the root of the container's new user namespace is on the
-// host.
+// hostRoot is the host's id of root in the container's new user namespace.
 func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
 	if spec.FindNamespace(s, specs.UserNamespace) == nil {
 		return 0, 0, false
@@ -83,9 +82,9 @@ func hostRoot(s *specs.Spec) (uid, gid int, mapped bool) {
 	return int(u), int(g), okUID && okGID
 }
 
-// userNamespace makes a user namespace with the given maps (the content of
-// uid_map and gid_map, user_namespaces(7)) that nobody is in. mount_setattr(2)
-// takes the mapping of an idmapped mount from one.
+// userNamespace makes a user namespace with the given maps (the content of uid_map and
+// gid_map, user_namespaces(7)) and no process in it. mount_setattr(2) takes the mapping of
+// an idmapped mount from such a namespace.
 func userNamespace(uidMap, gidMap string) (*os.File, error) {
 	const conv = 3
 	b := program.NewBuilder()

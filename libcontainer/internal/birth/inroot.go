@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makePath serves a program that met a symlink to nowhere on the way to a
-// mount point.
+// makePath serves a program that met a dangling symlink on the way to a mount point.
 func (b *Birth) makePath(index uint64, root *os.File) error {
 	if root == nil || index >= uint64(len(b.plan.Paths)) {
 		return errors.New("the init program asked for an unknown path")
@@ -32,8 +31,8 @@ func (b *Birth) makePath(index uint64, root *os.File) error {
 	return b.proc.Send([]byte{1}, fd)
 }
 
-// asContainerRoot runs f on a thread whose new files belong to the root of the
-// container's user namespace: a file system of the container knows no others.
+// asContainerRoot runs f on a thread whose new files belong to the root of the container's
+// user namespace, because a file system of the container knows no other ids.
 func (b *Birth) asContainerRoot(f func() error) error {
 	uid, gid, mapped := hostRoot(b.spec)
 	if !mapped {
@@ -50,9 +49,8 @@ func (b *Birth) asContainerRoot(f func() error) error {
 	return <-done
 }
 
-// raiseCapabilities undoes what setfsuid(2) takes from the effective
-// capabilities: the container's root may write to directories of its own
-// whatever their modes.
+// raiseCapabilities restores the effective capabilities that setfsuid(2) drops: the
+// container's root may write to its own directories whatever their modes.
 func raiseCapabilities() {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -68,9 +66,9 @@ func raiseCapabilities() {
 // maxSymlinks is the kernel's own limit, path_resolution(7).
 const maxSymlinks = 40
 
-// makeInRoot creates name below root as if root were the root directory, also
-// where symlinks on the way point to what does not exist, and returns it opened with
-// O_PATH. Every step is taken from an open directory, so that nothing leads outside.
+// makeInRoot creates name below root as if root were the root directory, even if symlinks
+// on the way are dangling, and returns an O_PATH descriptor of it. Every step starts at an
+// open directory, so that nothing leads outside.
 func makeInRoot(root *os.File, name string, kind compile.PathKind) (int, error) {
 	w := walk{dirs: []int{int(root.Fd())}}
 	defer w.up(1)
@@ -107,7 +105,7 @@ func makeInRoot(root *os.File, name string, kind compile.PathKind) (int, error) 
 	return fd, os.NewSyscallError("dup", err)
 }
 
-// components splits a path. ".." stays: what it means depends on symlinks.
+// components splits a path. ".." stays: its meaning depends on symlinks.
 func components(name string) []string {
 	var list []string
 	for comp := range strings.SplitSeq(name, "/") {
@@ -118,7 +116,7 @@ func components(name string) []string {
 	return list
 }
 
-// walk is a way down from a root: dirs are the open directories on it.
+// walk is a path down from a root: dirs are the open directories on it.
 type walk struct{ dirs []int }
 
 // up goes back until n directories are left, of which the first is the root.
@@ -129,11 +127,11 @@ func (w *walk) up(n int) {
 	}
 }
 
-// step enters comp, which is made if it is missing, or returns what it points
-// to if it is a symlink. What it is, is asked of what was opened: a neighbour may
-// exchange it at any moment.
+// step enters comp, after making it if it is missing, or returns its target if it is a
+// symlink. It checks the type of the opened file, because a neighbour may replace the name
+// at any moment.
 func (w *walk) step(comp string, file bool) (target string, err error) {
-	const makings = 100 // of what somebody removes again
+	const makings = 100 // if somebody removes it again
 	dir, fd := w.dirs[len(w.dirs)-1], -1
 	for n := 0; ; n++ {
 		fd, err = unix.Openat(dir, comp, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

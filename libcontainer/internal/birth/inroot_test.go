@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A neighbour who exchanges a directory with a symlink all the time leads nothing out
-// of the root, and is no reason to fail.
+// A neighbour that keeps replacing a directory by a symlink cannot lead the walk out of
+// the root, nor make it fail.
 func TestMakeInRootWhileSomebodyExchanges(t *testing.T) {
 	dir := t.TempDir()
 	root, outside := filepath.Join(dir, "root"), filepath.Join(dir, "outside")

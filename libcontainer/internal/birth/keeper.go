@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// prepareKeeper makes the program of Keep, where it can do what there is to do.
+// prepareKeeper makes the program of Keep if that can do all the work.
 func (f *first) prepareKeeper() error {
 	wishes, s, open := f.Keeper, f.container.State, f.container.Dir
 	if wishes == nil || f.o.Gate || s.SharedPids || s.RootMount != 0 || s.Resctrl != nil || (s.Hooks != nil && len(s.Hooks.Poststop) > 0) {
@@ -28,7 +28,7 @@ func (f *first) prepareKeeper() error {
 		NoRemoval: wishes.NoRemoval, Delete: wishes.Delete, Ignored: wishes.Ignored,
 	}
 	if f.cgroup.Systemd {
-		k.Leave = true // only rt can tell systemd
+		k.Leave = true // only rt can talk to systemd
 	}
 	for _, path := range s.Cgroup.Paths {
 		if !slices.Contains(k.Cgroups, path) {

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// HandListener gives the listener of the container's seccomp filter to the agent
-// at linux.seccomp.listenerPath, with the container process state: runtime.md
-// and config-linux.md, "The Container Process State". The program has not
-// executed the user's yet, and waits.
+// HandListener sends the listener of the container's seccomp filter to the agent at
+// linux.seccomp.listenerPath, with the container process state: runtime.md and
+// config-linux.md, "The Container Process State". The program waits, and has not executed
+// the user's yet.
 func (c Container) HandListener(number, pidfd, pid int) error {
 	s := c.State.Seccomp
 	if s == nil {
@@ -21,7 +21,7 @@ func (c Container) HandListener(number, pidfd, pid int) error {
 	}
 	fd, err := unix.PidfdGetfd(pidfd, number, 0)
 	if err != nil {
-		return fmt.Errorf("linux.seccomp.listenerPath: take the listener: %w", os.NewSyscallError("pidfd_getfd", err))
+		return fmt.Errorf("linux.seccomp.listenerPath: get the listener: %w", os.NewSyscallError("pidfd_getfd", err))
 	}
 	defer unix.Close(fd)
 	doc, err := json.Marshal(&specs.ContainerProcessState{
@@ -50,7 +50,7 @@ func sendFD(path string, msg []byte, fd int) error {
 	return os.NewSyscallError("sendmsg", unix.Sendmsg(conn, msg, unix.UnixRights(fd), nil, 0))
 }
 
-// seccompState is what the start has to know of linux.seccomp.
+// seccompState is what the start needs of linux.seccomp.
 func seccompState(s *specs.Spec) *state.Seccomp {
 	if s.Linux == nil || s.Linux.Seccomp == nil || s.Linux.Seccomp.ListenerPath == "" {
 		return nil

@@ -15,7 +15,8 @@ import (
 // CompileChange makes a plan for the mounts of a container with that configuration.
 type CompileChange func(*specs.Spec, []specs.Mount, compile.Host, compile.ChangeOptions) (*compile.Plan, error)
 
-// change is a program that changes a container's mounts. It becomes nobody's process.
+// change is a program that changes a container's mounts. It does not become a user's
+// process.
 type change struct {
 	Birth
 	mounts  []specs.Mount
@@ -24,9 +25,9 @@ type change struct {
 	first *os.File
 }
 
-// ChangeMounts changes the mounts of the container whose first process is given. The
-// program stays outside of the container's cgroup, since it reads and copies nothing of
-// the container's.
+// ChangeMounts changes the mounts of the container with this first process. The program
+// stays outside the container's cgroup, because it neither reads nor copies the
+// container's data.
 func ChangeMounts(c Container, s *specs.Spec, first *os.File, mounts []specs.Mount, plan CompileChange) error {
 	b := &change{Birth: Birth{ctx: context.Background(), container: c, spec: s, clone: launch.Config{CgroupFD: -1}}, mounts: mounts, planned: plan, first: first}
 	b.kind = b
@@ -49,7 +50,7 @@ func (b *change) compile([3]*os.File) (*compile.Plan, error) {
 
 func (b *change) open(*compile.File) (*os.File, error) { return b.first, nil }
 
-// serve does what such a program may ask for.
+// serve serves the requests of such a program.
 func (b *change) serve(r *request) (answer, error) {
 	switch q := r.Request.(type) {
 	case compile.RequestPath:
@@ -79,8 +80,7 @@ func (b *change) ended(err error) error {
 	return b.died(err)
 }
 
-// end leaves the program, which undoes what it has done if it still waits for an
-// answer, and ends.
+// end ends the program. If it still waits for an answer, it undoes its changes first.
 func (b *change) end() {
 	if b.proc == nil {
 		return

@@ -12,9 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// namespacesAhead are those of the container's namespaces that take the kernel
-// long, and that do not depend on others: what a user namespace owns has to be
-// made in it.
+// namespacesAhead are the container's namespaces that take the kernel long and that do not
+// depend on others: a namespace that a user namespace owns has to be made in it.
 func namespacesAhead(s *specs.Spec) (flags uint64) {
 	if spec.FindNamespace(s, specs.UserNamespace) != nil {
 		return 0
@@ -27,9 +26,9 @@ func namespacesAhead(s *specs.Spec) (flags uint64) {
 	return flags
 }
 
-// otherNamespaces are those of a container that a process of rt does not have:
-// those that were made for it, and of those that it joined or kept the ones that
-// are not rt's own. setns(2) refuses a user namespace that one is in already.
+// otherNamespaces are the container's namespaces that differ from rt's: new ones, and
+// joined or kept ones that are not rt's own. setns(2) refuses the user namespace that the
+// caller is already in.
 func otherNamespaces(s *specs.Spec, pid int) (uint64, error) {
 	var flags uint64
 	for _, n := range spec.Namespaces {
@@ -51,8 +50,8 @@ func otherNamespaces(s *specs.Spec, pid int) (uint64, error) {
 	return flags, nil
 }
 
-// isOwnNamespace tells whether a file is that of rt's own namespace of a type: it has the
-// same device and inode then, namespaces(7).
+// isOwnNamespace tells whether a file refers to rt's own namespace of a type; it then has
+// the same device and inode: namespaces(7).
 func isOwnNamespace(t specs.LinuxNamespaceType, name string) (bool, error) {
 	var own, theirs unix.Stat_t
 	if err := unix.Stat(name, &theirs); err != nil {
@@ -62,8 +61,8 @@ func isOwnNamespace(t specs.LinuxNamespaceType, name string) (bool, error) {
 	return err == nil && own.Dev == theirs.Dev && own.Ino == theirs.Ino, nil
 }
 
-// openNamespace opens a namespace to join. Kernel parameters in the configuration
-// must not be set in rt's own, whatever file leads there.
+// openNamespace opens a namespace to join. The kernel parameters of the configuration must
+// not be set in rt's own namespace, whichever file leads there.
 func (f *first) openNamespace(n *compile.File) (*os.File, error) {
 	file, err := openNamespace(n)
 	if err != nil {
@@ -101,7 +100,7 @@ func openNamespace(f *compile.File) (*os.File, error) {
 }
 
 func notNamespace(f *compile.File) error {
-	return fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file that one is bound to", f.Source, f.Path, procName(f.Namespace))
+	return fmt.Errorf("%s: %q is not a namespace: give a path such as /proc/PID/ns/%s, or a file on which one is mounted", f.Source, f.Path, procName(f.Namespace))
 }
 
 func procName(t specs.LinuxNamespaceType) string {

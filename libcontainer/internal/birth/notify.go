@@ -9,15 +9,15 @@ import (
 	"github.com/rtcontainers/rt/internal/defence"
 )
 
-// The socket of sd_notify(3) is in a directory of the container's state, which
-// is mounted: so it may be made after the container.
+// The socket of sd_notify(3) is in a directory of the container's state, which is mounted
+// in the container. So it may be made after the container.
 const (
 	notifyDirectory = "notify"
 	notifySocket    = "notify.sock"
 	notifyMount     = "/run/notify"
 )
 
-// addNotify makes the directory and lets the container's process know.
+// addNotify makes the directory and sets the variable of the container's process.
 func (f *first) addNotify() error {
 	if f.o.Notify == nil {
 		return nil
@@ -28,7 +28,7 @@ func (f *first) addNotify() error {
 	}
 	options := []string{"bind", "nosuid", "noexec", "nodev"}
 	if !defence.Off(defence.NotifySocket) {
-		// A container has nothing to do there but to connect, which needs no writable mount.
+		// A container only connects there, for which it needs no writable mount.
 		options = append(options, "ro")
 	}
 	f.spec.Mounts = append(f.spec.Mounts, specs.Mount{Destination: notifyMount, Type: "bind", Source: path, Options: options})
@@ -38,8 +38,8 @@ func (f *first) addNotify() error {
 	return f.o.Notify(filepath.Join(path, notifySocket))
 }
 
-// NotifySocket is where the container's process will look for the socket of
-// sd_notify(3), or "" if the container was made without FirstOptions.Notify.
+// NotifySocket is where the container's process looks for the socket of sd_notify(3), or
+// "" if the container was made without FirstOptions.Notify.
 func (c Container) NotifySocket() string {
 	path := filepath.Join(c.Dir.Path(), notifyDirectory)
 	if _, err := os.Stat(path); err != nil {

@@ -21,7 +21,7 @@ func setPriorities(p *specs.Process, pid int) error {
 		return nil
 	}
 	for i, r := range p.Rlimits {
-		// The program lowers them itself, in the end.
+		// The program lowers them itself, at the end.
 		number, _ := spec.Rlimits.Find(r.Type)
 		var now unix.Rlimit
 		err := unix.Prlimit(pid, int(number), nil, &now)
@@ -46,8 +46,8 @@ func setPriorities(p *specs.Process, pid int) error {
 	return nil
 }
 
-// adjustOOM sets process.oomScoreAdj. Only root may lower the value, which a
-// rootless container lives without.
+// adjustOOM sets process.oomScoreAdj. Only root may lower the value; a rootless container
+// runs without that.
 func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) error {
 	if p == nil || p.OOMScoreAdj == nil {
 		return nil
@@ -64,7 +64,7 @@ func adjustOOM(p *specs.Process, pid int, rootless bool, warn func(string)) erro
 	case !rootless || !errors.Is(err, unix.EACCES):
 		return fmt.Errorf("process.oomScoreAdj: set %s: %w", adj, err)
 	case warn != nil:
-		warn(fmt.Sprintf("process.oomScoreAdj: only root may set %s, less than rt's own: it stays as it is", adj))
+		warn(fmt.Sprintf("process.oomScoreAdj: only root may set %s, which is below rt's own value: it stays unchanged", adj))
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noteMounts remembers what is at root.path before the container is mounted there,
-// if its mounts do not end with a mount namespace of its own.
+// noteMounts saves what is mounted at root.path before the container is, if the container
+// has no mount namespace whose end removes its mounts.
 func (f *first) noteMounts() {
 	n := spec.FindNamespace(f.spec, specs.MountNamespace)
 	if n == nil {
@@ -25,17 +25,17 @@ func (f *first) noteMounts() {
 	}
 	var st unix.Stat_t
 	if unix.Stat(n.Path, &st) != nil {
-		return // joining it says why
+		return // joining it reports why
 	}
 	ns := &state.Namespace{Path: n.Path, Inode: st.Ino}
-	// Who may not enter it cannot clean up there either.
+	// A caller that may not enter it cannot clean up there either.
 	if inMountNamespace(ns, func() { f.container.State.RootMount = mountID(f.rootfs) }) == nil {
 		f.container.State.MountNamespace = ns
 	}
 }
 
-// unmountRoot takes off what was mounted at root.path for a container without a
-// mount namespace of its own.
+// unmountRoot unmounts what was mounted at root.path for a container without its own mount
+// namespace.
 func (c Container) unmountRoot() (err error) {
 	if c.State.RootMount == 0 {
 		return nil
@@ -51,14 +51,13 @@ func (c Container) unmountRoot() (err error) {
 	if c.State.MountNamespace == nil {
 		unmount()
 	} else {
-		// An error says that the namespace is gone, with its mounts.
+		// An error means that the namespace is gone, with its mounts.
 		_ = inMountNamespace(c.State.MountNamespace, unmount)
 	}
 	return err
 }
 
-// inMountNamespace runs f on a thread in a mount namespace, as long as that is
-// still the one that is meant.
+// inMountNamespace runs f on a thread in a mount namespace, if that is still the same one.
 func inMountNamespace(ns *state.Namespace, f func()) error {
 	fd, err := sysfile.OpenRegular(unix.AT_FDCWD, ns.Path, 0)
 	if err != nil {
@@ -88,8 +87,8 @@ func inMountNamespace(ns *state.Namespace, f func()) error {
 	return t.Wait()
 }
 
-// mountID is the id of the mount that a path is in: statx(2), since Linux 5.8. It is
-// 0 where there is none.
+// mountID is the id of the mount that a path is in: statx(2), since Linux 5.8. It is 0 if
+// there is none.
 func mountID(path string) uint64 {
 	var st unix.Statx_t
 	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_MNT_ID, &st) != nil {

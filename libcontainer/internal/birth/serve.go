@@ -12,7 +12,7 @@ import (
 // server serves the requests of one program.
 type server interface {
 	serve(r *request) (answer, error)
-	// ended is told that the conversation has ended, and says what that means.
+	// ended is called when the conversation has ended, and returns what that means.
 	ended(err error) error
 }
 
@@ -22,19 +22,19 @@ type request struct {
 	file *os.File
 }
 
-// take leaves the file to who serves the request.
+// take passes the file to the code that serves the request.
 func (r *request) take() *os.File {
 	f := r.file
 	r.file = nil
 	return f
 }
 
-// unexpected is the error of a request that this program has no business with.
+// unexpected is the error for a request that this program may not send.
 func unexpected(r *request) error {
 	return fmt.Errorf("unexpected request %T from the init program", r.Request)
 }
 
-// answer is how the program gets to know that its request was served.
+// answer tells the program that its request was served.
 type answer uint8
 
 const (
@@ -43,7 +43,7 @@ const (
 	over                // nothing is left to talk about
 )
 
-// serve answers a program's requests until the conversation is over.
+// serve answers a program's requests until the conversation ends.
 func serve(c *launch.Conversation, s server) error {
 	for {
 		message, file, err := c.Receive()
@@ -62,7 +62,7 @@ func serve(c *launch.Conversation, s server) error {
 		case err == nil && answer == goOn:
 			err = c.Reply()
 		}
-		if err != nil && !errors.Is(err, launch.ErrGone) { // else Receive says so
+		if err != nil && !errors.Is(err, launch.ErrGone) { // otherwise Receive reports it
 			return err
 		}
 	}

@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendSource opens a source of a mount for a program that may have no way to it.
-// The path is walked with rt's rights, in the program's mount namespace: what is
-// opened in rt's own, the program could not copy. A device may have to be made.
+// sendSource opens the source of a mount for a program that may not be able to reach it.
+// It walks the path with rt's rights, but in the program's mount namespace: the program
+// could not copy a mount that was opened in rt's own. A device may have to be made.
 func (b *Birth) sendSource(index uint64) error {
 	s, err := b.source(index)
 	if err != nil {
@@ -59,13 +59,13 @@ func openSource(pid int, s *compile.Source) (int, error) {
 	}
 	fd, err := sysfile.Openat2(int(root.Fd()), s.Path, &unix.OpenHow{Flags: flags | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 	if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.ELOOP) {
-		// A magic link, such as /proc/PID/ns/net, leads out of every mount namespace.
-		// What it leads to the kernel lets the program copy if it is a namespace.
+		// A magic link, such as /proc/PID/ns/net, leads out of every mount namespace. The
+		// kernel lets the program copy its target if that is a namespace.
 		return unix.Open(s.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	}
 	var path *os.PathError
 	if errors.As(err, &path) {
-		err = path.Err // the source is named already
+		err = path.Err // the error already names the source
 	}
 	return fd, err
 }
@@ -80,7 +80,7 @@ func copySource(s *compile.Source) (int, error) {
 	return fd, os.NewSyscallError("open_tree", err)
 }
 
-// mapIDs gives the program's copy of a mount tree its id mapping, which takes a user
+// mapIDs applies an id mapping to the program's copy of a mount tree. It needs a user
 // namespace that only the parent can make.
 func (b *Birth) mapIDs(index uint64, tree *os.File) error {
 	s, err := b.source(index)
@@ -124,7 +124,7 @@ func mapTree(fd int, m *compile.IDMap) error {
 	return os.NewSyscallError("mount_setattr", err)
 }
 
-// isDevice tells whether a descriptor is on the device that the configuration means.
+// isDevice tells whether a descriptor refers to the device of the configuration.
 func isDevice(fd int, d *specs.LinuxDevice) bool {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
@@ -135,9 +135,9 @@ func isDevice(fd int, d *specs.LinuxDevice) bool {
 		(d.Type == "p" || st.Rdev == unix.Mkdev(uint32(d.Major), uint32(d.Minor)))
 }
 
-// makeDevice makes a device node for a container with a user namespace, which may not
-// make one, and returns a mount of it. The node itself is in the container's state
-// directory until the mount is at its place.
+// makeDevice makes a device node for a container with a user namespace, which may not make
+// one itself, and returns a mount of it. The node stays in the container's state directory
+// until the mount is attached.
 func (b *Birth) makeDevice(d *specs.LinuxDevice) (int, error) {
 	at, name, s := int(b.container.Dir.Fd()), fmt.Sprintf("device-%d", len(b.devices)), b.spec
 	kind, _ := spec.DeviceTypes.Find(d.Type)
@@ -171,7 +171,7 @@ func (b *Birth) makeDevice(d *specs.LinuxDevice) (int, error) {
 	if err != nil {
 		return -1, os.NewSyscallError("open_tree", err)
 	}
-	// Directories of states are often where devices are not to be used.
+	// Directories of states are often mounted nodev.
 	usable := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_NODEV, Propagation: unix.MS_PRIVATE}
 	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &usable); err != nil {
 		unix.Close(fd)
@@ -180,7 +180,7 @@ func (b *Birth) makeDevice(d *specs.LinuxDevice) (int, error) {
 	return fd, nil
 }
 
-// removeDevices removes the nodes, which stay where they are mounted.
+// removeDevices removes the nodes; their mounts stay.
 func (b *Birth) removeDevices() {
 	for _, name := range b.devices {
 		_ = unix.Unlinkat(int(b.container.Dir.Fd()), name, 0)

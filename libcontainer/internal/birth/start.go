@@ -13,7 +13,7 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/internal/state"
 )
 
-// start is the end of a birth that somebody else began: the start of a created container.
+// start is the end of a birth that another rt began: the start of a created container.
 type start struct {
 	container Container
 	program   *launch.Conversation
@@ -21,7 +21,7 @@ type start struct {
 }
 
 // Start serves a program that was let through the gate until it has executed the
-// user's. If a hook fails, or ctx ends, the container is removed.
+// user's. If a hook fails, or ctx ends, it removes the container.
 func Start(ctx context.Context, c Container, program *launch.Conversation, h *state.Hooks) error {
 	watch := hookWatch{hooks: &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}}
 	end := interruptible(ctx, program)

@@ -1,6 +1,6 @@
-// Package cgroup is a thin layer over github.com/opencontainers/cgroups: it
-// makes a container's cgroup without moving anybody into it, and says how the
-// container's first process gets there at its birth.
+// Package cgroup is a thin layer over github.com/opencontainers/cgroups: it makes a
+// container's cgroup without moving a process into it, and says how the container's first
+// process is born there.
 package cgroup
 
 import (
@@ -22,26 +22,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config is what has to be remembered of a container's cgroup.
+// Config is what the state keeps about a container's cgroup.
 type Config struct {
 	// Paths are the directories by controller; in cgroup v2 there is one, "".
 	Paths map[string]string
-	// Path, Parent and Name are the place as it was asked for.
+	// Path, Parent and Name are the requested place.
 	Path   string
 	Parent string
 	Name   string
 	Prefix string
-	// Systemd is true when systemd manages the cgroup.
+	// Systemd is true if systemd manages the cgroup.
 	Systemd bool
-	// Rootless is true when missing permissions are not an error.
+	// Rootless is true if missing permissions are not an error.
 	Rootless bool
 }
 
 // Cgroup is a container's cgroup.
 type Cgroup struct {
 	Config
-	// Missing is true after Create when the user may not make cgroups, and the
-	// container does not need one.
+	// Missing is true after Create if the user may not make cgroups and the container does
+	// not need one.
 	Missing   bool
 	manager   cgroups.Manager
 	resources *cgroups.Resources
@@ -49,21 +49,21 @@ type Cgroup struct {
 	owner *int
 	// own are rt's cgroups, where there is cgroup v1.
 	own []membership
-	// mountedEarly is true when the container's cgroup mounts are prepared before
-	// its first process is there.
+	// mountedEarly is true if the container's cgroup mounts are prepared before its first
+	// process exists.
 	mountedEarly bool
 	// none is true for a container that stays in its creator's cgroup.
 	none bool
-	// onlyDevices is true when nothing else is limited.
+	// onlyDevices is true if the configuration limits only access to devices.
 	onlyDevices bool
-	// existed is true when a directory was there before the container.
+	// existed is true if a directory existed before the container.
 	existed bool
 }
 
-// New works out where a container's cgroup is: nothing is made yet. The field
-// linux.cgroupsPath is a path, absolute below the mount points of the cgroup
-// file systems or relative to rt's own cgroup; with systemd it is
-// slice:prefix:name. Without it the container's id is the name.
+// New works out where a container's cgroup is, without making anything. linux.cgroupsPath
+// is a path, absolute below the mount points of the cgroup file systems or relative to
+// rt's own cgroup; with systemd it is slice:prefix:name. Without it the container's id is
+// the name.
 func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	if err := CheckSupported(s); err != nil {
 		return nil, err
@@ -106,8 +106,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
-	// The library changes its own map while the cgroup is made, and others look
-	// at ours.
+	// The library changes its own map while it makes the cgroup, and others read ours.
 	c.Paths = maps.Clone(c.manager.GetPaths())
 	c.own = own
 	c.onlyDevices = onlyDevices(s)
@@ -130,8 +129,8 @@ func (cfg *Config) inner() string {
 // ErrNone means that a container has no cgroup, or none yet.
 var ErrNone = errors.New("the container has no cgroup")
 
-// Load returns the cgroup that was remembered. The error is ErrNone when none
-// was: without a path, rt's own cgroup would be taken for it.
+// Load returns the cgroup in the state. The error is ErrNone if there is none: without a
+// path, the library would take rt's own cgroup for it.
 func Load(cfg Config) (*Cgroup, error) {
 	if len(cfg.Paths) == 0 {
 		return nil, ErrNone
@@ -139,7 +138,7 @@ func Load(cfg Config) (*Cgroup, error) {
 	return cfg.open(&cgroups.Cgroup{Resources: &cgroups.Resources{}})
 }
 
-// open completes the library's terms of a cgroup with its place.
+// open adds the cgroup's place to the library's configuration.
 func (cfg Config) open(c *cgroups.Cgroup) (*Cgroup, error) {
 	c.Path, c.Parent, c.Name, c.ScopePrefix = cfg.Path, cfg.Parent, cfg.Name, cfg.Prefix
 	c.Systemd, c.Rootless = cfg.Systemd, cfg.Rootless
@@ -161,10 +160,10 @@ func (c *Cgroup) Unified() string {
 	return ""
 }
 
-// CheckUnused fails when the cgroup has processes: they would share the
-// container's limits, and its end. In a frozen one no container could be made.
-// It comes before anything that has to be undone, since that ends all processes
-// of the cgroup.
+// CheckUnused fails if the cgroup has processes, because they would share the container's
+// limits and its end. It also fails if the cgroup is frozen, because nothing could run
+// there. It must run before the first step with an undo, since that kills all processes of
+// the cgroup.
 func (c *Cgroup) CheckUnused() error {
 	if c.none {
 		return nil
@@ -178,7 +177,7 @@ func (c *Cgroup) CheckUnused() error {
 	return nil
 }
 
-// frozenAncestor looks at the cgroup, or the next one above that exists.
+// frozenAncestor looks at the cgroup, or at the next one above that exists.
 func (c *Cgroup) frozenAncestor() string {
 	if dir := c.Unified(); dir != "" {
 		return frozenFrom(dir, "cgroup.events", "frozen 1")
@@ -186,8 +185,8 @@ func (c *Cgroup) frozenAncestor() string {
 	return frozenFrom(c.Paths["freezer"], "freezer.state", "FR") // FREEZING, FROZEN
 }
 
-// FrozenAt tells in which cgroup a process of the container's is frozen, by the
-// container or by others; "": in none. What cannot be seen is not frozen.
+// FrozenAt returns the cgroup in which a process of the container is frozen, by the
+// container or by others, or "". What rt cannot see counts as not frozen.
 func (c *Cgroup) FrozenAt(pid int) string {
 	theirs, err := memberships(strconv.Itoa(pid))
 	if err != nil {
@@ -217,8 +216,8 @@ func frozenFrom(dir, file, mark string) string {
 	return ""
 }
 
-// Create makes the directories. The device rules follow with RestrictDevices or,
-// where they need not be there before the first process, with Limit.
+// Create makes the directories. RestrictDevices sets the device rules or, if they are not
+// needed before the first process, Limit does.
 func (c *Cgroup) Create() error {
 	switch {
 	case c.none:
@@ -242,10 +241,9 @@ func (c *Cgroup) createUnified() error {
 	return c.giveAway()
 }
 
-// createForScope makes nothing: systemd makes the scope around its first process.
-// But where the container mounts its cgroup from outside of a cgroup namespace,
-// the mount is prepared before there is a process; systemd takes over a
-// directory that is there.
+// createForScope makes nothing: systemd makes the scope around its first process. But if
+// the container mounts its cgroup from outside a cgroup namespace, the mount is prepared
+// before there is a process; systemd takes over an existing directory.
 func (c *Cgroup) createForScope() error {
 	if !c.mountedEarly {
 		return nil
@@ -258,8 +256,8 @@ func (c *Cgroup) createForScope() error {
 	return nil
 }
 
-// RestrictDevices sets the device rules that must be complete before there is a
-// process in the cgroup. It may run while others look at Paths.
+// RestrictDevices sets device rules that must be complete before there is a process in the
+// cgroup. It may run while others read Paths.
 func (c *Cgroup) RestrictDevices() error {
 	if !c.devicesFirst() {
 		return nil
@@ -293,9 +291,9 @@ func (c *Cgroup) createByLibrary() error {
 		c.Missing = true
 		return nil
 	case c.Rootless && c.Path == "" && errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; a user session of systemd has them with --systemd-cgroup: %w", err)
+		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; in a user session of systemd, use --systemd-cgroup: %w", err)
 	}
-	// Real time has to be there before the first process.
+	// Real-time limits must exist before the first process.
 	if f := fieldOfFile(err); f != allResources {
 		return fmt.Errorf("%s: %w", f, err)
 	}
@@ -318,8 +316,8 @@ func (c *Cgroup) Limit() error {
 	r.SkipDevices = c.devicesFirst()
 	switch {
 	case c.Systemd && !cgroups.IsCgroup2UnifiedMode():
-		// systemd has the rules since it made the scope. With them the library
-		// would freeze the program, which then could not end with rt.
+		// systemd has had the rules since it made the scope. With rules, the library would
+		// freeze the program, which then could not end with rt.
 		r.SkipDevices, r.SkipFreezeOnSet = true, true
 		if err := c.set(&r); err != nil {
 			return err
@@ -333,10 +331,10 @@ func (c *Cgroup) Limit() error {
 	return c.restrict(c.resources.Devices)
 }
 
-// devicesFirst tells whether linux.resources.devices must be complete before
-// the first process is in the cgroup: in v1 the rules pass through states in
-// which nothing is allowed. In v2 the filter is attached as a whole, and
-// systemd makes the cgroup only with the process.
+// devicesFirst tells whether linux.resources.devices must be complete before the first
+// process is in the cgroup. On v1 it must, because the rules pass through states in which
+// nothing is allowed. On v2 the filter is attached as a whole, and systemd makes the
+// cgroup only with the process.
 func (c *Cgroup) devicesFirst() bool { return !c.none && !c.Systemd && c.Unified() == "" }
 
 func (c *Cgroup) set(r *cgroups.Resources) error {
@@ -357,8 +355,8 @@ func (c *Cgroup) set(r *cgroups.Resources) error {
 	return c.restrict(r.Devices)
 }
 
-// setDeviceWeights sets the weights of single devices on cgroup v2. The library
-// does so for the BFQ scheduler only, and leaves them out without it.
+// setDeviceWeights sets the weights of single devices on cgroup v2. The library sets them
+// for the BFQ scheduler only, and otherwise drops them.
 func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
 	dir := c.Unified()
 	if dir == "" || len(r.BlkioWeightDevice) == 0 {
@@ -379,8 +377,8 @@ func (c *Cgroup) setDeviceWeights(r *cgroups.Resources) error {
 // Exists tells whether the directories are there.
 func (c *Cgroup) Exists() bool { return c.manager.Exists() }
 
-// Remove removes the directories of a cgroup that is empty, and tells whether
-// they are all gone.
+// Remove removes the directories of an empty cgroup, and tells whether all of them are
+// gone.
 func (c *Cgroup) Remove() bool {
 	gone := true
 	for _, path := range c.Paths {

@@ -17,18 +17,18 @@ func (e *ruleError) Error() string {
 	return fmt.Sprintf("linux.resources.devices[%d]: %s", e.index, e.text)
 }
 
-// exception is what cgroup v1 keeps: what differs from the default for a kind of
-// device, with the place of its rule in the list.
+// exception is an entry of cgroup v1's list: it differs from the default for a kind of
+// device, and knows the place of its rule in the list.
 type exception struct {
 	devices.Rule
 	index int
 }
 
-// exceptions turns rules into those that mean the same on cgroup v1:
-// Documentation/admin-guide/cgroup-v1/devices.rst. The kernel keeps a default and a
-// list of exceptions. It takes an exception back only for exactly the numbers that
-// it was made for and ignores other rules in silence, and after the letter "a" it
-// reads no further. A rule that takes back a part of an exception is an error.
+// exceptions converts rules into ones that mean the same on cgroup v1:
+// Documentation/admin-guide/cgroup-v1/devices.rst. The kernel keeps a default and a list
+// of exceptions. It removes an exception only for exactly the numbers that made it,
+// silently ignores other rules, and stops reading a rule after the letter "a". A rule that
+// removes a part of an exception is an error.
 func exceptions(rules []*devices.Rule) (plan []*devices.Rule, allow bool, err error) {
 	rest, allow := effective(rules)
 	first := len(rules) - len(rest)
@@ -59,8 +59,8 @@ func kinds(t devices.Type) []devices.Type {
 	return []devices.Type{t}
 }
 
-// takeBack makes the rules that end those exceptions that a rule covers, and takes
-// them out of the list.
+// takeBack makes the rules that remove the exceptions that a rule covers, and removes them
+// from the list.
 func takeBack(kept []exception, rule exception) (plan []*devices.Rule, err error) {
 	for i := range kept {
 		e := &kept[i]
@@ -82,9 +82,9 @@ func takeBack(kept []exception, rule exception) (plan []*devices.Rule, err error
 	return plan, nil
 }
 
-// meet tells whether two numbers, which may be wildcards, have one in common.
+// meet tells whether two numbers, which may be wildcards, overlap.
 func meet(a, b int64) bool { return a == b || a == devices.Wildcard || b == devices.Wildcard }
 
-// covers tells whether a number, or the wildcard, stands for all that another
-// stands for.
+// covers tells whether a number, or the wildcard, covers everything that another one
+// covers.
 func covers(a, b int64) bool { return a == b || a == devices.Wildcard }

@@ -54,7 +54,7 @@ func last(rules []*devices.Rule, kind devices.Type, major, minor int64, access s
 	return allow
 }
 
-// What is written means what the rules mean, or is an error.
+// The written rules mean the same as the given ones, or there is an error.
 func TestExceptionsMeanTheRules(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(n ...int64) int64 { return n[random.IntN(len(n))] }

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// On cgroup v2 a program in eBPF decides about every opened and every made device
-// node: kernel, Documentation/admin-guide/cgroup-v2.rst, "Device controller".
+// On cgroup v2 an eBPF program decides about every open and every mknod of a device:
+// kernel, Documentation/admin-guide/cgroup-v2.rst, "Device controller".
 
 // instruction is struct bpf_insn of linux/bpf.h.
 type instruction struct {
@@ -25,7 +25,7 @@ type instruction struct {
 	immediate int32
 }
 
-// What the kernel hands to the program at r1, struct bpf_cgroup_dev_ctx.
+// The kernel passes this to the program in r1: struct bpf_cgroup_dev_ctx.
 const (
 	ctxAccess = 0 // access << 16 | type
 	ctxMajor  = 4
@@ -37,7 +37,7 @@ const (
 	verdict = iota // r0
 	input
 	kind      // r2: block or character device
-	undecided // r3: the kinds of access that no rule has decided about yet
+	undecided // r3: the kinds of access that no rule has decided yet
 	major
 	minor
 )
@@ -62,8 +62,8 @@ const allAccesses = unix.BPF_DEVCG_ACC_MKNOD | unix.BPF_DEVCG_ACC_READ | unix.BP
 // maxFilter keeps all jumps within a filter, whose ends are four instructions more.
 const maxFilter = math.MaxInt16 - 4
 
-// effective are the rules that can still matter, and what holds where none of
-// them says anything: a rule for all devices makes those before it void.
+// effective are the rules that can still matter, and the default if none of them matches:
+// a rule for all devices overrides those before it.
 func effective(rules []*devices.Rule) (rest []*devices.Rule, allow bool) {
 	for i := len(rules) - 1; i >= 0; i-- {
 		r := rules[i]
@@ -74,8 +74,8 @@ func effective(rules []*devices.Rule) (rest []*devices.Rule, allow bool) {
 	return rules, false
 }
 
-// deviceFilter compiles rules. The last rule that matches decides, for each kind
-// of access on its own, so the program asks them from the last to the first.
+// deviceFilter compiles rules. The last matching rule decides, separately for each kind of
+// access, so the program checks them from the last to the first.
 func deviceFilter(rules []*devices.Rule) ([]instruction, error) {
 	rules, otherwise := effective(rules)
 	p := []instruction{
@@ -100,7 +100,7 @@ func deviceFilter(rules []*devices.Rule) ([]instruction, error) {
 			match(kind, unix.BPF_DEVCG_DEV_CHAR)
 		case devices.WildcardDevice:
 		default:
-			return nil, fmt.Errorf("no rule can be about devices of type %q", string(r.Type))
+			return nil, fmt.Errorf("a rule cannot have the device type %q", string(r.Type))
 		}
 		for _, number := range []struct {
 			register uint8
@@ -125,13 +125,13 @@ func deviceFilter(rules []*devices.Rule) ([]instruction, error) {
 		}
 		bind(p, toNext)
 	}
-	// What is left at the end is the default's. The kernel refuses a program with
-	// instructions that nothing leads to.
+	// The default decides about the remaining accesses. The kernel refuses a program with
+	// unreachable instructions.
 	result, other, jumps := int32(0), toAllow, toRefuse
 	if otherwise {
 		result, other, jumps = 1, toRefuse, toAllow
 	}
-	// Jumps have 16 bits: a longer one would go elsewhere.
+	// Jumps have 16 bits: a longer one would wrap around.
 	if len(p) > maxFilter {
 		return nil, fmt.Errorf("%d rules need a filter of more than %d instructions; merge rules, such as those of one major number", len(rules), maxFilter)
 	}
@@ -164,15 +164,14 @@ func finish(result int32) []instruction {
 	}
 }
 
-// bind lets jumps go to the instruction that is appended next.
+// bind makes jumps go to the next instruction that is appended.
 func bind(p []instruction, jumps []int) {
 	for _, j := range jumps {
 		p[j].offset = int16(len(p) - j - 1)
 	}
 }
 
-// restrictV2 lets rules decide about devices in a cgroup, instead of those that
-// did until now.
+// restrictV2 replaces the device rules of a cgroup.
 func restrictV2(dir string, rules []*devices.Rule) error {
 	program, err := deviceFilter(rules)
 	if err != nil {
@@ -224,7 +223,7 @@ func restrictV2(dir string, rules []*devices.Rule) error {
 type attachAttr struct{ target, program, kind, flags, replaced uint32 }
 
 func loadFilter(program []instruction) (int, error) {
-	license := [...]byte{'A', 'p', 'a', 'c', 'h', 'e', 0} // it calls nothing that would ask for another one
+	license := [...]byte{'A', 'p', 'a', 'c', 'h', 'e', 0} // it calls no function that would require another one
 	log := make([]byte, 0)
 	for {
 		attr := struct {
@@ -248,7 +247,7 @@ func loadFilter(program []instruction) (int, error) {
 		case err == nil:
 			return fd, nil
 		case len(log) == 0 && (err == unix.EINVAL || err == unix.EACCES):
-			log = make([]byte, 1<<16) // the kernel says what it has against the program
+			log = make([]byte, 1<<16) // the verifier's objection to the program
 		default:
 			text := strings.TrimSpace(unix.ByteSliceToString(log))
 			return -1, fmt.Errorf("load the device filter: %w %s", err, text)
@@ -256,12 +255,12 @@ func loadFilter(program []instruction) (int, error) {
 	}
 }
 
-// attachedFilters opens the filters that a cgroup has.
+// attachedFilters opens the filters of a cgroup.
 func attachedFilters(cgroup int) ([]int, error) {
 	const most = 64 // BPF_CGROUP_MAX_PROGS of the kernel
 	var ids [most]uint32
-	// Since Linux 6.17 the kernel writes to the revision, whatever size it is
-	// told that this structure has.
+	// Since Linux 6.17 the kernel writes to the revision, whatever size of this structure
+	// it is told.
 	attr := struct {
 		target, kind, flags, attachFlags uint32
 		ids                              unsafe.Pointer
@@ -280,7 +279,7 @@ func attachedFilters(cgroup int) ([]int, error) {
 		case err == nil:
 			fds = append(fds, fd)
 		case err == unix.EPERM || err == unix.EACCES || err == unix.ENOENT:
-			// It is not ours to take off, or gone. All filters have to agree: what
+			// It belongs to somebody else, or is gone. All filters must agree: one that
 			// stays can only forbid more.
 		default:
 			return fds, fmt.Errorf("open a device filter: %w", err)

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// access is what somebody wants of a device.
+// access is an access to a device.
 type access struct {
 	kind         uint32
 	bits         uint32
 	major, minor uint32
 }
 
-// run performs a filter as linux/bpf.h describes its instructions.
+// run executes a filter as linux/bpf.h describes its instructions.
 func run(t *testing.T, program []instruction, a access) bool {
 	t.Helper()
 	memory := map[int16]uint32{ctxAccess: a.bits<<16 | a.kind, ctxMajor: a.major, ctxMinor: a.minor}
@@ -63,8 +63,7 @@ func run(t *testing.T, program []instruction, a access) bool {
 	return false
 }
 
-// decide says what rules mean: each kind of access is allowed or not by the last
-// rule that is about it.
+// decide says what rules mean: the last rule about a kind of access allows or forbids it.
 func decide(rules []*devices.Rule, a access) bool {
 	kinds := map[devices.Type]uint32{devices.BlockDevice: unix.BPF_DEVCG_DEV_BLOCK, devices.CharDevice: unix.BPF_DEVCG_DEV_CHAR}
 	for _, bit := range []int32{unix.BPF_DEVCG_ACC_MKNOD, unix.BPF_DEVCG_ACC_READ, unix.BPF_DEVCG_ACC_WRITE} {
@@ -139,7 +138,7 @@ func TestDeviceFilterErrors(t *testing.T) {
 	}
 }
 
-// manyRules are rules with conditions, in turns for and against.
+// manyRules are conditional rules that alternately allow and deny.
 func manyRules(n int) []*devices.Rule {
 	rules := make([]*devices.Rule, n)
 	for i := range rules {
@@ -148,7 +147,7 @@ func manyRules(n int) []*devices.Rule {
 	return rules
 }
 
-// Jumps of a filter have 16 bits. Rules that need longer ones are refused.
+// Jumps of a filter have 16 bits. Rules that need longer jumps are refused.
 func TestDeviceFilterSize(t *testing.T) {
 	if _, err := deviceFilter(manyRules(10_000)); err == nil || !strings.Contains(err.Error(), "10000 rules need a filter of more than") {
 		t.Errorf("too many rules: %v", err)
@@ -164,8 +163,8 @@ func TestDeviceFilterSize(t *testing.T) {
 	}
 }
 
-// The kernel takes every program that there can be, also those in which nothing
-// is allowed, or everything is.
+// The kernel accepts every possible program, including those that allow nothing or
+// everything.
 func TestKernelTakesDeviceFilters(t *testing.T) {
 	if unix.Geteuid() != 0 {
 		t.Skip("loading a device filter takes root")

@@ -15,10 +15,10 @@ import (
 	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
-// rt sets device rules itself, but under systemd: there the library does, by plug-ins.
-// Its own, the package devices, brings a second assembler with what belongs to it into
-// every start, and asks the kernel for features that are older than what rt needs anyway.
-// A program that links it keeps it.
+// rt sets device rules itself, except under systemd: there the library does, through a
+// plug-in. The library's own one, the package devices, brings a second assembler and its
+// dependencies into every start, and asks the kernel for features that are older than
+// rt's minimum. A program that links it keeps it.
 func init() {
 	if cgroups.DevicesSetV1 == nil {
 		cgroups.DevicesSetV1 = func(dir string, r *cgroups.Resources) error {
@@ -62,12 +62,12 @@ func setDevicesV2(dir string, rules []*devices.Rule) error {
 	}
 	err := restrictV2(dir, rules)
 	if err != nil && sysfile.InUserNamespace() {
-		return nil // there are no device nodes to be made there, either
+		return nil // nor can device nodes be made there
 	}
 	return err
 }
 
-// restrictV1 writes the rules of a cgroup that nobody is in.
+// restrictV1 writes the rules of a cgroup without processes.
 func restrictV1(dir string, rules []*devices.Rule) error {
 	rules, allow, err := exceptions(rules)
 	if err != nil {
@@ -76,8 +76,8 @@ func restrictV1(dir string, rules []*devices.Rule) error {
 	all := devices.Rule{Type: devices.WildcardDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "rwm", Allow: allow}
 	err = writeRules(dir, append([]*devices.Rule{&all}, rules...))
 	if err != nil && !allow {
-		// A cgroup with others below it does not take the rule for all devices.
-		// If it allows single ones only, they can be taken back one by one.
+		// A cgroup with others below it does not accept the rule for all devices. If it
+		// allows only single devices, they can be removed one by one.
 		list, readErr := sysfile.Read(filepath.Join(dir, "devices.list"))
 		if readErr != nil || strings.HasPrefix(string(list), "a ") {
 			return err
@@ -98,7 +98,7 @@ func writeRules(dir string, rules []*devices.Rule) error {
 		if rules[0].Allow {
 			name = "devices.allow"
 		}
-		var alike []string // rules that follow each other in one file
+		var alike []string // consecutive rules for one file
 		for allow := rules[0].Allow; len(rules) > 0 && rules[0].Allow == allow; rules = rules[1:] {
 			alike = append(alike, ruleText(rules[0]))
 		}
@@ -109,8 +109,8 @@ func writeRules(dir string, rules []*devices.Rule) error {
 	return nil
 }
 
-// ruleText is a rule as devices.allow and devices.deny take it. (The library's own
-// words for it come by way of fmt, which a short program feels.)
+// ruleText is a rule in the form of devices.allow and devices.deny. (The library's own
+// function uses fmt, which a short program feels.)
 func ruleText(r *devices.Rule) string {
 	return string(r.Type) + " " + number(r.Major) + ":" + number(r.Minor) + " " + string(r.Permissions)
 }
@@ -125,9 +125,9 @@ func number(n int64) string {
 // deviceAllow is an entry of a unit's property DeviceAllow: org.freedesktop.systemd1(5).
 type deviceAllow struct{ Path, Access string }
 
-// deviceProperties tell systemd about device rules, as far as it has words for
-// them: systemd.resource-control(5), DeviceAllow=. Exact are the rules that rt
-// sets itself; these are for when systemd sets its own again.
+// deviceProperties tell systemd about the device rules, as far as it can express them:
+// systemd.resource-control(5), DeviceAllow=. rt sets the exact rules itself; these are for
+// when systemd sets its own again.
 func deviceProperties(rules []*devices.Rule) []systemddbus.Property {
 	property := func(name string, value any) systemddbus.Property {
 		return systemddbus.Property{Name: name, Value: dbus.MakeVariant(value)}
@@ -152,6 +152,6 @@ func deviceProperties(rules []*devices.Rule) []systemddbus.Property {
 			list = append(list, deviceAllow{path, string(r.Permissions)})
 		}
 	}
-	// The first takes back what an existing unit has.
+	// The first one removes the rules of an existing unit.
 	return []systemddbus.Property{property("DeviceAllow", []deviceAllow{}), property("DevicePolicy", "strict"), property("DeviceAllow", list)}
 }

@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mounted describes the cgroup file systems to who mounts a container's.
+// Mounted describes the cgroup file systems for a container's cgroup mounts.
 type Mounted struct {
 	// Unified is the path of the container's directory in cgroup v2; empty
 	// when the machine mounts v1 hierarchies.
 	Unified string
-	// V2 is where the host has mounted cgroup v2: alone, or beside v1. Empty where it has not.
+	// V2 is where the host has mounted cgroup v2, alone or beside v1. It is empty if the
+	// host has not.
 	V2 string
 	// V1 are the mounted v1 hierarchies.
 	V1 []Hierarchy
@@ -31,8 +32,8 @@ type Hierarchy struct {
 	Aliases []string
 }
 
-// Facts describes the cgroup file systems for the cgroup mount of a container that
-// New was called for.
+// Facts describes the cgroup file systems for the cgroup mount of a container that New was
+// called for.
 func (c *Cgroup) Facts() (Mounted, error) {
 	if dir := c.Unified(); dir != "" {
 		return Mounted{Unified: dir, V2: unifiedRoot}, nil
@@ -60,8 +61,8 @@ func (c *Cgroup) Facts() (Mounted, error) {
 	return facts, nil
 }
 
-// shownPaths are the directories that the container sees, by controller: rt's own
-// where a user may not make one.
+// shownPaths are the directories that the container sees, by controller: rt's own if the
+// user may not make one.
 func (c *Cgroup) shownPaths() (map[string]string, error) {
 	if c.none {
 		return v1Paths("", c.own)
@@ -82,7 +83,7 @@ func (c *Cgroup) shownPaths() (map[string]string, error) {
 	return shown, nil
 }
 
-// canExist tells whether a directory is there or can be made.
+// canExist tells whether a directory exists or can be made.
 func canExist(path string) bool {
 	if unix.Access(path, unix.F_OK) == nil {
 		return true

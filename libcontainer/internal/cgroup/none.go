@@ -7,9 +7,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// NewNone is for a container without a cgroup of its own. Limits are an error then:
-// they would be dropped. Rules for devices are what every engine writes, and it is the
-// caller who asked for no cgroup.
+// NewNone is for a container without its own cgroup. Limits are an error then: rt would
+// have to drop them. Device rules are not, because every engine writes them and the caller
+// asked for no cgroup.
 func NewNone(s *specs.Spec) (*Cgroup, error) {
 	if !onlyDevices(s) {
 		return nil, errors.New("linux.resources: limits need a cgroup, and --cgroup-manager=disabled asks for none: remove the limits, or use another manager")

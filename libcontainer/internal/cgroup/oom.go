@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OutOfMemory tells in words that the kernel killed a process of the cgroup for
-// lack of memory; else it is empty.
+// OutOfMemory says that the kernel killed a process of the cgroup for lack of memory;
+// otherwise it is empty.
 func (c *Cgroup) OutOfMemory() string {
 	if c.none {
 		return ""
@@ -29,7 +29,7 @@ func (c *Cgroup) OutOfMemory() string {
 		name = filepath.Join(dir, "memory.max")
 	}
 	const most = 1 << 60     // from here on v1 has no limit
-	limit := c.MemoryLimit() // systemd may have removed the scope since
+	limit := c.MemoryLimit() // systemd may have removed the scope meanwhile
 	if text, err := sysfile.Read(name); err == nil {
 		limit, _ = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // 0: v2 has none
 	}
@@ -45,9 +45,9 @@ func (c *Cgroup) MemoryLimit() int64 { return c.resources.Memory }
 // Stats reads what the cgroup uses.
 func (c *Cgroup) Stats() (*cgroups.Stats, error) { return c.manager.GetStats() }
 
-// WatchOOM calls killed whenever the kernel kills a process of the cgroup for
-// lack of memory, until stop is called or the cgroup is gone. What happens before
-// stop is called is told before it returns.
+// WatchOOM calls killed whenever the kernel kills a process of the cgroup for lack of
+// memory, until stop is called or the cgroup is gone. It reports kills before the call of
+// stop before stop returns.
 func (c *Cgroup) WatchOOM(killed func()) (stop func(), err error) {
 	if dir := c.Unified(); dir != "" {
 		return watchEvents(filepath.Join(dir, "memory.events"), killed)
@@ -59,8 +59,8 @@ func (c *Cgroup) WatchOOM(killed func()) (stop func(), err error) {
 	return watchOOMControl(dir, killed)
 }
 
-// watchEvents follows the counter oom_kill of cgroup v2: the kernel announces
-// changes of memory.events.
+// watchEvents follows the counter oom_kill of cgroup v2: the kernel signals changes of
+// memory.events.
 func watchEvents(name string, killed func()) (stop func(), err error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -98,11 +98,11 @@ func oomKills(name string) (uint64, error) {
 			return strconv.ParseUint(n, 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("%s: no counter oom_kill", name)
+	return 0, fmt.Errorf("%s: it has no counter oom_kill", name)
 }
 
-// watchOOMControl registers an eventfd(2) with cgroup v1. The kernel also signals
-// it when the cgroup is removed.
+// watchOOMControl registers an eventfd(2) with cgroup v1. The kernel also signals it when
+// the cgroup is removed.
 func watchOOMControl(dir string, killed func()) (stop func(), err error) {
 	control, err := os.Open(filepath.Join(dir, "memory.oom_control"))
 	if err != nil {
@@ -131,10 +131,10 @@ func watchOOMControl(dir string, killed func()) (stop func(), err error) {
 	}), nil
 }
 
-// follow calls event with what can be read from a descriptor that does not block,
-// until event fails or stop is called: at that time once more, also with nothing, since
-// the kernel puts off announcements that follow each other within 10 ms
-// (cgroup_file_notify in kernel/cgroup/cgroup.c). Nothing but a goroutine waits meanwhile.
+// follow calls event with the data of a non-blocking descriptor, until event fails or stop
+// is called. At stop it calls event once more, even without data, because the kernel
+// delays notifications that follow each other within 10 ms (cgroup_file_notify in
+// kernel/cgroup/cgroup.c). Only a goroutine waits meanwhile.
 func follow(fd int, buf []byte, event func([]byte) error) (stop func()) {
 	f := os.NewFile(uintptr(fd), "events of memory")
 	done := make(chan struct{})

@@ -13,8 +13,8 @@ import (
 	"github.com/rtcontainers/rt/spec"
 )
 
-// owner is the host's id of who may divide the container's cgroup further, or
-// nil: config-linux.md, "Cgroup ownership". In v1 that would not be safe.
+// owner is the host's id of the user that may divide the container's cgroup further, or
+// nil: config-linux.md, "Cgroup ownership". On v1 that would not be safe.
 func owner(s *specs.Spec) *int {
 	ns := spec.FindNamespace(s, specs.CgroupNamespace)
 	if !cgroups.IsCgroup2UnifiedMode() || ns == nil || ns.Path != "" || s.Process == nil || !slices.ContainsFunc(s.Mounts, isWritableCgroup) {
@@ -37,7 +37,7 @@ func isWritableCgroup(m specs.Mount) bool {
 	return m.Source == "cgroup" && filepath.Clean(m.Destination) == "/sys/fs/cgroup" && !slices.Contains(m.Options, "ro")
 }
 
-// delegated are the files of a cgroup that its owner gets, cgroups(7).
+// delegated are the files of a cgroup that its owner gets: cgroups(7).
 func delegated() []string {
 	list, err := os.ReadFile("/sys/kernel/cgroup/delegate")
 	if err != nil {
@@ -46,8 +46,7 @@ func delegated() []string {
 	return strings.Fields(string(list))
 }
 
-// giveAway makes the owner the owner of the directory and of the files that
-// exist in it.
+// giveAway changes the owner of the directory and of the files that exist in it.
 func (c *Cgroup) giveAway() error {
 	if c.owner == nil || *c.owner == os.Geteuid() {
 		return nil
@@ -55,7 +54,7 @@ func (c *Cgroup) giveAway() error {
 	for _, name := range append([]string{""}, delegated()...) {
 		err := os.Chown(filepath.Join(c.Unified(), name), *c.owner, -1)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !(c.Rootless && errors.Is(err, os.ErrPermission)) {
-			return fmt.Errorf("linux.cgroupsPath: give the cgroup to its user: %w", err)
+			return fmt.Errorf("linux.cgroupsPath: change the owner of the cgroup: %w", err)
 		}
 	}
 	return nil

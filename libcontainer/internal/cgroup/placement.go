@@ -14,18 +14,18 @@ import (
 
 // Placement is how a process gets into the cgroup.
 type Placement struct {
-	// Dir is the cgroup v2 directory to be born in, or nil.
+	// Dir is the cgroup v2 directory in which the process is born, or nil.
 	Dir *os.File
-	// Prepare takes the calling OS thread into the cgroup v1 directories, so
-	// that its next child is born there. It is nil when there are none.
+	// Prepare moves the calling OS thread into the cgroup v1 directories, so that its next
+	// child is born there. It is nil if there are none.
 	Prepare func() error
-	// Move takes a process there, systemd's way, or is nil.
+	// Move moves a process there, in systemd's way, or is nil.
 	Move func(pid int) error
-	// Halting are the files of cgroup v1 by which a process enters the hierarchies that
-	// can make it stand still: freezer and cpu. For a further process Prepare leaves
-	// them out, since a thread of rt's would stand still, too.
+	// Halting are the files by which a process enters the cgroup v1 hierarchies that can
+	// stop it: freezer and cpu. For a further process Prepare leaves them out, because a
+	// thread of rt would be stopped, too.
 	Halting []string
-	// tasks are the files by which Prepare works.
+	// tasks are the files that Prepare writes to.
 	tasks []string
 	// Paths are Config.Paths without those that could not be made.
 	Paths map[string]string
@@ -59,7 +59,7 @@ func (c *Cgroup) move(pid int) error {
 	return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
 }
 
-// placement opens the directories, or what at makes of them.
+// placement opens the directories, or what at derives from them.
 func (c *Cgroup) placement(paths map[string]string, at func(controller, path string) string) (*Placement, error) {
 	var p Placement
 	seen := map[string]bool{}
@@ -93,13 +93,13 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 		seen[path] = true
 	}
 	if len(p.tasks) > 0 {
-		// The calling thread itself: unlike a move by number, this waits for nobody.
+		// The calling thread itself: unlike a move of another process, this does not wait.
 		p.Prepare = func() error { return enter(p.tasks, 0) }
 	}
 	return &p, nil
 }
 
-// withoutHalting leaves what can make it stand still to the process itself.
+// withoutHalting leaves the hierarchies that can stop it to the process itself.
 func (p *Placement) withoutHalting() {
 	if p == nil || len(p.Halting) == 0 {
 		return
@@ -108,8 +108,8 @@ func (p *Placement) withoutHalting() {
 	p.Prepare = func() error { return enter(rest, 0) }
 }
 
-// Attach takes a process with one thread to where others are born. That waits for
-// the whole system, but a limit of processes does not forbid it: cgroups(7).
+// Attach moves a process with one thread to where others are born. That waits for the
+// whole system, but no pids limit forbids it: cgroups(7).
 func (p *Placement) Attach(pid int) error {
 	files := p.tasks
 	if p.Dir != nil {
@@ -118,7 +118,7 @@ func (p *Placement) Attach(pid int) error {
 	return enter(files, pid)
 }
 
-// enter writes a pid to each of the files that take it to a cgroup, 0 for the caller.
+// enter writes a pid to each of the files that move it to a cgroup, 0 for the caller.
 func enter(files []string, pid int) error {
 	for _, name := range files {
 		if err := sysfile.Write(name, []byte(strconv.Itoa(pid))); err != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pids lists the processes in the cgroup and below, as far as they are in rt's
-// pid namespace. The error is ErrNone when the cgroup is gone.
+// Pids lists the processes in the cgroup and below, as far as rt's pid namespace shows
+// them. The error is ErrNone if the cgroup is gone.
 func (c *Cgroup) Pids() ([]int, error) {
 	pids, err := c.allPids()
 	if errors.Is(err, os.ErrNotExist) {
@@ -33,13 +33,13 @@ func (c *Cgroup) Pids() ([]int, error) {
 	return slices.DeleteFunc(pids, func(pid int) bool { return pid <= 0 || !inside(pid) }), nil
 }
 
-// leaders tells which processes have their first thread in a cgroup of v1 or
-// below. An rt that is on its way in (Placement.Prepare) has another thread there.
-// It is none of the container's processes.
+// leaders tells which processes have their first thread in a cgroup of v1 or below. An rt
+// that is about to enter (Placement.Prepare) has another thread there, but it is not one
+// of the container's processes.
 func leaders(dir string) (func(pid int) bool, error) {
 	ids, err := idsBelow(dir, "tasks")
 	if errors.Is(err, os.ErrNotExist) {
-		err = nil // it has gone meanwhile
+		err = nil // it has ended meanwhile
 	}
 	threads := make(map[int]bool, len(ids))
 	for _, id := range ids {
@@ -54,16 +54,16 @@ func leaders(dir string) (func(pid int) bool, error) {
 	}, err
 }
 
-// Signal sends a signal to all processes in the cgroup and below, also when they
-// make new ones meanwhile. SIGKILL ends frozen processes, too. The error is ErrNone
-// when the cgroup is gone.
+// Signal sends a signal to all processes in the cgroup and below, even if they fork
+// meanwhile. SIGKILL also kills frozen processes. The error is ErrNone if the cgroup is
+// gone.
 func (c *Cgroup) Signal(sig unix.Signal) error {
 	pids, err := c.Pids()
 	if err != nil {
 		return err
 	}
 	if sig == unix.SIGKILL && !slices.Contains(pids, os.Getpid()) {
-		// One that rt itself is in cannot be ended as a whole.
+		// A cgroup that rt itself is in cannot be killed as a whole.
 		if dir := c.Unified(); dir == "" || sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) != nil { // since Linux 5.14
 			_ = c.manager.Freeze(cgroups.Frozen) // nobody forks while the list is worked through
 			defer c.Thaw()
@@ -84,16 +84,16 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 		}
 		next, e := c.Pids()
 		if e != nil {
-			break // it has gone, or will not say
+			break // it has ended, or may not be read
 		}
 		pids = next
 	}
 	return err
 }
 
-// signal sends a signal to those of the processes that are in the cgroup still. A
-// process that has ended may have left its number to any other: what is held is a
-// pidfd, and only then the cgroup is asked once more whose the number is.
+// signal sends a signal to those processes that are still in the cgroup. The pid of a
+// process that has ended may belong to any other process. So signal first opens a pidfd,
+// and then checks again that the pid is in the cgroup.
 func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 	held := map[int]int{}
 	defer func() {
@@ -105,7 +105,7 @@ func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 		fd, e := unix.PidfdOpen(pid, 0)
 		if e == nil {
 			held[pid] = fd
-		} else if e != unix.ESRCH && e != unix.EINVAL { // as older kernels have it for one that is just being reaped
+		} else if e != unix.ESRCH && e != unix.EINVAL { // older kernels return this for a process that is just being reaped
 			err = errors.Join(err, fmt.Errorf("signal process %d: pidfd_open: %w", pid, e))
 		}
 	}
@@ -123,14 +123,14 @@ func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 	return err
 }
 
-// Thaw lets all processes in the cgroup and below go on: on v1, those that are
-// frozen do not end, nor does the init of their pid namespace.
+// Thaw thaws all processes in the cgroup and below. On v1, frozen processes do not end,
+// nor does the init of their pid namespace.
 func (c *Cgroup) Thaw() {
 	if c.Unified() != "" || defence.Off(defence.CgroupTree) {
 		_ = c.manager.Freeze(cgroups.Thawed)
 		return
 	}
-	// What has gone needs no thawing.
+	// A cgroup that is gone needs no thawing.
 	_ = walkDown(c.Paths["freezer"], func(dir int) {
 		if fd, err := unix.Openat(dir, "freezer.state", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
 			_, _ = unix.Write(fd, []byte("THAWED"))
@@ -139,10 +139,10 @@ func (c *Cgroup) Thaw() {
 	}, nil)
 }
 
-// killPatience is how long Kill waits for processes to disappear.
+// killPatience is how long Kill waits for processes to end.
 const killPatience = 10 * time.Second
 
-// Kill ends every process in the cgroup and waits until they are gone.
+// Kill kills every process in the cgroup and waits until they have ended.
 func (c *Cgroup) Kill() error {
 	deadline := time.Now().Add(killPatience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
@@ -167,14 +167,14 @@ func (c *Cgroup) Frozen() bool {
 	return err == nil && state == cgroups.Frozen
 }
 
-// Freeze pauses all processes of the container, or lets them go on.
+// Freeze pauses all processes of the container, or resumes them.
 func (c *Cgroup) Freeze(on bool) error {
 	state := cgroups.Thawed
 	if on {
 		state = cgroups.Frozen
 	}
-	// On v1 the library gives up after half a second, in which a busy machine
-	// need not have stopped every process.
+	// On v1 the library gives up after half a second, which may be too short on a busy
+	// machine.
 	const tries = 10
 	err := c.manager.Freeze(state)
 	for n := 1; err != nil && on && c.Unified() == "" && n < tries; n++ {

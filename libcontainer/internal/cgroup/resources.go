@@ -8,8 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Resources translates linux.resources, which were checked, to the library's
-// terms.
+// Resources translates linux.resources, which is already checked, for the library.
 func Resources(s *specs.Spec) *cgroups.Resources {
 	c, r := new(cgroups.Resources), limitsOf(s)
 	addDevices(c, r)
@@ -19,9 +18,9 @@ func Resources(s *specs.Spec) *cgroups.Resources {
 	return c
 }
 
-// allowed are the devices that every container may use, beside those of
-// linux.resources.devices: config-linux.md, "Default Devices", and /dev/net/tun, as
-// with runc and crun; any device node may be made, but not opened.
+// allowed are the devices that every container may use, besides those of
+// linux.resources.devices: config-linux.md, "Default Devices", and /dev/net/tun, as with
+// runc and crun. A container may make any device node, but not open it.
 var allowed = []devices.Rule{
 	{Type: devices.CharDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true},
 	{Type: devices.BlockDevice, Major: devices.Wildcard, Minor: devices.Wildcard, Permissions: "m", Allow: true},

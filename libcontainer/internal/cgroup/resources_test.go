@@ -9,7 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// fill gives every field of a document a value of its own.
+// fill gives every field of a document a different value.
 func fill(v reflect.Value, n *int) {
 	*n++
 	switch v.Kind() {
@@ -39,8 +39,8 @@ func fill(v reflect.Value, n *int) {
 	}
 }
 
-// Every field arrives where the library has a place for it: also those whose
-// controllers the machines of the other tests have not got.
+// Every field arrives where the library has a place for it, even if the machines of the
+// other tests do not have its controller.
 func TestEveryResourceIsTranslated(t *testing.T) {
 	var r specs.LinuxResources
 	fill(reflect.ValueOf(&r).Elem(), new(int))

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// ParseBelow reads where below a container's cgroup a process belongs: each
-// value is a path for all controllers, or CONTROLLER[,CONTROLLER]:PATH. The
-// result is by controller, "" for all that are not named.
+// ParseBelow reads where below a container's cgroup a process belongs: each value is a
+// path for all controllers, or CONTROLLER[,CONTROLLER]:PATH. The result is by controller,
+// "" for all others.
 func ParseBelow(values []string) (map[string]string, error) {
 	below := map[string]string{}
 	for _, v := range values {
@@ -31,8 +31,8 @@ func ParseBelow(values []string) (map[string]string, error) {
 	return below, nil
 }
 
-// PlacementBelow is where a further process of the container is born: in the
-// container's cgroup, or below it in one that exists.
+// PlacementBelow is where a further process of the container is born: in the container's
+// cgroup, or in an existing one below it.
 func (c *Cgroup) PlacementBelow(below map[string]string) (*Placement, error) {
 	named, err := c.byHierarchy(below)
 	if err != nil {
@@ -76,9 +76,9 @@ func (c *Cgroup) byHierarchy(below map[string]string) (map[string]string, error)
 	return named, nil
 }
 
-// PlacementOf is where a process is that may have gone below the container's
-// cgroup. On v2, a container that hands controllers to cgroups below its own
-// takes no more processes in its own: cgroups(7), "no internal processes".
+// PlacementOf is where a process is that may have moved below the container's cgroup. On
+// v2, a container that enables controllers for cgroups below its own cannot have processes
+// in its own any more: cgroups(7), "no internal processes".
 func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
 	theirs, err := memberships(strconv.Itoa(pid))
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *Cgroup) PlacementOf(pid int) (*Placement, error) {
 	return p, err
 }
 
-// inside joins a cgroup's directory with a path below it that must exist.
+// inside joins a cgroup's directory and a path below it that must exist.
 func inside(dir, sub string) (string, error) {
 	place := filepath.Join(dir, sub)
 	if place != dir && !strings.HasPrefix(place, dir+"/") {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// On cgroup v1 cpu and cpuacct are one hierarchy: who names one of them means both,
-// whatever order the map of paths has.
+// On cgroup v1 cpu and cpuacct are one hierarchy: naming one of them means both, whatever
+// the order of the map of paths.
 func TestSharedHierarchyHasOnePlace(t *testing.T) {
 	const id = "container"
 	root := t.TempDir()

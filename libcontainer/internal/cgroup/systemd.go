@@ -21,7 +21,7 @@ const (
 // that of the system's or the user's services.
 func (cfg *Config) systemdPath(path, id string) error {
 	if !sd.IsRunningSystemd() {
-		return fmt.Errorf("--systemd-cgroup: systemd does not run this system")
+		return fmt.Errorf("--systemd-cgroup: systemd does not manage this system")
 	}
 	cfg.Prefix, cfg.Name = "rt", id
 	if path != "" {
@@ -43,7 +43,7 @@ func (cfg *Config) systemdPath(path, id string) error {
 	return nil
 }
 
-// Scope is the unit of systemd that the cgroup is, or "".
+// Scope is the systemd unit of the cgroup, or "".
 func (cfg *Config) Scope() string {
 	if !cfg.Systemd {
 		return ""
@@ -51,11 +51,10 @@ func (cfg *Config) Scope() string {
 	return cfg.Prefix + "-" + cfg.Name + ".scope"
 }
 
-// checkUnit wants names that systemd takes: what it thinks of others reaches
-// the person without the name of the field.
+// checkUnit requires names that systemd accepts: its own errors would not name the field.
 func (cfg *Config) checkUnit() error {
 	if _, err := sd.ExpandSlice(cfg.Parent); err != nil || strings.Trim(cfg.Parent, unitLetters) != "" {
-		return fmt.Errorf("the slice %q is not the name of one, such as system.slice or a-b.slice", cfg.Parent)
+		return fmt.Errorf("%q is not the name of a slice, such as system.slice or a-b.slice", cfg.Parent)
 	}
 	const longest = 255
 	scope := cfg.Prefix + "-" + cfg.Name + ".scope"
@@ -72,13 +71,12 @@ func (cfg *Config) checkUnit() error {
 	return nil
 }
 
-// propertyPrefix begins the names of annotations that set a property of the
-// container's scope, as runc has them.
+// propertyPrefix is the prefix of annotations that set a property of the container's
+// scope, as in runc.
 const propertyPrefix = "org.systemd.property."
 
-// unitProperties reads the properties of the container's scope from its
-// annotations; values are in GVariant's text format. They come in the order of
-// their names.
+// unitProperties reads the properties of the container's scope from its annotations;
+// values are in GVariant's text format. They are sorted by name.
 func unitProperties(annotations map[string]string) ([]systemd.Property, error) {
 	var list []systemd.Property
 	for key, text := range annotations {
@@ -104,7 +102,7 @@ func unitProperty(name, text string) (systemd.Property, error) {
 	if err != nil {
 		return systemd.Property{}, fmt.Errorf("%q is not a value in GVariant's text format, such as 'text', true or uint64 5: %w", text, err)
 	}
-	// Times are given in seconds, as in unit files; D-Bus has them in microseconds.
+	// Times are in seconds, as in unit files; D-Bus uses microseconds.
 	if base, ok := strings.CutSuffix(name, "Sec"); ok && base != "" && !strings.HasSuffix(base, "U") {
 		if value, err = microseconds(value); err != nil {
 			return systemd.Property{}, err

@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A container that may write to its cgroups can make others below, in each other, so
-// deep that their paths are longer than the kernel takes. Whoever looks for them by
-// path finds no processes there, ends none, and can remove nothing. A walk goes from
-// one open directory to the next, and never has more than two of them open.
+// A container that may write to its cgroups can nest others below, so deep that their
+// paths are longer than PATH_MAX. Code that looks for them by path finds no processes
+// there, kills none, and can remove nothing. So a walk goes from one open directory to the
+// next, and never has more than two of them open.
 
-// level is a cgroup on the way down, with those below it that are still to be seen.
+// level is a cgroup on the way down, with the cgroups below it that remain to be visited.
 type level struct {
 	name string
 	rest []string
 }
 
-// walkDown calls visit with every cgroup from top on, and leave, if it is not nil,
-// with every one below top after all that are below that. What disappears meanwhile
-// is left out.
+// walkDown calls visit for every cgroup from top on, and leave, if it is not nil, for
+// every one below top after all cgroups below that. It skips cgroups that disappear
+// meanwhile.
 func walkDown(top string, visit func(dir int), leave func(parent int, name string) error) error {
 	dir, err := openDirectory(unix.AT_FDCWD, top)
 	if err != nil {
@@ -51,7 +51,7 @@ func walkDown(top string, visit func(dir int), leave func(parent int, name strin
 		if len(way) == 1 {
 			return nil
 		}
-		// Nobody can move a cgroup to another one.
+		// A cgroup cannot be moved into another one.
 		parent, err := openDirectory(dir, "..")
 		if err != nil {
 			return os.NewSyscallError("openat", err)
@@ -104,7 +104,7 @@ func idsBelow(top, file string) (ids []int, err error) {
 			text, err = sysfile.ReadAt(dir, "cgroup.threads")
 		}
 		if err != nil {
-			return // it has gone meanwhile
+			return // it has ended meanwhile
 		}
 		for id := range strings.FieldsSeq(string(text)) {
 			if n, err := strconv.Atoi(id); err == nil {
@@ -127,7 +127,7 @@ func removeBelow(top string) error {
 	return err
 }
 
-// removeOne removes a cgroup in which a process may just be about to disappear.
+// removeOne removes a cgroup in which a process may just be ending.
 func removeOne(parent int, name string) error {
 	const tries = 5
 	wait := 10 * time.Millisecond
@@ -165,13 +165,13 @@ func (c *Cgroup) allPids() ([]int, error) {
 	return slices.Compact(pids), err
 }
 
-// Destroy removes the directories, also those that the container made.
+// Destroy removes the directories, including those that the container made.
 func (c *Cgroup) Destroy() error {
 	err := c.manager.Destroy()
 	if err == nil || defence.Off(defence.CgroupTree) {
 		return err
 	}
-	// The library knows them by their paths.
+	// The library finds them by their paths.
 	var failed error
 	for _, path := range c.Paths {
 		failed = errors.Join(failed, removeBelow(path))

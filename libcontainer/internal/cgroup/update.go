@@ -2,12 +2,12 @@ package cgroup
 
 import "github.com/opencontainers/cgroups"
 
-// Update sets new limits, and device rules if they are others.
+// Update sets new limits, and the device rules if they changed.
 func (c *Cgroup) Update(r *cgroups.Resources, devices bool) error {
 	r.SkipDevices = !devices
 	if r.CPUIdle != nil && *r.CPUIdle == 0 {
-		// The kernel takes no shares as long as the cgroup is idle, and the library
-		// sets them first.
+		// The kernel accepts no shares while cpu.idle is set, and the library sets the
+		// shares first.
 		if err := c.set(&cgroups.Resources{CPUIdle: r.CPUIdle, SkipDevices: true}); err != nil {
 			return err
 		}

@@ -13,22 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What every container on v1 needs is done here, and not by the library, which
-// looks at each of the nine to fourteen hierarchies as if it were alone: it
-// reads /proc/self/cgroup and the mounts once for each. What is unusual is left
-// to the library.
+// This file does what every container on v1 needs. The library handles each of the nine to
+// fourteen hierarchies on its own, and reads /proc/self/cgroup and the mounts once for
+// each. Unusual cases are left to the library.
 
 // v1Paths works out the container's directory in every mounted hierarchy, by
 // controller. The path inner is absolute below the mount points, or relative to
 // rt's own cgroups.
 func v1Paths(inner string, own []membership) (map[string]string, error) {
-	// The library would lock the goroutine to its thread, for which the Go
-	// runtime starts another one.
+	// The library would lock the goroutine to its thread, and the Go runtime would start
+	// another one.
 	text, err := sysfile.Read("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	// Of the many mounts of a host with many containers only these are parsed.
+	// Of the many mounts of a host with many containers, only these are parsed.
 	var lines []byte
 	for line := range bytes.Lines(text) {
 		if bytes.Contains(line, []byte(" - cgroup ")) {
@@ -91,7 +90,7 @@ func find(list []membership, controller string) (path string, ok bool) {
 	return "", false
 }
 
-// Where cgroup v2 lies alone, and beside the hierarchies of v1.
+// Where cgroup v2 is mounted: alone, or beside the hierarchies of v1.
 const (
 	unifiedRoot      = "/sys/fs/cgroup"
 	hybridMountpoint = "/sys/fs/cgroup/unified"
@@ -134,8 +133,8 @@ func (c *Cgroup) createV1() error {
 	return c.inheritCPUs()
 }
 
-// inheritCPUs fills cpuset.cpus and cpuset.mems, without which no process can
-// enter: cpuset(7).
+// inheritCPUs fills cpuset.cpus and cpuset.mems; without them no process can enter:
+// cpuset(7).
 func (c *Cgroup) inheritCPUs() error {
 	dir, ok := c.Paths["cpuset"]
 	if !ok {

@@ -25,8 +25,8 @@ func (c *compiler) bind(i int, m *specs.Mount, o mountOptions) {
 	target := c.Reg()
 	c.targetWith(target, m.Destination, o.targetFlags(), c.resolve(), field, func() {
 		mode, file, directory, made := c.Reg(), c.NewLabel("file"), c.NewLabel("directory"), c.NewLabel("made")
-		// Not by opening it: that may be forbidden in a user namespace.
-		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("find out whether the source is a directory")
+		// This does not open it: a user namespace may not allow that.
+		c.Do(program.Statx, program.R(tree), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_TYPE), program.At(c.stat)).For("check whether the source is a directory")
 		c.Load(mode, 4, c.stat.Plus(offMode))
 		c.Branch(mode, program.Lt, unix.S_IFDIR, file)
 		c.Branch(mode, program.Lt, unix.S_IFDIR+0o10000, directory)
@@ -60,11 +60,11 @@ func (c *compiler) hostPath(m *specs.Mount) string {
 	return filepath.Join(c.opt.Bundle, m.Source)
 }
 
-// inRootfs tells whether a path of the host lies in the container's root file system
-// below something that is mounted there for the container.
+// inRootfs tells whether a path of the host is in the container's root file system, below
+// something that is mounted there for the container.
 func (c *compiler) inRootfs(source string) bool {
 	if c.further {
-		return false // what is mounted in a container that runs is not the host's to give
+		return false // the host cannot pass on what is mounted in a running container
 	}
 	name, ok := strings.CutPrefix(filepath.Clean(source), c.opt.Rootfs+"/")
 	return ok && slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool {
@@ -81,8 +81,9 @@ func (o mountOptions) targetFlags() uint64 {
 	return unix.O_PATH
 }
 
-// copySymlink makes what the source is, if that is a symlink, and goes to done. One
-// that is there already, from a former life of the container, is replaced.
+// copySymlink makes the symlink that the source is, and goes to done; if the source is not
+// a symlink, it does nothing. An existing symlink, from an earlier life of the container,
+// is replaced.
 func (c *compiler) copySymlink(m *specs.Mount, done program.Label) {
 	const size = unix.PathMax
 	no, exists, made := c.NewLabel("no symlink"), c.NewLabel("something is there"), c.NewLabel("copied")
@@ -110,8 +111,8 @@ func (c *compiler) copySymlink(m *specs.Mount, done program.Label) {
 	c.Free(n, dir)
 }
 
-// bindTree copies the tree of a bind mount. Ids are mapped by the parent, who
-// can make a user namespace for it.
+// bindTree copies the tree of a bind mount. The parent maps ids, because it can make a
+// user namespace for that.
 func (c *compiler) bindTree(i int, m *specs.Mount, source string, o mountOptions) program.Reg {
 	field := index("mounts", i)
 	ahead, ok := c.ahead[i]
@@ -140,9 +141,9 @@ func (c *compiler) bindTree(i int, m *specs.Mount, source string, o mountOptions
 	return tree
 }
 
-// treeInRoot copies a tree in the container's root file system, with what is mounted
-// there by now: the path leads through the root, since on the host nothing of that is
-// to be seen. What a mount hides there is taken from the host.
+// treeInRoot copies a tree in the container's root file system, with the mounts that are
+// there by now: the path leads through the root, because the host's paths do not show
+// them. If a mount hides the source there, it is taken from the host.
 func (c *compiler) treeInRoot(field, source string, recursive bool) program.Reg {
 	flags := copyTree | unix.AT_EMPTY_PATH
 	if recursive {
@@ -165,11 +166,11 @@ func (c *compiler) treeInRoot(field, source string, recursive bool) program.Reg 
 	return tree
 }
 
-// tree copies the mount tree at a path of the host. In a user namespace the
-// path may be closed to the container's root: then the parent opens it. It is
-// the program that copies in any case, in its own mount namespace: only mounts
-// of that are locked, in which a user namespace must not lift what the host
-// forbids (mount_namespaces(7), "Restrictions on mount namespaces").
+// tree copies the mount tree at a path of the host. In a user namespace the container's
+// root may not be able to reach the path: then the parent opens it. But the program always
+// does the copying, in its own mount namespace: only the mounts there are locked, so that
+// a user namespace cannot lift the host's restrictions (mount_namespaces(7), "Restrictions
+// on mount namespaces").
 func (c *compiler) tree(field, source string, recursive bool) program.Reg {
 	return c.treeAt(Source{Path: source, Recursive: recursive, Field: field})
 }
@@ -199,7 +200,7 @@ func (c *compiler) treeAt(s Source) program.Reg {
 	return tree
 }
 
-// source notes what a request to the parent is about.
+// source describes what a request to the parent is about.
 func (c *compiler) source(s Source) uint64 {
 	c.plan.Sources = append(c.plan.Sources, s)
 	return uint64(len(c.plan.Sources) - 1)

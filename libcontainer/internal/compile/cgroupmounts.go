@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cgroupMount shows the container its cgroups: in a cgroup namespace by new mounts,
-// which begin at the container's own cgroup; else v2 as a whole, and of v1 bind mounts
-// of the container's own. In v1 it is a tmpfs with a directory for every hierarchy.
+// cgroupMount shows the container its cgroups. In a cgroup namespace it makes new mounts,
+// which begin at the container's own cgroup. Without one it shows v2 as a whole, and of v1
+// bind mounts of the container's own cgroups. On v1 the mount is a tmpfs with a directory
+// for every hierarchy.
 func (c *compiler) cgroupMount(field string, m *specs.Mount, o mountOptions) {
 	o.set, o.clear, o.rset, o.rclear = o.set|o.rset, o.clear|o.rclear, 0, 0
 	if defence.Off(defence.CgroupMount) {
@@ -47,10 +48,10 @@ func (c *compiler) hostCgroups() bool {
 	return spec.FindNamespace(c.spec, specs.CgroupNamespace) == nil || c.host.Cgroup.Joined
 }
 
-// cgroup2 shows all of the hierarchy where there is no cgroup namespace: the paths in
+// cgroup2 shows all of the hierarchy if there is no cgroup namespace, because the paths in
 // /proc/self/cgroup begin at its root. It is a copy of the host's mount. In the first
-// cgroup namespace a new one would set the options of the whole hierarchy anew, such as
-// nsdelegate, and wait for a grace period of RCU (apply_cgroup_root_flags in
+// cgroup namespace a new mount would set the options of the whole hierarchy again, such as
+// nsdelegate, and wait for an RCU grace period (apply_cgroup_root_flags in
 // kernel/cgroup/cgroup.c); a user namespace may not do that at all.
 func (c *compiler) cgroup2(field string, o mountOptions) program.Reg {
 	host := c.host.Cgroup.V2
@@ -58,7 +59,7 @@ func (c *compiler) cgroup2(field string, o mountOptions) program.Reg {
 		return c.newMount("cgroup2", "cgroup", o)
 	}
 	inUser := spec.FindNamespace(c.spec, specs.UserNamespace) != nil
-	tree := c.tree(field, host, inUser) // what hides there must stay hidden from a user namespace
+	tree := c.tree(field, host, inUser) // a user namespace must not see what is hidden there
 	if !inUser {
 		c.setAttributes(tree, o.set, o.clear|exactAttributes&^o.set, cmp.Or(o.propagation, unix.MS_PRIVATE), false)
 		return tree

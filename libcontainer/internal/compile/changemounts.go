@@ -14,10 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mounts of a container that exists. The program that adds or removes them joins its
-// namespaces, but for the pid namespace, where its processes could see the program.
+// Mounts of an existing container. The program that adds or removes them joins the
+// container's namespaces except the pid namespace, where the container's processes could
+// see it.
 
-// ChangeOptions is what the compiler has to know of a container whose mounts change.
+// ChangeOptions is what the compiler needs to know about a container whose mounts change.
 type ChangeOptions struct {
 	// Bundle is where relative sources of mounts begin.
 	Bundle string
@@ -25,8 +26,8 @@ type ChangeOptions struct {
 	Namespaces uint64
 }
 
-// CompileAddMounts makes the plan that adds mounts to a container that exists, in order. If
-// one fails, the program takes those before it off again.
+// CompileAddMounts makes the plan that adds mounts to an existing container, in order. If
+// one fails, the program unmounts those before it.
 func CompileAddMounts(s *specs.Spec, mounts []specs.Mount, host Host, opt ChangeOptions) (*Plan, error) {
 	c := newChange(s, mounts, host, opt)
 	for i := range mounts {
@@ -43,8 +44,8 @@ func CompileAddMounts(s *specs.Spec, mounts []specs.Mount, host Host, opt Change
 	return c.done()
 }
 
-// CompileRemoveMounts makes the plan that takes mounts off. The last one goes first, since
-// it may be on one before it.
+// CompileRemoveMounts makes the plan that unmounts mounts. The last one goes first, since
+// it may be mounted on one before it.
 func CompileRemoveMounts(s *specs.Spec, mounts []specs.Mount, host Host, opt ChangeOptions) (*Plan, error) {
 	c := newChange(s, mounts, host, opt)
 	for i := range mounts {
@@ -76,7 +77,7 @@ func (c *compiler) checkAddition(field string, m *specs.Mount) error {
 	o := parseOptions(m.Options)
 	switch {
 	case o.remount:
-		return fmt.Errorf("%s.options: \"remount\" changes a mount that is there, and adds none: remove that one, and add it with other options", field)
+		return fmt.Errorf("%s.options: \"remount\" changes an existing mount and adds none: remove that mount, and add it with other options", field)
 	case o.copyUp:
 		return fmt.Errorf("%s.options: %q is only for a container that is being created: leave it out, and copy the files", field, spec.OptionTmpcopyup)
 	case o.copySymlink:
@@ -84,23 +85,23 @@ func (c *compiler) checkAddition(field string, m *specs.Mount) error {
 	case !spec.IsBind(m) && slices.Contains(onlyAtCreation, m.Type):
 		return fmt.Errorf("%s.type: a file system of type %q shows a container's namespaces, and can only be mounted when the container is created: put it into config.json", field, m.Type)
 	case !spec.IsBind(m) && m.Type == "overlay":
-		return fmt.Errorf("%s.type: the directories of an overlay would be looked for in the container: mount it on the host, and add a bind mount of it", field)
+		return fmt.Errorf("%s.type: the kernel would look for the directories of an overlay in the container: mount it on the host, and add a bind mount of it", field)
 	case !spec.IsBind(m) && tooLong(o.data):
 		return fmt.Errorf("%s.options: a value of more than %d bytes is only for a container that is being created: mount the file system on the host, and add a bind mount of it", field, maxOption)
 	}
 	return c.checkPlace(field, m)
 }
 
-// onlyAtCreation are file systems that depend on the namespaces of who mounts them,
+// onlyAtCreation are file systems that depend on the namespaces of the mounting process,
 // and on masks that follow.
 var onlyAtCreation = []string{"proc", "sysfs", "cgroup", "cgroup2"}
 
-// checkPlace refuses the places of mounts that have to stay as they are: a mount over
-// a mask could show what it hides, as the removal of one would.
+// checkPlace refuses places whose mounts must not change: a mount over a mask could show
+// what it hides, as the removal of a mask would.
 func (c *compiler) checkPlace(field string, m *specs.Mount) error {
 	destination := path.Clean("/" + m.Destination)
 	if destination == "/" {
-		return fmt.Errorf("%s.destination: \"/\" is the root directory, which the container's processes have entered already: choose one below it", field)
+		return fmt.Errorf("%s.destination: \"/\" is the root directory, which the container's processes already use: choose one below it", field)
 	}
 	l := c.spec.Linux
 	if l == nil {
@@ -112,15 +113,15 @@ func (c *compiler) checkPlace(field string, m *specs.Mount) error {
 	}{{"linux.maskedPaths", l.MaskedPaths}, {"linux.readonlyPaths", l.ReadonlyPaths}} {
 		for i, p := range list.paths {
 			if name := path.Clean("/" + p); name == destination || strings.HasPrefix(name, destination+"/") {
-				return fmt.Errorf("%s.destination: %q takes %s, %q, along, which has to stay: choose another place", field, m.Destination, index(list.field, i), p)
+				return fmt.Errorf("%s.destination: %q is at or above %s, %q, which must not change: choose another place", field, m.Destination, index(list.field, i), p)
 			}
 		}
 	}
 	return nil
 }
 
-// resolve is how destinations are walked: a container that runs could lead rt by a
-// symlink to what has to stay.
+// resolve is how destinations are walked: a running container could redirect rt by a
+// symlink to a mount that must not change.
 func (c *compiler) resolve() uint64 {
 	if c.ownFiles.slot != 0 && !defence.Off(defence.ExactPlaces) {
 		return inRootExact
@@ -128,11 +129,11 @@ func (c *compiler) resolve() uint64 {
 	return inRoot
 }
 
-// joinUsers joins the container's namespaces, but for the mount namespace, which the
-// pidfd that it returns leads to, and makes a mount namespace with the host's mounts.
-// It belongs to the container's user namespace, so that the kernel locks what the
-// host's mounts forbid in copies that are made there. In copies of the host's own
-// mount namespace it would not: mount_namespaces(7).
+// joinUsers joins the container's namespaces except the mount namespace, to which the
+// returned pidfd refers, and makes a mount namespace with the host's mounts. That one
+// belongs to the container's user namespace, so that the kernel locks the host's
+// restrictions on copies that are made there. It would not lock copies of the host's own
+// mount namespace: mount_namespaces(7).
 func (c *compiler) joinUsers(namespaces uint64) (process program.Arg) {
 	process = c.file(File{Kind: ContainerProcess})
 	c.takeOwnFiles()
@@ -146,7 +147,7 @@ func (c *compiler) joinUsers(namespaces uint64) (process program.Arg) {
 	return process
 }
 
-// copySources copies what is to be bound while the host's mounts are there: with
+// copySources copies the sources of bind mounts while the host's mounts are visible: with
 // linux.rootfsPropagation, as when the container was created.
 func (c *compiler) copySources() {
 	if !slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool { return spec.IsBind(&m) }) {
@@ -179,11 +180,11 @@ func (c *compiler) done() (*Plan, error) {
 	return c.end()
 }
 
-// removeMount takes a mount off: that on the opened place, whatever its name leads to
-// by now. The last component is not followed, so that the directory above tells
-// whether the mount is a mask in a procfs or sysfs.
+// removeMount unmounts the mount on the opened place, whatever its name refers to by now.
+// It does not follow the last component, so that the directory above tells whether the
+// mount is a mask in a procfs or sysfs.
 func (c *compiler) removeMount(field string, m *specs.Mount) {
-	c.Source(field, fmt.Sprintf("take the mount at %q off", m.Destination))
+	c.Source(field, fmt.Sprintf("unmount %q", m.Destination))
 	above, name := path.Split(path.Clean("/" + m.Destination))
 	parent, target := c.Reg(), c.Reg()
 	c.openat2(parent, program.R(c.root), above, unix.O_PATH|unix.O_DIRECTORY, c.resolve())
@@ -194,25 +195,24 @@ func (c *compiler) removeMount(field string, m *specs.Mount) {
 	c.close(parent, target)
 }
 
-// ownFiles is the directory of the program's descriptors in the host's procfs:
-// umount2(2) takes a mount by its name only, and by that of a descriptor it is the
-// very mount, also on a file.
+// ownFiles is the directory of the program's descriptors in the host's procfs. umount2(2)
+// takes only a path; the path of a descriptor names exactly one mount, even on a file.
 type ownFiles struct {
 	dir program.Reg
-	// slot is the number that a descriptor is given for that.
+	// slot is the descriptor number for that.
 	slot int
 }
 
 func (c *compiler) takeOwnFiles() {
-	c.Source("", "take hold of the list of the program's descriptors")
+	c.Source("", "open the list of the program's descriptors")
 	slot := c.file(File{Kind: Spare})
 	c.ownFiles = ownFiles{dir: c.Reg(), slot: int(slot.Value)}
 	c.Do(program.Openat, program.AtFdcwd, c.Str("/proc/self/fd"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(c.ownFiles.dir)
 }
 
-// takeOff takes the mount off whose root a descriptor is, with what is mounted below.
-// Before, that is made a slave: from peers of the host's mounts the kernel would take
-// what is mounted below off on the host, too. It returns its steps.
+// takeOff unmounts the mount whose root a descriptor refers to, with the mounts below. It
+// first makes the mount a slave: otherwise the kernel would also unmount the mounts below
+// on the host, if they are peers of the host's. It returns its steps.
 func (c *compiler) takeOff(mount program.Reg) []program.Step {
 	return []program.Step{
 		c.setAttributes(mount, 0, 0, unix.MS_SLAVE, true),
@@ -222,11 +222,11 @@ func (c *compiler) takeOff(mount program.Reg) []program.Step {
 	}
 }
 
-// noteAdded opens a mount a further time before it is attached, and returns what
-// notes that it is.
+// noteAdded opens a mount again before it is attached, and returns the code that records
+// it as added.
 func (c *compiler) noteAdded(mount program.Reg) (attached func()) {
 	fd, at := c.Reg(), c.Buffer("added", 8)
-	c.Do(program.OpenTree, program.R(mount), c.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLOEXEC)).To(fd).For("hold the mount to take it off again if a later one fails")
+	c.Do(program.OpenTree, program.R(mount), c.Str(""), program.Imm(unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLOEXEC)).To(fd).For("keep a descriptor, to unmount it if a later mount fails")
 	return func() {
 		c.Store(fd, 4, at)
 		c.attached = append(c.attached, at)
@@ -234,13 +234,13 @@ func (c *compiler) noteAdded(mount program.Reg) (attached func()) {
 	}
 }
 
-// takeOffAdded takes the mounts that were added off again, the last one first.
+// takeOffAdded unmounts the added mounts, the last one first.
 func (c *compiler) takeOffAdded() {
 	if len(c.attached) == 0 {
 		return
 	}
 	note := c.CurrentNote()
-	c.Source("", "take off again what was mounted")
+	c.Source("", "unmount what was mounted")
 	mount := c.Reg()
 	for _, at := range slices.Backward(c.attached) {
 		next := c.NewLabel("not mounted")

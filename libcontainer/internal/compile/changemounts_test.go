@@ -10,20 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What only the creation of a container can do, and places that have to stay, are
-// refused with the field.
+// rt refuses what only the creation of a container can do, and places that must not
+// change, and names the field.
 func TestAddMountsRefuses(t *testing.T) {
 	long := "lowerdir=" + strings.Repeat("/a:", 100)
 	for want, m := range map[string]specs.Mount{
-		`mounts[1].options: "remount"`:           {Destination: "/a", Options: []string{"remount", "ro"}},
-		`mounts[1].options: "tmpcopyup"`:         {Destination: "/a", Type: "tmpfs", Options: []string{"tmpcopyup"}},
-		`mounts[1].options: "copy-symlink"`:      {Destination: "/a", Type: "bind", Source: "/a", Options: []string{"copy-symlink"}},
-		`mounts[1].options: a value of more`:     {Destination: "/a", Type: "ext4", Options: []string{long}},
-		`mounts[1].type: the directories of an`:  {Destination: "/a", Type: "overlay", Options: []string{"lowerdir=/a:/b"}},
-		`mounts[1].type: a file system of type`:  {Destination: "/a", Type: "proc"},
-		`mounts[1].destination: "/" is the root`: {Destination: "/a/..", Type: "tmpfs"},
-		`"/proc" takes linux.maskedPaths[0]`:     {Destination: "/proc", Type: "bind", Source: "/proc"},
-		`"/proc/bus/" takes linux.readonlyPaths`: {Destination: "/proc/bus/", Type: "bind", Source: "/proc/bus"},
+		`mounts[1].options: "remount"`:                    {Destination: "/a", Options: []string{"remount", "ro"}},
+		`mounts[1].options: "tmpcopyup"`:                  {Destination: "/a", Type: "tmpfs", Options: []string{"tmpcopyup"}},
+		`mounts[1].options: "copy-symlink"`:               {Destination: "/a", Type: "bind", Source: "/a", Options: []string{"copy-symlink"}},
+		`mounts[1].options: a value of more`:              {Destination: "/a", Type: "ext4", Options: []string{long}},
+		`mounts[1].type: the kernel would look for`:       {Destination: "/a", Type: "overlay", Options: []string{"lowerdir=/a:/b"}},
+		`mounts[1].type: a file system of type`:           {Destination: "/a", Type: "proc"},
+		`mounts[1].destination: "/" is the root`:          {Destination: "/a/..", Type: "tmpfs"},
+		`"/proc" is at or above linux.maskedPaths[0]`:     {Destination: "/proc", Type: "bind", Source: "/proc"},
+		`"/proc/bus/" is at or above linux.readonlyPaths`: {Destination: "/proc/bus/", Type: "bind", Source: "/proc/bus"},
 	} {
 		_, err := CompileAddMounts(plain(), []specs.Mount{{Destination: "/b", Type: "tmpfs"}, m}, v2, changeOptions)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -37,11 +37,11 @@ func TestAddMountsRefuses(t *testing.T) {
 	}
 }
 
-// mountCalls records what is mounted and taken off.
+// mountCalls records mounts and unmounts.
 type mountCalls struct {
 	fake
 	calls []program.Call
-	// silent makes the parent's answers end with the first mount.
+	// silent makes the parent's answers end after the first mount.
 	silent bool
 }
 
@@ -58,8 +58,7 @@ func (k *mountCalls) Syscall(m *program.Machine, c program.Call, args [6]uint64)
 	return k.fake.Syscall(m, c, args)
 }
 
-// The mounts before one that fails are taken off again, and no others: whichever call
-// fails, and also if the parent leaves.
+// If a call fails, or the parent exits, the mounts before are unmounted, and no others.
 func TestAddMountsIsUndone(t *testing.T) {
 	plan := compileGolden(t, "add-mounts")
 	run := func(k *mountCalls) {

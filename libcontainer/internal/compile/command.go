@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Command is a program of the host's, such as a hook, that is started with its
-// standard streams and nothing else of what rt or its caller has open.
+// Command is a program of the host, such as a hook, that starts with its standard streams
+// and no other descriptor of rt or its caller.
 type Command struct {
 	// Path is absolute; Args and Env as for execve(2).
 	Path      string
@@ -16,12 +16,12 @@ type Command struct {
 	Dir string
 }
 
-// CommandConversation is the number of the conversation with rt, the only
-// descriptor that the program needs beside the standard streams.
+// CommandConversation is the number of the conversation with rt, the only descriptor that
+// the program needs besides the standard streams.
 const CommandConversation = 3
 
-// CompileCommand makes the program that becomes the command, in a process group of
-// its own. The conversation ends when it has.
+// CompileCommand makes the program that becomes the command, in its own process group. The
+// conversation ends when it has become the command.
 func CompileCommand(cmd *Command) (*program.Program, error) {
 	c := &compiler{Builder: program.NewBuilder()}
 	c.conv, c.status, c.fsfd = c.Reg(), c.Reg(), c.Reg()
@@ -29,11 +29,11 @@ func CompileCommand(cmd *Command) (*program.Program, error) {
 	c.Move(c.status, program.Imm(CommandConversation))
 	c.Move(c.fsfd, program.Imm(-1))
 	if !defence.Off(defence.InheritedFiles) {
-		c.Source("", "close what the caller of rt left open")
+		c.Source("", "close the descriptors that the caller of rt left open")
 		c.closeFrom(CommandConversation+1, 0)
 	}
 	c.Do(program.CloseRange, program.Imm(CommandConversation), program.Imm(CommandConversation), program.Imm(unix.CLOSE_RANGE_CLOEXEC))
-	c.Source("", "make a process group, with which the command can be ended")
+	c.Source("", "make a process group, so that rt can kill the whole command")
 	c.Do(program.Setpgid, program.Imm(0), program.Imm(0))
 	if cmd.Dir != "" {
 		c.Source("", "enter the directory "+cmd.Dir)

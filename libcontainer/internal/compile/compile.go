@@ -1,6 +1,6 @@
-// Package compile translates a configuration into the program that sets the
-// container up. It is pure: it looks at nothing but its arguments, so a plan
-// can be read, compared and simulated anywhere.
+// Package compile translates a configuration into the program that sets the container up.
+// It is pure: it uses only its arguments, so a plan can be read, compared and simulated
+// anywhere.
 package compile
 
 import (
@@ -23,61 +23,61 @@ type compiler struct {
 	plan Plan
 
 	conv   program.Reg // socket to the parent
-	status program.Reg // where a failure is reported
-	fsfd   program.Reg // file system context whose log belongs to a failure, or -1
+	status program.Reg // where failures are reported
+	fsfd   program.Reg // file system context whose log explains a failure, or -1
 	root   program.Reg // the container's root directory
 	proc   program.Reg // a procfs that the program mounted itself; Scratch when none
-	// hostProc is the host's /proc, opened before the program went anywhere else;
-	// Scratch when it is not needed.
+	// hostProc is the host's /proc, opened before the program enters another mount
+	// namespace; Scratch if it is not needed.
 	hostProc program.Reg
 
 	reply, failure program.Ref
 	stat           program.Ref // for the answers of statx(2) and fstatfs(2)
 	cold           []func()
 
-	// inherited closes what the caller left open, from the first number that is no
-	// control descriptor.
+	// inherited closes the caller's descriptors, from the first number after the control
+	// descriptors.
 	inherited *program.Step
 	// waitsAt is where the program waits for its start: a StartSocket or a Release.
 	waitsAt   program.Arg
 	hookFiles hookFiles
 	filter    *seccomp.Filter
-	// early has the filter loaded before the program waits, or enters the container's
-	// pid namespace; filtered is true for what comes after it, and behind are the
-	// instructions of that.
+	// early: the filter is loaded before the program waits, or enters the container's pid
+	// namespace. filtered is true for the calls after it, and behind are their
+	// instructions.
 	early, filtered bool
 	behind          []part
-	// filterData is where the filter lies, once it is needed.
+	// filterData is the address of the filter, once it is needed.
 	filterData *program.Ref
 	made       made
-	// ahead are copies of bind mounts' sources, by the entry of mounts.
+	// ahead are copies of the sources of bind mounts, by the entry of mounts.
 	ahead map[int]program.Ref
-	// unfinished are mounts that become read-only when everything is made below.
+	// unfinished are mounts that become read-only when everything below them is made.
 	unfinished []unfinished
-	// further is true for a container that exists already.
+	// further is true for an existing container.
 	further bool
-	// before are the mounts of a container that gets others.
+	// before are the mounts that a container has before others are added.
 	before []specs.Mount
-	// attached are descriptors of the mounts that were added, to take them off again
-	// when a later one fails; ownFiles is where they are found.
+	// attached are descriptors of the added mounts, to unmount them if a later one fails;
+	// ownFiles is where they are found.
 	attached []program.Ref
 	ownFiles ownFiles
-	// gone is where the program ends without its parent, once it is needed.
+	// gone is where the program ends if its parent is gone, once it is needed.
 	gone *program.Label
 	// limitNow is room for a struct rlimit.
 	limitNow *program.Ref
 	// late sets the capabilities after the filter is loaded, if it is not nil.
 	late func()
-	// executable holds the path of the program to execute once it is located.
+	// executable holds the path of the program to execute once it is found.
 	executable program.Reg
 	located    bool
 	// labelFiles are the opened files of processLabels.
 	labelFiles []program.Reg
 	// master is the terminal of a further process, until the parent has it.
 	master program.Reg
-	// spare are the places of those that stay open until the last execve.
+	// spare are the numbers of descriptors that stay open until the last execve.
 	spare []program.Arg
-	// standing is the number of control descriptors that stay open as long.
+	// standing is how many control descriptors stay open as long.
 	standing int
 }
 
@@ -117,7 +117,7 @@ func (c *compiler) finish() (*Plan, error) {
 	return c.end()
 }
 
-// end puts the code behind the program that is rarely reached.
+// end appends the rarely executed code to the program.
 func (c *compiler) end() (*Plan, error) {
 	c.plan.Rare = c.Len()
 	for i := 0; i < len(c.cold); i++ {
@@ -146,13 +146,13 @@ func (c *compiler) end() (*Plan, error) {
 // index names an entry of a list in config.json.
 func index(list string, i int) string { return fmt.Sprintf("%s[%d]", list, i) }
 
-// warn notes something that is ignored.
+// warn records a warning about something that rt ignores.
 func (c *compiler) warn(format string, args ...any) {
 	c.plan.Warnings = append(c.plan.Warnings, fmt.Sprintf(format, args...))
 }
 
-// later emits code that is rarely reached behind the main line, which then
-// reads from top to bottom. The code keeps the source and purpose of now, and what is mounted.
+// later emits rarely executed code after the main path, which then reads from top to
+// bottom. The code keeps the current source, purpose and mounts.
 func (c *compiler) later(source, purpose string, emit func()) {
 	regs, mounts, filtered := c.Regs(), maps.Clone(c.made.mounts), c.filtered
 	c.cold = append(c.cold, func() {
@@ -178,7 +178,7 @@ func (c *compiler) prologue() {
 	c.setUp()
 }
 
-// begin protects the program, closes what is not its own and opens the conversation.
+// begin protects the program, closes foreign descriptors and opens the conversation.
 func (c *compiler) begin() {
 	c.conv, c.status, c.fsfd, c.root = c.Reg(), c.Reg(), c.Reg(), c.Reg()
 	c.reply = c.Buffer("reply", 8)
@@ -186,24 +186,24 @@ func (c *compiler) begin() {
 	c.stat = c.Buffer("statx", 256)
 	c.undumpable()
 	if !defence.Off(defence.InheritedFiles) {
-		c.Source("", "close what the caller of rt left open")
-		closing := c.closeFrom(0, 0) // the first number is known in the end
+		c.Source("", "close the descriptors that the caller of rt left open")
+		closing := c.closeFrom(0, 0) // the first number is known at the end
 		c.inherited = &closing
 	}
-	c.Source("", "close what does not belong to the container on execve")
+	c.Source("", "mark descriptors that are not for the container close-on-exec")
 	c.closeFrom(c.firstFile(), unix.CLOSE_RANGE_CLOEXEC)
 	c.Move(c.conv, c.file(File{Kind: Conversation}))
 	c.Move(c.status, program.R(c.conv))
 }
 
-// setUp is what all that follows relies on.
+// setUp does what all later steps rely on.
 func (c *compiler) setUp() {
 	c.Move(c.fsfd, program.Imm(-1))
-	c.Do(program.Umask, program.Imm(0)).For("create files with the modes that are asked for")
+	c.Do(program.Umask, program.Imm(0)).For("create files with exactly the requested modes")
 }
 
-// undumpable keeps other processes from tracing the program, whatever they share
-// with it (CVE-2016-9962).
+// undumpable prevents other processes from tracing the program, whatever they share with
+// it (CVE-2016-9962).
 func (c *compiler) undumpable() {
 	if defence.Off(defence.Dumpable) {
 		return
@@ -221,8 +221,8 @@ func (c *compiler) file(f File) program.Arg {
 	return program.Imm(c.firstFile() + len(c.plan.Files) - 1)
 }
 
-// standingFiles gives the first numbers to the control descriptors that stay open
-// until the user's program is executed, so that all behind them can be closed.
+// standingFiles gives the lowest numbers to the control descriptors that stay open until
+// the user's program is executed, so that all others can be closed at once.
 func (c *compiler) standingFiles() {
 	if c.opt.Gate {
 		c.waitsAt = c.file(File{Kind: StartSocket})
@@ -240,7 +240,7 @@ func (c *compiler) standingFiles() {
 	c.standing = len(c.plan.Files)
 }
 
-// stand moves a descriptor to a place that closeOwn spares.
+// stand moves a descriptor to a number that closeOwn spares.
 func (c *compiler) stand(fd program.Reg) {
 	place := c.spare[0]
 	c.spare = c.spare[1:]
@@ -249,27 +249,27 @@ func (c *compiler) stand(fd program.Reg) {
 	c.Move(fd, place)
 }
 
-// closeFrom closes the descriptors from one number on, or does with them what the
-// flags of close_range(2) say.
+// closeFrom closes the descriptors from one number on, or applies the flags of
+// close_range(2) to them.
 func (c *compiler) closeFrom(first, flags int) program.Step {
 	return c.Do(program.CloseRange, program.Imm(first), program.Imm(uint32(1<<32-1)), program.Imm(flags))
 }
 
-// closeOwn closes the program's descriptors before anything of the image decides
-// what is entered or executed: the working directory, a hook, the interpreter of a
-// script could be a path through /proc/self/fd (CVE-2024-21626).
+// closeOwn closes the program's descriptors before anything of the image is entered or
+// executed: the working directory, a hook, or the interpreter of a script could be a path
+// through /proc/self/fd (CVE-2024-21626).
 func (c *compiler) closeOwn() {
 	if defence.Off(defence.OwnFiles) || defence.Off(defence.InheritedFiles) {
 		return
 	}
-	c.Source("", "close what only the setup needed")
+	c.Source("", "close the descriptors that only the setup needed")
 	c.closeFrom(c.firstFile()+c.standing, 0)
 	for _, fd := range c.opt.Gaps {
 		c.Do(program.Close, program.Imm(fd)).For("leave a gap among the preserved descriptors")
 	}
 }
 
-// doneWith closes a descriptor as soon as it has served.
+// doneWith closes a descriptor that is no longer needed.
 func (c *compiler) doneWith(fd program.Arg) {
 	if !defence.Off(defence.OwnFiles) {
 		c.Do(program.Close, fd)

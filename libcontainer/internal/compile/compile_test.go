@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// v1 and v2 are hosts with either kind of cgroups.
+// v1 and v2 are hosts with either version of cgroups.
 func init() { program.CheckRegisters = true }
 
 var (
@@ -51,7 +51,7 @@ func mapping(s *specs.Spec) {
 	s.Linux.GIDMappings = s.Linux.UIDMappings
 }
 
-// golden are the plans that the files in testdata show.
+// golden are the plans in the files of testdata.
 var golden = map[string]struct {
 	host   Host
 	opt    func(o *Options)
@@ -204,7 +204,7 @@ func firstDifference(got, want string) string {
 	return "it ends too early"
 }
 
-// fake is a kernel in which calls succeed, but for one instruction.
+// fake is a kernel in which all calls succeed except one instruction.
 type fake struct {
 	failAt int
 	errno  unix.Errno
@@ -273,8 +273,8 @@ func (k *fake) sendFile(m *program.Machine, addr uint64) {
 
 const stepLimit = 20000
 
-// Whatever call fails, the program ends: with the user's process where the
-// error was expected, else with a report that names the instruction.
+// Whatever call fails, the program ends: with the user's process if the error was
+// expected, otherwise with a report that names the instruction.
 func TestEveryFailureIsReported(t *testing.T) {
 	for name := range golden {
 		plan := compileGolden(t, name)
@@ -300,7 +300,7 @@ func checkFailure(t *testing.T, name string, plan *Plan, i int, errno unix.Errno
 		t.Fatalf("%s: instruction %d: %v", name, i, err)
 	}
 	if k.end != program.ExitGroup || len(k.report) == 0 {
-		return // expected, never reached, or nobody is left to tell
+		return // expected, never reached, or nobody is left to report to
 	}
 	at, e := m.FailedIndex(), unix.Errno(binary.LittleEndian.Uint64(k.report[16:]))
 	if binary.LittleEndian.Uint64(k.report) != failureCode || (at == i && e != errno) {
@@ -311,7 +311,7 @@ func checkFailure(t *testing.T, name string, plan *Plan, i int, errno unix.Errno
 func TestProgramsReachTheProcess(t *testing.T) {
 	for name := range golden {
 		if name == "terminal" || name == "user-namespace" || name == "rootless" {
-			continue // their devices are checked: the real kernel has to be asked
+			continue // their devices are checked: only the real kernel can answer
 		}
 		m, err := program.NewMachine(compileGolden(t, name).Program)
 		if err != nil {
@@ -361,8 +361,8 @@ func TestCompileIsDeterministic(t *testing.T) {
 	}
 }
 
-// FuzzCompile compiles whatever passes the checks: it must not panic, and the
-// program must end.
+// FuzzCompile compiles every configuration that passes the checks: it must not panic, and
+// the program must end.
 func FuzzCompile(f *testing.F) {
 	for _, name := range []string{"default.json", "docker/config.json"} {
 		data, err := os.ReadFile(filepath.Join("..", "..", "..", "tests", map[bool]string{true: "bench", false: "testdata"}[name == "default.json"], name))

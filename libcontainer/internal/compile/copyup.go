@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The commands of the parent's while it copies for tmpcopyup. The parent reads the
-// image's directory; what is written, the program writes, so that the memory is
-// charged to the container. A command is a CopyCommand and up to two
-// descriptors, which the program closes. The answer is RequestCopied.
+// The parent's commands while it copies for tmpcopyup. The parent reads the image's
+// directory and the program writes, so that the memory is charged to the container. A
+// command is a CopyCommand and up to two descriptors, which the program closes. The answer
+// is RequestCopied.
 const (
 	// CopyEnd: everything is copied.
 	CopyEnd = iota
@@ -21,10 +21,10 @@ const (
 	CopyNode
 	// CopySymlink makes a symlink to Data.
 	CopySymlink
-	// CopyContent writes what is left in the second descriptor to the first.
+	// CopyContent copies the rest of the second descriptor to the first.
 	CopyContent
-	// CopyAttribute gives the first descriptor the extended attribute Name with Size
-	// bytes of Data.
+	// CopyAttribute sets the extended attribute Name of the first descriptor to Size bytes
+	// of Data.
 	CopyAttribute
 )
 
@@ -35,15 +35,15 @@ type CopyCommand struct {
 	Data                        []byte
 }
 
-// Sizes of a command in bytes: a name and an attribute are as long as the kernel
-// lets them be (NAME_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX), and end with a 0.
+// Sizes of a command in bytes: a name and an attribute may be as long as the kernel allows
+// (NAME_MAX, XATTR_NAME_MAX, XATTR_SIZE_MAX), and end with a 0.
 const (
 	copyName = 256
 	copyData = 65536 + 8
 	copySize = 4*8 + copyName + copyData
 )
 
-// Encode appends the command as the program finds it in its memory.
+// Encode appends the command in the program's memory layout.
 func (c *CopyCommand) Encode(b []byte) ([]byte, error) {
 	if len(c.Name) >= copyName || len(c.Data) >= copyData {
 		return b, unix.ENAMETOOLONG
@@ -55,8 +55,7 @@ func (c *CopyCommand) Encode(b []byte) ([]byte, error) {
 	return append(append(b, c.Data...), 0), nil
 }
 
-// copyUp copies what lies at the mount point into the new mount, as the parent
-// says.
+// copyUp copies the content of the mount point into the new mount, as the parent commands.
 func (c *compiler) copyUp(field, destination string, mount program.Reg) {
 	from := c.Reg()
 	c.target(from, destination, inRoot, field, func() { c.makePath(from, destination, inRoot, Directory) })
@@ -68,7 +67,7 @@ func (c *compiler) copyUp(field, destination string, mount program.Reg) {
 	}
 }
 
-// copyCommands carries the parent's commands out until it says that it is done.
+// copyCommands executes the parent's commands until the parent is done.
 func (c *compiler) copyCommands() {
 	const mode, device, size, name, data = 8, 16, 24, 32, 32 + copyName // offsets of CopyCommand
 	command := c.Buffer("copy command", copySize)
@@ -78,7 +77,7 @@ func (c *compiler) copyCommands() {
 	op, n, one, other, value := c.Reg(), c.Reg(), c.Reg(), c.Reg(), c.Reg()
 	at := func(offset int) program.Arg { return program.At(command.Plus(offset)) }
 	again, answer, done := c.Here("next command"), c.NewLabel("answer"), c.NewLabel("all is copied")
-	// recvmsg(2) has left its own sizes and descriptors there.
+	// recvmsg(2) has overwritten the sizes and descriptors.
 	c.Move(controlSize, program.Imm(m.controlSize))
 	c.Store(controlSize, 8, m.header.Plus(40))
 	c.Move(none, program.Imm(-1))

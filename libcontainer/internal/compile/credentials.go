@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// credentials gives up everything that the user's process must not have:
-// process.rlimits, user, capabilities, noNewPrivileges.
+// credentials drops everything that the user's process must not have: process.rlimits,
+// user, capabilities, noNewPrivileges.
 func (c *compiler) credentials() {
 	p := c.spec.Process
 	if p == nil {
@@ -56,9 +56,9 @@ func (c *compiler) credentials() {
 	}
 }
 
-// raiseRlimits raises the hard limits of process.rlimits that are lower now, while the
-// program may: nobody can when the process is there. What is lowered, rlimits does right
-// before execve: with few descriptors or processes the program could not do its own work.
+// raiseRlimits raises the hard limits that are below process.rlimits while the program
+// may; later nobody can. rlimits lowers limits right before execve: with few descriptors
+// or processes the program could not do its own work.
 func (c *compiler) raiseRlimits() {
 	if c.plan.ParentSets {
 		return
@@ -130,14 +130,14 @@ func (c *compiler) capSets() (s capSets) {
 	} {
 		for i, name := range set.list {
 			n := spec.Capability(name)
-			// config.md: what cannot be mapped or granted must be logged and
+			// config.md: a capability that cannot be mapped or granted must be logged and
 			// must not be an error.
 			if n < 0 || n > c.host.LastCap {
 				c.warn("process.capabilities.%s[%d]: %q is not a capability of this kernel, ignored", set.name, i, name)
 				continue
 			}
 			if c.grantable()&(1<<n) == 0 {
-				c.warn("process.capabilities.%s[%d]: rt has not got %s itself and cannot grant it, ignored", set.name, i, name)
+				c.warn("process.capabilities.%s[%d]: rt does not have %s itself and cannot grant it: ignored", set.name, i, name)
 				continue
 			}
 			if set.name == "ambient" && s.permitted&s.inheritable&(1<<n) == 0 {
@@ -154,7 +154,7 @@ func (c *compiler) capSets() (s capSets) {
 	return s
 }
 
-// bounding drops what is not in the bounding set, while CAP_SETPCAP is there.
+// bounding drops capabilities from the bounding set while the program has CAP_SETPCAP.
 func (c *compiler) bounding(keep uint64) {
 	for n := 0; n <= c.host.LastCap; n++ {
 		if keep&(1<<n) == 0 {
@@ -164,8 +164,8 @@ func (c *compiler) bounding(keep uint64) {
 	}
 }
 
-// grantable is what the program can give: its own capabilities. In a user
-// namespace it has all of them.
+// grantable are the capabilities that the program can grant: its own. In a user namespace
+// it has all of them.
 func (c *compiler) grantable() uint64 {
 	if spec.FindNamespace(c.spec, specs.UserNamespace) != nil {
 		return ^uint64(0)
@@ -196,7 +196,7 @@ func (c *compiler) user() {
 	c.Do(program.Prctl, program.Imm(unix.PR_SET_KEEPCAPS), zero, zero, zero, zero)
 }
 
-// keepsGroups tells whether the groups of who calls rt are left to the process, also
+// keepsGroups tells whether the process keeps the groups of the caller of rt, including
 // those that its user namespace does not map.
 func (c *compiler) keepsGroups() bool {
 	_, ok := c.spec.Annotations[spec.AnnotationKeepGroups]
@@ -231,8 +231,8 @@ func (c *compiler) clearAmbient() {
 	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
 }
 
-// lower sets the sets of the process behind its filter, which may forbid prctl(2): only
-// what has to be done is.
+// lower sets the capabilities of the process after its filter is loaded. The filter may
+// forbid prctl(2), so it does only what is necessary.
 func (c *compiler) lower(s capSets) {
 	c.setCapabilities(s)
 	c.raiseAmbient(s)
@@ -268,9 +268,9 @@ func (c *compiler) ambient(op, n int) {
 	c.Do(program.Prctl, program.Imm(unix.PR_CAP_AMBIENT), program.Imm(op), program.Imm(n), program.Imm(0), program.Imm(0))
 }
 
-// enterWorkingDirectory tries again as the container's user, who may be
-// allowed what root without capabilities over the file is not, and checks that
-// the directory lies inside the root (CVE-2024-21626).
+// enterWorkingDirectory tries again as the container's user, who may be allowed to enter
+// where root without capabilities over the file is not. It checks that the directory is
+// inside the root (CVE-2024-21626).
 func (c *compiler) enterWorkingDirectory(denied program.Reg) {
 	cwd := c.spec.Process.Cwd
 	c.Source("process.cwd", "enter the working directory "+cwd)
@@ -282,13 +282,13 @@ func (c *compiler) enterWorkingDirectory(denied program.Reg) {
 		c.Free(denied)
 		return
 	}
-	c.Source("process.cwd", "check that the working directory lies inside the container")
+	c.Source("process.cwd", "check that the working directory is inside the container")
 	path := c.Buffer("cwd", unix.PathMax)
 	inside := c.NewLabel("inside")
 	c.Do(program.Getcwd, program.At(path), program.Imm(unix.PathMax))
 	c.Load(denied, 1, path)
 	c.Branch(denied, program.Eq, '/', inside)
-	c.fail("the working directory lies outside the container")
+	c.fail("the working directory is outside the container")
 	c.Bind(inside)
 	c.Free(denied)
 }

@@ -30,7 +30,7 @@ var symlinks = [][2]string{
 	{"/proc/self/fd/2", "stderr"}, {"/proc/kcore", "core"}, {"pts/ptmx", "ptmx"},
 }
 
-// devices fills /dev, unless the configuration brings a /dev of the host.
+// devices fills /dev, unless the configuration mounts a /dev of the host.
 func (c *compiler) devices() {
 	if c.foreignDev() {
 		return
@@ -67,8 +67,8 @@ func (c *compiler) foreignDev() bool {
 	})
 }
 
-// mountedOn tells whether a mount is at a path: a bind of /dev/urandom at
-// /dev/random, for one.
+// mountedOn tells whether something is mounted at a path, for example /dev/urandom at
+// /dev/random.
 func (c *compiler) mountedOn(name string) bool {
 	return slices.ContainsFunc(c.spec.Mounts, func(m specs.Mount) bool { return path.Clean("/"+m.Destination) == name })
 }
@@ -79,8 +79,8 @@ func (c *compiler) listed(name string) bool {
 	})
 }
 
-// device makes one device node. Where the container's user namespace forbids
-// mknod, the host's node is bound to the same place.
+// device makes one device node. If the container's user namespace forbids mknod, it binds
+// the host's node to the same place.
 func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
 	if c.spec.Linux != nil && (spec.FindNamespace(c.spec, specs.UserNamespace) != nil || !c.host.Privileged) {
 		c.bindDevice(field, d)
@@ -119,8 +119,8 @@ func (c *compiler) device(dev program.Reg, field string, d *specs.LinuxDevice) {
 	}
 }
 
-// existingDevice accepts a file that is the device already. config-linux.md,
-// "Devices": another one is an error.
+// existingDevice accepts a file that is already the device. config-linux.md, "Devices":
+// any other file is an error.
 func (c *compiler) existingDevice(dir program.Reg, name string, d *specs.LinuxDevice, kind uint32) {
 	const offModeHigh = offMode + 1 // its upper half is the type
 	n := c.Reg()
@@ -134,7 +134,7 @@ func (c *compiler) existingDevice(dir program.Reg, name string, d *specs.LinuxDe
 	c.Load(n, 4, c.stat.Plus(offMinor))
 	c.Branch(n, program.Eq, d.Minor, right)
 	c.Bind(wrong)
-	c.fail(fmt.Sprintf("%s is there already, and is another file", d.Path))
+	c.fail(fmt.Sprintf("%s exists already and is another file", d.Path))
 	c.Bind(right)
 	c.Free(n)
 }
@@ -153,7 +153,7 @@ func (c *compiler) ownDevice(dir program.Reg, name string, d *specs.LinuxDevice)
 func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
 	var tree program.Reg
 	if slices.ContainsFunc(DefaultDevices, func(own specs.LinuxDevice) bool { return own.Path == d.Path }) {
-		tree = c.openTree(d.Path, 0) // everybody has a way there
+		tree = c.openTree(d.Path, 0) // everybody may walk there
 	} else {
 		tree = c.deviceTree(field, d)
 	}
@@ -169,8 +169,8 @@ func (c *compiler) bindDevice(field string, d *specs.LinuxDevice) {
 	c.close(target, tree)
 }
 
-// deviceTree is a mount of the host's node, or of one that the parent makes where the
-// host has none at that path.
+// deviceTree is a mount of the host's node, or of one that the parent makes if the host
+// has none at that path.
 func (c *compiler) deviceTree(field string, d *specs.LinuxDevice) program.Reg {
 	if !c.hostOpens() {
 		tree, missing := c.Reg(), c.NewLabel("the host has none")

@@ -11,24 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ExecOptions is what the compiler has to know of a further process in a
-// container.
+// ExecOptions is what the compiler needs to know about a further process in a container.
 type ExecOptions struct {
 	// Options has the ID, the Keyring, PreserveFDs and Gaps.
 	Options
 	// Namespaces are those that the container has for itself, as flags of
 	// clone(2).
 	Namespaces uint64
-	// Cgroup is true when the program is not started in the container's cgroup, and
-	// has the directory of one of v2 in which it goes on.
+	// Cgroup is true if the program is not started in the container's cgroup of v2, and
+	// has the directory of one in which it continues.
 	Cgroup bool
 	// Tasks is the number of hierarchies of cgroup v1 that the program enters itself.
 	Tasks int
 }
 
-// CompileExec makes the plan for a process in a container that exists. Of the
-// configuration it looks at process, and at what a process of the container has
-// to have: linux.seccomp, linux.personality and linux.memoryPolicy.
+// CompileExec makes the plan for a process in an existing container. Of the configuration
+// it uses process, and what every process of the container must have: linux.seccomp,
+// linux.personality and linux.memoryPolicy.
 func CompileExec(s *specs.Spec, host Host, opt ExecOptions) (*Plan, error) {
 	return filterEarly(func(early bool) (*Plan, error) { return compileExec(s, host, opt, early) })
 }
@@ -58,10 +57,10 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	c.leaveHostProc()
 	c.keyring()
 	c.terminal(false)
-	c.Source("", "close what only the setup needed")
+	c.Source("", "close the descriptors that only the setup needed")
 	c.doneWith(program.R(c.root))
-	// The container's processes can see the program, and may trace it, as soon as it
-	// is in their pid namespace: it gives its rights up before.
+	// As soon as the program is in the container's pid namespace, the container's
+	// processes can see it and may trace it. So it drops its rights before.
 	if forks && defence.Off(defence.WaitingCapabilities) {
 		c.secondClone()
 		forks = false
@@ -80,8 +79,8 @@ func compileExec(s *specs.Spec, host Host, opt ExecOptions, early bool) (*Plan, 
 	return c.finish()
 }
 
-// enterHierarchy enters the container's freezer of cgroup v1, or its share of the CPUs,
-// and may stand still then.
+// enterHierarchy enters the container's freezer of cgroup v1, or its CPU shares, and may
+// stop there.
 func (c *compiler) enterHierarchy() {
 	tasks := c.file(File{Kind: ContainerTasks})
 	c.Source("linux.cgroupsPath", "enter the container's cgroup")
@@ -89,7 +88,7 @@ func (c *compiler) enterHierarchy() {
 	c.doneWith(tasks)
 }
 
-// joinContainer enters the container by its first process.
+// joinContainer enters the container's namespaces by its first process.
 func (c *compiler) joinContainer(namespaces uint64) {
 	process := c.file(File{Kind: ContainerProcess})
 	root := c.file(File{Kind: ContainerRoot})
@@ -103,8 +102,8 @@ func (c *compiler) joinContainer(namespaces uint64) {
 	}
 	c.Source("root.path", "enter the container's root file system")
 	if n := spec.FindNamespace(c.spec, specs.MountNamespace); namespaces&unix.CLONE_NEWNS != 0 && n != nil && n.Path == "" {
-		// It came with the container's own mount namespace; the first process may
-		// have changed its own. In a namespace that was joined it is another's.
+		// The root came with the container's own mount namespace; the first process may
+		// have changed its own root. In a joined namespace the root is another's.
 		c.openat2(c.root, program.AtFdcwd, "/", unix.O_PATH|unix.O_DIRECTORY, 0)
 		c.doneWith(root)
 	} else {
@@ -125,8 +124,8 @@ func (c *compiler) affinity(field, list string) {
 	c.Do(program.SchedSetaffinity, program.Imm(0), program.Imm(len(mask)), program.At(c.Bytes("cpu mask", mask)))
 }
 
-// allProcessors undoes a narrow CPU mask of whoever called rt: the container's cpuset
-// says where its processes may run, and the kernel keeps to that.
+// allProcessors undoes a narrow CPU mask of the caller of rt: the container's cpuset says
+// where its processes may run, and the kernel enforces that.
 func (c *compiler) allProcessors() {
 	const most = 8192 // CONFIG_NR_CPUS at most
 	c.Source("linux.resources.cpu.cpus", "run on all CPUs that the cgroup allows, whatever the caller's mask")
@@ -134,16 +133,15 @@ func (c *compiler) allProcessors() {
 	c.Do(program.SchedSetaffinity, program.Imm(0), program.Imm(len(mask)), program.At(c.Bytes("all CPUs", mask))).Ignore()
 }
 
-// unblockSignals undoes a mask of blocked signals that comes from whoever called rt:
-// the container's process would miss them.
+// unblockSignals undoes a mask of blocked signals that comes from the caller of rt:
+// otherwise the container's process would miss these signals.
 func (c *compiler) unblockSignals() {
 	c.Source("process", "block no signals")
 	none := c.Struct("no signals", program.U64(0))
 	c.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), program.At(none), program.Imm(0), program.Imm(8))
 }
 
-// bitMask is a set of small numbers, of which there is one at least, as an array
-// of unsigned long.
+// bitMask is a non-empty set of small numbers as an array of unsigned long.
 func bitMask(list []int) []byte {
 	const bits = 64
 	words := make([]uint64, list[len(list)-1]/bits+1)

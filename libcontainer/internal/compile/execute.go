@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaultPath is where execvp(3) looks without a PATH.
+// defaultPath is where execvp(3) searches without a PATH.
 const defaultPath = "/bin:/usr/bin"
 
 // execute ends the program by becoming the user's: process.args.
@@ -26,7 +26,7 @@ func (c *compiler) execute() {
 	}
 	argv, envp := program.At(c.Strings("argv", p.Args)), program.At(c.Strings("envp", env))
 	if c.filter != nil {
-		// Behind the filter rt may not be able to say what is wrong.
+		// Once the filter is loaded, rt may not be able to report what is wrong.
 		c.locate()
 	}
 	c.setLabels()
@@ -45,14 +45,14 @@ func (c *compiler) execute() {
 		c.search(name, env, argv, envp)
 	}
 	if c.filter != nil {
-		// A filter can let it return as if it had been done.
+		// A filter can make it return as if it had succeeded.
 		c.fail("execute the container's process, which linux.seccomp forbids")
 		c.Do(program.ExitGroup, program.Imm(1))
 	}
 }
 
-// locate looks for the program to execute. Who creates a container hears then
-// that there is none, not when it is started.
+// locate searches for the program to execute, so that create already reports a missing
+// one, not only start.
 func (c *compiler) locate() {
 	p := c.spec.Process
 	if c.located || p == nil {
@@ -94,7 +94,7 @@ func (c *compiler) find(name string, env []string, file program.Reg) {
 	c.Free(r)
 }
 
-// skipDirectory goes on elsewhere when a path is not a regular file: directories
+// skipDirectory continues elsewhere if a path is not a regular file, because directories
 // can be "executed", too.
 func (c *compiler) skipDirectory(path string, r program.Reg, next program.Label) {
 	c.Do(program.Statx, program.AtFdcwd, c.Str(path), program.Imm(0), program.Imm(unix.STATX_TYPE), program.At(c.stat)).To(r).Ignore()
@@ -104,7 +104,7 @@ func (c *compiler) skipDirectory(path string, r program.Reg, next program.Label)
 	c.Branch(r, program.Ge, unix.S_IFREG+0o10000, next)
 }
 
-// candidates are the paths at which a name of a program may be found.
+// candidates are the paths at which a program of that name may be.
 func candidates(name string, env []string) []string {
 	dirs, ok := lookup(env, "PATH")
 	if !ok {
@@ -120,8 +120,8 @@ func candidates(name string, env []string) []string {
 	return list
 }
 
-// search tries the directories of PATH like execvp(3): the first program that
-// can be executed wins; one that may not be is remembered for the error.
+// search tries the directories of PATH like execvp(3): it executes the first program that
+// can be executed, and remembers one that may not be for the error.
 func (c *compiler) search(name string, env []string, argv, envp program.Arg) {
 	forbidden, r := c.Reg(), c.Reg()
 	c.Move(forbidden, program.Imm(0))
@@ -139,8 +139,8 @@ func (c *compiler) search(name string, env []string, argv, envp program.Arg) {
 	c.Do(program.Execve, c.Str(""), argv, envp).For(fmt.Sprintf("exec %q: executable file not found in $PATH", name))
 }
 
-// lastOfEach leaves every variable with its last value, at the place of its first:
-// getenv(3) finds the first.
+// lastOfEach keeps the last value of every variable, at the place of its first: getenv(3)
+// finds the first.
 func lastOfEach(env []string) []string {
 	place := make(map[string]int, len(env))
 	list := make([]string, 0, len(env)+1)

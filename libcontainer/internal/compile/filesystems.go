@@ -56,8 +56,8 @@ func (c *compiler) fileSystem(field string, m *specs.Mount, o mountOptions) {
 	}
 }
 
-// modeOfBelow gives a new tmpfs the mode of the directory that it hides, if there
-// is one. Everybody may write to a tmpfs, as the kernel has it.
+// modeOfBelow gives a new tmpfs the mode of the directory that it hides, if there is one.
+// By default everybody may write to a tmpfs.
 func (c *compiler) modeOfBelow(destination string, mount program.Reg) {
 	dir, mode, none := c.Reg(), c.Reg(), c.NewLabel("nothing below")
 	c.openPlace(dir, c.place(destination), unix.O_PATH|unix.O_DIRECTORY, inRoot).OnError(none, unix.ENOENT)
@@ -94,7 +94,7 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 		c.setOption(option)
 	}
 	create := c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_CMD_CREATE), program.Imm(0), program.Imm(0), program.Imm(0))
-	if len(o.data) > 0 { // some file systems look at them only now
+	if len(o.data) > 0 { // some file systems check them only now
 		_, purpose := c.note()
 		create.For(purpose + ", options " + optionNames(o.data))
 	}
@@ -109,15 +109,15 @@ func (c *compiler) newMount(fstype, source string, o mountOptions) program.Reg {
 	return mount
 }
 
-// sharedSuperblock lists the file systems of which "ro" makes only the mount
-// read-only: their superblock may be that of other mounts, which stay
-// writable, or has to be filled first.
+// sharedSuperblock lists the file systems of which "ro" makes only the mount read-only:
+// their superblock may be shared with other mounts, which stay writable, or has to be
+// filled first.
 var sharedSuperblock = []string{
 	"proc", "sysfs", "mqueue", "devpts", "cgroup", "cgroup2", "tmpfs", "debugfs", "tracefs", "securityfs", "bpf", "overlay",
 }
 
-// bindSysfs is what to do where a user namespace does not own the network namespace,
-// and so may have no sysfs of it: the host's is bound, with all below.
+// bindSysfs is the fallback if a user namespace does not own the network namespace, and so
+// may not mount a sysfs of it: the host's is bound recursively.
 func (c *compiler) bindSysfs(mount program.Reg, o mountOptions, made program.Label) program.Label {
 	refused := c.NewLabel("no sysfs in this network namespace")
 	source, purpose := c.note()
@@ -132,9 +132,9 @@ func (c *compiler) bindSysfs(mount program.Reg, o mountOptions, made program.Lab
 	return refused
 }
 
-// ownSysfs tells whether the container's sysfs is its own: a superblock belongs to
-// a network namespace. In a user namespace the container could mount it again,
-// writable, if only its first mount were read-only.
+// ownSysfs tells whether the container's sysfs is its own: a superblock belongs to a
+// network namespace. If only the first mount were read-only, the container could mount it
+// again, writable, in a user namespace.
 func (c *compiler) ownSysfs() bool {
 	user, net := spec.FindNamespace(c.spec, specs.UserNamespace), spec.FindNamespace(c.spec, specs.NetworkNamespace)
 	return user != nil && net != nil && user.Path == "" && net.Path == "" && !defence.Off(defence.ReadOnlySysfs)
@@ -148,8 +148,8 @@ func (c *compiler) setFlag(name string) program.Step {
 	return c.Do(program.Fsconfig, program.R(c.fsfd), program.Imm(unix.FSCONFIG_SET_FLAG), c.Str(name), program.Imm(0), program.Imm(0))
 }
 
-// setOption sets an option of the file system's own, name or name=value. The step names
-// it: not every kernel does.
+// setOption sets an option of the file system, name or name=value. The step names it,
+// because not every kernel does.
 func (c *compiler) setOption(option string) program.Step {
 	_, purpose := c.note()
 	purpose += ", option " + optionName(option)
@@ -173,27 +173,27 @@ func optionNames(data []string) string {
 	return strings.Join(names, ", ")
 }
 
-// closeContext ends the work on a file system context: from here on its log
-// does not belong to failures any more.
+// closeContext closes a file system context: from here on, its log does not explain
+// failures any more.
 func (c *compiler) closeContext() {
 	c.Do(program.Close, program.R(c.fsfd))
 	c.Move(c.fsfd, program.Imm(-1))
 }
 
-// unfinished is a mount that becomes read-only when all below it is made.
+// unfinished is a mount that becomes read-only when everything below it is made.
 type unfinished struct {
 	mount program.Reg
 	note  program.Note
 }
 
-// filledLater tells whether something is still to be made in a file system that is
+// filledLater tells whether rt still has to make something in a file system that is
 // mounted at a place: a mount point, a device, the working directory.
 func (c *compiler) filledLater(destination string) bool {
 	name := path.Clean("/" + destination)
 	return name == "/" || name == "/dev" || c.made.above[name]
 }
 
-// finishReadonly makes read-only what had to be filled first.
+// finishReadonly makes file systems read-only that had to be filled first.
 func (c *compiler) finishReadonly() {
 	for _, u := range c.unfinished {
 		c.Source(u.note.Source, u.note.Purpose)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Phase is when hooks run that the program has a part in.
+// Phase is the time at which hooks run in whose run the program takes part.
 type Phase uint8
 
 // The phases, in their order.
@@ -20,8 +20,8 @@ const (
 	StartContainer
 )
 
-// hookFiles are the descriptors of hooks that the program itself starts: the
-// state document that they read, and what they print.
+// hookFiles are the descriptors of hooks that the program itself starts: the state
+// document that they read, and the files for their output.
 type hookFiles struct{ state, output, errors program.Arg }
 
 func (c *compiler) hooks() *specs.Hooks {
@@ -31,9 +31,9 @@ func (c *compiler) hooks() *specs.Hooks {
 	return c.spec.Hooks
 }
 
-// createHooks runs the hooks of create: config.md, "POSIX-platform Hooks".
-// Everything is mounted, the root is still the host's, and the container's is at
-// root.path, as hooks expect it that enter the container's mount namespace.
+// createHooks runs the hooks of create: config.md, "POSIX-platform Hooks". Everything is
+// mounted, the root is still the host's, and the container's root is at root.path, where
+// hooks that enter the container's mount namespace expect it.
 func (c *compiler) createHooks(own bool) {
 	h := c.hooks()
 	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) == 0 {
@@ -51,8 +51,8 @@ func (c *compiler) createHooks(own bool) {
 	}
 }
 
-// containerHooks runs hooks in the container's namespaces: as children of the
-// program. The parent watches their time.
+// containerHooks runs hooks in the container's namespaces, as children of the program. The
+// parent limits their time.
 func (c *compiler) containerHooks(field string, phase Phase, list []specs.Hook) {
 	for i := range list {
 		h := &list[i]
@@ -101,8 +101,8 @@ func (c *compiler) containerHook(h *specs.Hook, phase Phase, i int) {
 	})
 }
 
-// leaveFiles closes all descriptors of a hook but the standard streams and the one
-// on which its failure is reported, which is a socket: no path leads through it.
+// leaveFiles closes all descriptors of a hook except the standard streams and the one that
+// reports its failure, which is a socket: no path leads through it.
 func (c *compiler) leaveFiles() {
 	if defence.Off(defence.InheritedFiles) {
 		return
@@ -114,6 +114,6 @@ func (c *compiler) leaveFiles() {
 	c.Do(program.Dup3, status, program.Imm(report), program.Imm(unix.O_CLOEXEC))
 	c.Move(c.status, program.Imm(report))
 	c.Bind(moved)
-	c.closeFrom(report+1, 0).For("leave the hook no descriptor of rt's or its caller's")
+	c.closeFrom(report+1, 0).For("close the descriptors of rt and of its caller")
 	c.Move(c.fsfd, program.Imm(-1))
 }

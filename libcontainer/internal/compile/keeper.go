@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Keeper describes what stays of `rt run` while its container runs: a program
-// that forwards signals, collects orphans, and cleans up.
+// Keeper describes the program that replaces `rt run` while its container runs: it
+// forwards signals, reaps orphans, and cleans up.
 type Keeper struct {
 	// Pid is the container's process, a child of the keeper; PidFD refers to it.
 	Pid, PidFD int
-	// Dir is the container's state directory, DirFD is open on it, and Inode is
-	// its number: the directory is left alone when it is another one by then.
+	// Dir is the container's state directory, DirFD is open on it, and Inode is its
+	// number: if the number has changed, the keeper leaves the directory alone.
 	Dir   string
 	DirFD int
 	Inode uint64
@@ -22,7 +22,7 @@ type Keeper struct {
 	Files []string
 	// Cgroups are the directories to remove.
 	Cgroups []string
-	// NoRemoval leaves the container's remains.
+	// NoRemoval leaves the container's state and cgroup.
 	NoRemoval bool
 	// Leave lets Delete do all of the removal.
 	Leave bool
@@ -32,8 +32,8 @@ type Keeper struct {
 	Ignored []unix.Signal
 }
 
-// CompileKeeper makes the keeper's program. It takes the place of rt: the
-// container's parent stays the same process.
+// CompileKeeper makes the keeper's program. It replaces rt, so that the container's parent
+// stays the same process.
 func CompileKeeper(k *Keeper) (*program.Program, error) {
 	c := &keeper{Builder: program.NewBuilder(), Keeper: k}
 	c.wait()
@@ -61,13 +61,13 @@ func (k *keeper) wait() {
 	if !defence.Off(defence.InheritedFiles) {
 		k.closeOthers()
 	}
-	k.Source("", "take signals as messages")
+	k.Source("", "receive signals through a signalfd")
 	mask := program.At(k.Struct("all signals", program.U64(^uint64(0))))
 	k.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), mask, program.Imm(0), program.Imm(maskSize))
 	k.Do(program.Signalfd4, program.Imm(-1), mask, program.Imm(maskSize), program.Imm(unix.SFD_CLOEXEC)).To(signals)
 
 	k.Bind(reap)
-	k.Source("", "collect what has ended: the container, or an orphan")
+	k.Source("", "reap what has ended: the container, or an orphan")
 	k.Do(program.Wait4, program.Imm(-1), program.At(k.status), program.Imm(unix.WNOHANG), program.Imm(0)).To(r).Ignore()
 	k.Branch(r, program.Eq, int64(k.Pid), ended)
 	k.Branch(r, program.Ge, 1, reap)
@@ -87,10 +87,10 @@ func (k *keeper) wait() {
 	k.Free(r)
 }
 
-// closeOthers closes what the keeper does not need: whatever the caller of rt left
-// open would be held for as long as the container runs.
+// closeOthers closes the descriptors that the keeper does not need; otherwise the caller's
+// descriptors would stay open as long as the container runs.
 func (k *keeper) closeOthers() {
-	k.Source("", "close what the caller of rt left open")
+	k.Source("", "close the descriptors that the caller of rt left open")
 	first := 3
 	needed := []int{k.PidFD}
 	if !k.NoRemoval {
@@ -106,14 +106,14 @@ func (k *keeper) closeOthers() {
 	k.Do(program.CloseRange, program.Imm(first), program.Imm(uint32(1<<32-1)), program.Imm(0))
 }
 
-// cleanUp deletes the container, unless somebody else has. The directory's lock
-// and its inode number tell.
+// cleanUp deletes the container, unless somebody else has. The directory's lock and its
+// inode number tell.
 func (k *keeper) cleanUp() {
 	const offInode = 32 // of struct statx: stx_ino
 	stat := k.Buffer("statx", 256)
 	r := k.Reg()
 	gone, messy := k.NewLabel("exit"), k.NewLabel("left to rt")
-	k.Source("", "see whether the container is still there")
+	k.Source("", "check whether the container still exists")
 	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_EX)).Ignore(unix.EINTR)
 	k.Do(program.Statx, program.AtFdcwd, k.Str(k.Dir), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_INO), program.At(stat)).OnError(gone)
 	k.Load(r, 8, stat.Plus(offInode))
@@ -166,15 +166,15 @@ func (k *keeper) leave(r program.Reg) {
 	k.Bind(none)
 }
 
-// exit hands the status on: as shells do, 128 and the signal's number when a
-// signal ended the process.
+// exit returns the status: as in shells, 128 plus the signal's number if a signal ended
+// the process.
 func (k *keeper) exit() {
 	const (
 		lastSignal = 64
 		core       = 0x80 // the flag that a core was dumped, wait(2)
 	)
 	signal, code := k.Reg(), k.Reg()
-	k.Source("", "end as the container's process did")
+	k.Source("", "exit with the status of the container's process")
 	k.Load(signal, 1, k.status)
 	k.Load(code, 1, k.status.Plus(1))
 	killed := k.NewLabel("killed")

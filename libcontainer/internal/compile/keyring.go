@@ -6,22 +6,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keyringPermissions, keyctl_setperm(3): its possessor may do everything. Its user may
-// find it by its name, without which a further process of the container would get
-// another keyring; nothing else, so that no other container of that user sees the name
-// in /proc/keys.
+// keyringPermissions, keyctl_setperm(3): the possessor may do everything. The user may
+// search for the keyring by its name; otherwise a further process of the container would
+// get another keyring. The user may do nothing else, so that no other container of that
+// user sees the name in /proc/keys.
 const keyringPermissions = 0x3f000000 | 0x00080000
 
-// keyring joins the session keyring of the container, session-keyring(7), and
-// makes it when there is none. It belongs to the user that the program is, in the
-// user namespace that it is in.
+// keyring joins the session keyring of the container, session-keyring(7), and makes it if
+// there is none. It belongs to the program's current user, in its current user namespace.
 func (c *compiler) keyring() {
 	if c.opt.Keyring == "" || defence.Off(defence.Keyring) {
 		return
 	}
-	c.Source("process", "join a session keyring of the container's own")
-	// keyctl(2): not every kernel has keyrings, and a quota or a filter may forbid
-	// a new one; the container works without.
+	c.Source("process", "join the container's session keyring")
+	// keyctl(2): not every kernel has keyrings, and a quota or a filter may forbid a new
+	// one; the container works without.
 	id, none := c.Reg(), c.NewLabel("no keyring")
 	name := c.opt.Keyring
 	if defence.Off(defence.KeyringName) {
@@ -34,13 +33,13 @@ func (c *compiler) keyring() {
 	c.Free(id)
 }
 
-// labelKeys lets keyrings that the program makes have process.selinuxLabel: else
-// the container could not use them. The execve that follows ends it.
+// labelKeys gives process.selinuxLabel to keyrings that the program makes; otherwise the
+// container could not use them. The next execve ends it.
 func (c *compiler) labelKeys() {
 	if c.labelsKeys() {
 		p := c.spec.Process
-		c.Source("process.selinuxLabel", "label new keyrings "+p.SelinuxLabel)
-		c.writeHostProc("self/attr/keycreate", p.SelinuxLabel, "label new keyrings "+p.SelinuxLabel)
+		c.Source("process.selinuxLabel", "set the label of new keyrings: "+p.SelinuxLabel)
+		c.writeHostProc("self/attr/keycreate", p.SelinuxLabel, "set the label of new keyrings: "+p.SelinuxLabel)
 	}
 }
 

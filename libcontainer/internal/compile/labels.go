@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processLabel is what the process changes to when it is executed.
+// processLabel is the label that the process gets when it is executed.
 type processLabel struct {
 	field, what string
 	// files are those of proc_pid_attr(5) to write value to: the first that is there.
@@ -55,18 +55,18 @@ func (c *compiler) setLabel(fd program.Reg, l processLabel) {
 	c.Do(program.Close, program.R(fd))
 }
 
-// ownAttribute is how a file of the program's own in a procfs is reached: nothing
-// that is mounted there can stand in for it.
+// ownAttribute is how the program reaches its own files in a procfs: nothing that is
+// mounted there can replace them.
 const ownAttribute = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 
-// The files of proc_pid_attr(5) for the next execve. Since Linux 5.8 each security
-// module has a directory of its own.
+// The files of proc_pid_attr(5) for the next execve. Since Linux 5.8 each security module
+// has its own directory.
 var (
 	apparmorExec = []string{"self/attr/apparmor/exec", "self/attr/exec"}
 	selinuxExec  = []string{"self/attr/exec"}
 )
 
-// attribute opens the first of these files in a procfs that is there.
+// attribute opens the first of these files that exists in a procfs.
 func (c *compiler) attribute(fd, procfs program.Reg, names ...string) {
 	if defence.Off(defence.OwnProcfs) && !c.further {
 		c.openat2(fd, program.R(c.root), "/proc/"+names[0], unix.O_WRONLY, inRoot)
@@ -81,16 +81,16 @@ func (c *compiler) attribute(fd, procfs program.Reg, names ...string) {
 	c.Bind(have)
 }
 
-// setLabels says what the next execve changes to.
+// setLabels sets the labels for the next execve.
 func (c *compiler) setLabels() {
 	for i, fd := range c.labelFiles {
 		c.setLabel(fd, c.processLabels()[i])
 	}
 }
 
-// setLabelsAhead does the same for a further process: before it enters the container,
-// in the host's /proc. The labels stay with it when it forks, and nothing is left to
-// do in the container's pid namespace that would take rights.
+// setLabelsAhead does the same for a further process, in the host's /proc, before it
+// enters the container. The labels survive a fork, and so no step in the container's pid
+// namespace needs rights for them.
 func (c *compiler) setLabelsAhead() {
 	for _, l := range c.processLabels() {
 		fd := c.Reg()
@@ -118,8 +118,8 @@ func (c *compiler) contextOption() string {
 	return spec.MountContexts[0]
 }
 
-// labelQueues gives linux.mountLabel to the root of a message queue file system,
-// which takes no option for it.
+// labelQueues sets linux.mountLabel on the root of a message queue file system, which has
+// no option for it.
 func (c *compiler) labelQueues(mount program.Reg) {
 	l := c.spec.Linux
 	if l == nil || l.MountLabel == "" {
@@ -133,7 +133,7 @@ func (c *compiler) labelQueues(mount program.Reg) {
 	})
 }
 
-// labelling names the field of the label for what emit emits.
+// labelling sets the field of the label as the source of what emit emits.
 func (c *compiler) labelling(label string, emit func()) {
 	source, purpose := c.note()
 	c.Source("linux.mountLabel", purpose+" with the label "+label)

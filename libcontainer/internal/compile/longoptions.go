@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fsconfig(2) takes values of at most 255 bytes, which the layers of an overlay
-// soon exceed. mount(2) takes a page for all of them together.
+// fsconfig(2) takes values of at most 255 bytes, and the layers of an overlay soon exceed
+// that. mount(2) takes a page for all options together.
 const maxOption = 255
 
 func tooLong(options []string) bool {
@@ -30,8 +30,8 @@ var mountFlags = []struct{ attribute, flag uint64 }{
 	{unix.MOUNT_ATTR_STRICTATIME, unix.MS_STRICTATIME}, {unix.MOUNT_ATTR_NOSYMFOLLOW, unix.MS_NOSYMFOLLOW},
 }
 
-// longMount mounts a file system with long options: onto the working directory,
-// which is the opened mount point for this moment.
+// longMount mounts a file system with long options on the working directory, which is the
+// opened mount point for this moment.
 func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	flags := uint64(0)
 	for _, f := range mountFlags {
@@ -47,9 +47,9 @@ func (c *compiler) longMount(field string, m *specs.Mount, o mountOptions) {
 	target := c.Reg()
 	c.target(target, m.Destination, inRoot, field, func() { c.makePath(target, m.Destination, inRoot, Directory) })
 	c.checkTarget(target, m)
-	c.Do(program.Fchdir, program.R(target)).For("stand on the mount point")
+	c.Do(program.Fchdir, program.R(target)).For("enter the mount point")
 	c.Do(program.Mount, c.Str(m.Source), c.Str("."), c.Str(m.Type), program.Imm(flags), c.Str(data))
-	c.Do(program.Chdir, c.Str("/")).For("step back")
+	c.Do(program.Chdir, c.Str("/")).For("leave the mount point")
 	if o.propagation != 0 {
 		c.openat2(target, program.R(c.root), m.Destination, unix.O_PATH, inRoot)
 		c.setAttributes(target, 0, 0, o.propagation, o.recursive)

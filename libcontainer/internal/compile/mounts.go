@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountOptions is mounts[].options sorted by who takes care of them.
+// mountOptions is mounts[].options sorted by who handles them.
 type mountOptions struct {
 	set, clear   uint64 // attributes of the mount
 	rset, rclear uint64 // attributes of the whole tree
@@ -18,7 +18,7 @@ type mountOptions struct {
 	recursive    bool // the propagation is for the whole tree
 	rbind        bool
 	remount      bool
-	copyUp       bool // tmpcopyup: begin with what is there already
+	copyUp       bool // tmpcopyup: begin with the content of the mount point
 	idmap        bool // map the ids, of the whole tree with ridmap
 	ridmap       bool
 	copySymlink  bool // see spec.OptionCopySymlink, and so on
@@ -80,7 +80,7 @@ func (c *compiler) mounts() {
 		c.Source(field, fmt.Sprintf("mount %s on %q", mountWhat(m), m.Destination))
 		switch {
 		case o.remount:
-			c.Source(field, fmt.Sprintf("change what is mounted on %q, which must be a mount point", m.Destination))
+			c.Source(field, fmt.Sprintf("remount %q, which must be a mount point", m.Destination))
 			c.remount(m, o)
 		case spec.IsBind(m):
 			c.bind(i, m, o)
@@ -107,8 +107,8 @@ func (c *compiler) duplicate(mount program.Reg) program.Reg {
 	return other
 }
 
-// remount changes what is mounted already: the attributes that are named, for this
-// mount only, and options of the file system, wherever else that is mounted.
+// remount changes an existing mount: the named attributes, for this mount only, and
+// options of the file system, wherever else that is mounted.
 func (c *compiler) remount(m *specs.Mount, o mountOptions) {
 	target := c.Reg()
 	c.openPlace(target, c.place(m.Destination), unix.O_PATH, inRoot)
@@ -127,7 +127,7 @@ func (c *compiler) remount(m *specs.Mount, o mountOptions) {
 	c.close(target)
 }
 
-// attach puts a detached mount at its place, which is a directory.
+// attach puts a detached mount on its mount point, a directory.
 func (c *compiler) attach(m *specs.Mount, resolve uint64, mount program.Reg) {
 	target := c.Reg()
 	c.target(target, m.Destination, resolve, c.CurrentNote().Source, func() {
@@ -138,15 +138,15 @@ func (c *compiler) attach(m *specs.Mount, resolve uint64, mount program.Reg) {
 	c.close(target)
 }
 
-// mounted follows a mount on the root directory: it is the container's root now.
+// mounted handles a mount on the root directory: it is the container's root now.
 func (c *compiler) mounted(destination string, mount program.Reg) {
 	if spec.IsRoot(destination) {
-		c.Do(program.Dup3, program.R(mount), program.R(c.root), program.Imm(unix.O_CLOEXEC)).For("go on in the new root file system")
+		c.Do(program.Dup3, program.R(mount), program.R(c.root), program.Imm(unix.O_CLOEXEC)).For("enter the new root file system")
 	}
 }
 
 func (c *compiler) moveMount(mount, target program.Reg) {
-	if c.ownFiles.slot != 0 { // it may have to be taken off again
+	if c.ownFiles.slot != 0 { // it may have to be unmounted again
 		defer c.noteAdded(mount)()
 	}
 	c.Do(program.MoveMount, program.R(mount), c.Str(""), program.R(target), c.Str(""),
@@ -155,9 +155,9 @@ func (c *compiler) moveMount(mount, target program.Reg) {
 
 const exactAttributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC | unix.MOUNT_ATTR_NOSYMFOLLOW
 
-// exactly is what the options of a bind mount mean: without any that sets or clears an
-// attribute those of the source stay; with one they become what the options say, as
-// with mount(8) and runc. How times of access are noted stays if no option is about it.
+// exactly is what the options of a bind mount mean. If none sets or clears an attribute,
+// the source's attributes stay. Otherwise the attributes become exactly what the options
+// say, as with mount(8) and runc. The access time mode stays if no option is about it.
 func (o mountOptions) exactly() mountOptions {
 	if o.set|o.clear != 0 {
 		o.clear |= exactAttributes &^ o.set
@@ -174,9 +174,8 @@ func (c *compiler) attributes(mount program.Reg, o mountOptions) {
 	}
 }
 
-// attributesOf sets and clears attributes. A user namespace cannot take back what
-// the host's mount forbids, such as writing, nor change how it notes the times of
-// access: the mount stays with it then.
+// attributesOf sets and clears attributes. A user namespace cannot lift the restrictions
+// of the host's mount, nor change its access time mode: the mount then keeps them.
 func (c *compiler) attributesOf(mount program.Reg, set, clear uint64, recursive bool) {
 	if set|clear == 0 {
 		return

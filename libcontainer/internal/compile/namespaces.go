@@ -20,17 +20,16 @@ type join struct {
 	path   string
 }
 
-// namespaces makes and joins linux.namespaces. As much as possible is left to
-// the flags of the clone that starts the program. A user namespace that is
-// combined with joined ones is entered by the program itself: the joined ones
-// may belong to the host, and must be entered before the program loses its
-// rights over it.
+// namespaces makes and joins linux.namespaces. The flags of the clone that starts the
+// program do as much as possible. If a user namespace is combined with joined ones, the
+// program itself enters it: the joined ones may belong to the host, and must be entered
+// before the program loses its rights over it.
 func (c *compiler) namespaces() {
 	made, joined, joins := c.sorted()
 	byProgram := made & unix.CLONE_NEWTIME
 	if made&unix.CLONE_NEWUSER != 0 {
-		// Its message queues belong to who makes it: the root of the user namespace,
-		// which is nobody before its ids are mapped.
+		// Its message queues belong to whoever makes it: it must be the root of the user
+		// namespace, which exists only after its ids are mapped.
 		byProgram |= made & unix.CLONE_NEWIPC
 	}
 	if c.opt.MoveCgroup {
@@ -66,9 +65,9 @@ func (c *compiler) namespaces() {
 		c.newTime(forks)
 	}
 	if forks {
-		c.plan.Asks = true // only then is the container's process there
+		c.plan.Asks = true // only then does the container's process exist
 		c.secondClone()
-		c.session() // the child leads none yet, and could have no terminal
+		c.session() // the child leads no session yet, and could have no terminal
 	}
 	c.identity()
 	if made&unix.CLONE_NEWNET != 0 {
@@ -77,7 +76,7 @@ func (c *compiler) namespaces() {
 	c.netDevices()
 }
 
-// sorted are linux.namespaces by what becomes of them.
+// sorted are linux.namespaces by what happens to them.
 func (c *compiler) sorted() (made, joined uint64, joins []join) {
 	for i, n := range c.list() {
 		flag := spec.NamespaceFlag(n.Type)
@@ -116,9 +115,8 @@ func (c *compiler) setns(j join) program.Step {
 	return c.Do(program.Setns, j.fd, program.Imm(j.flag))
 }
 
-// joinWithUser enters a user namespace and others. One that belongs to the
-// host is entered with the host's rights, before; one that belongs to the
-// user namespace, with the rights there, after.
+// joinWithUser enters a user namespace and others. It enters the host's namespaces before,
+// with the host's rights, and those of the user namespace after, with the rights there.
 func (c *compiler) joinWithUser(joins []join) {
 	results := make([]program.Reg, len(joins))
 	for i, j := range joins {
@@ -150,16 +148,15 @@ func (c *compiler) newUser(late bool) {
 		c.Do(program.Unshare, program.Imm(unix.CLONE_NEWUSER))
 	}
 	c.plan.KeepCapabilities = !late
-	// A non-dumpable process's /proc files belong to root, so that a parent
-	// without privileges could not write the maps.
+	// The /proc files of a non-dumpable process belong to root, so that a parent without
+	// privileges could not write the maps.
 	c.Do(program.Prctl, program.Imm(unix.PR_SET_DUMPABLE), program.Imm(1), program.Imm(0), program.Imm(0), program.Imm(0))
 	c.request(RequestMaps{}, "write the uid and gid maps")
 	c.becomeRoot()
 }
 
-// becomeRoot takes the user namespace's root as identity: files and mounts
-// that are made from here on belong to it. A namespace without a mapped root
-// keeps who it has.
+// becomeRoot becomes the user namespace's root: files and mounts that are made from here
+// on belong to it. In a namespace without a mapped root the identity stays.
 func (c *compiler) becomeRoot() {
 	c.Source("linux.uidMappings", "become root of the user namespace")
 	zero := program.Imm(0)
@@ -172,8 +169,8 @@ func (c *compiler) becomeRoot() {
 	c.ambient(unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
 }
 
-// secondClone starts the container's first process: setns and unshare of a
-// pid namespace work for children only. CLONE_PARENT keeps rt as the parent.
+// secondClone starts the container's first process: setns and unshare of a pid namespace
+// affect only children. CLONE_PARENT keeps rt as the parent.
 func (c *compiler) secondClone() {
 	c.Source("linux.namespaces", "start the first process of the pid namespace")
 	c.goOnInChild(func() program.Step {
@@ -181,15 +178,15 @@ func (c *compiler) secondClone() {
 	})
 }
 
-// bornInCgroup goes on in a child that is born in the container's cgroup of v2. rt
-// does not start the program itself there: who waits for a process in a cgroup that is
-// frozen or throttled until it executes something, as in vfork(2), stands still, too.
+// bornInCgroup continues in a child that is born in the container's cgroup of v2. rt does
+// not start the program itself there: as in vfork(2), rt would wait until the program
+// calls execve, and in a frozen or throttled cgroup it would stand still with it.
 func (c *compiler) bornInCgroup() {
 	dir := c.file(File{Kind: ContainerCgroup})
-	c.Source("linux.cgroupsPath", "be born in the container's cgroup")
+	c.Source("linux.cgroupsPath", "continue in a child in the container's cgroup")
 	const fields = 11 // struct clone_args of clone3(2), the last of which is cgroup
 	args := slices.Repeat([]program.Field{program.U64(0)}, fields)
-	args[0] = program.U64(unix.CLONE_PARENT | unix.CLONE_INTO_CGROUP) // no exit_signal: CLONE_PARENT brings the program's own
+	args[0] = program.U64(unix.CLONE_PARENT | unix.CLONE_INTO_CGROUP) // no exit_signal: CLONE_PARENT copies the program's own
 	args[fields-1] = program.U64(dir.Value)
 	c.goOnInChild(func() program.Step {
 		return c.Do(program.Clone3, program.At(c.Struct("clone_args", args...)), program.Imm(8*fields))
@@ -197,7 +194,7 @@ func (c *compiler) bornInCgroup() {
 	c.doneWith(dir)
 }
 
-// goOnInChild lets the program go on in a child, when the parent knows it.
+// goOnInChild lets the program continue in a child, once the parent knows it.
 func (c *compiler) goOnInChild(clone func() program.Step) {
 	c.plan.Births++
 	pid := c.Reg()
@@ -206,15 +203,15 @@ func (c *compiler) goOnInChild(clone func() program.Step) {
 	clone().To(pid)
 	c.Branch(pid, program.Eq, 0, child)
 	c.Store(pid, 8, argument)
-	c.Do(program.Write, program.R(c.conv), msg, program.Imm(requestSize)).For("tell the parent its new child")
+	c.Do(program.Write, program.R(c.conv), msg, program.Imm(requestSize)).For("tell the parent about its new child")
 	c.Do(program.ExitGroup, program.Imm(0))
 	c.Bind(child)
 	c.await(pid)
 	c.Free(pid)
 }
 
-// newTime makes and enters a time namespace: time_namespaces(7). A child is born
-// in it; without one, setns moves a single-threaded process there.
+// newTime makes and enters a time namespace: time_namespaces(7). A child is born in it;
+// without a child, setns moves a single-threaded process there.
 func (c *compiler) newTime(forks bool) {
 	c.Source("linux.timeOffsets", "make a time namespace")
 	c.Do(program.Unshare, program.Imm(unix.CLONE_NEWTIME))
@@ -230,21 +227,21 @@ func (c *compiler) newTime(forks bool) {
 	c.close(fd)
 }
 
-// openHostProc takes hold of the host's /proc while the program still stands in
-// the host's mounts: in a mount namespace that it joins, /proc is another
-// container's, and may be anything (CVE-2025-52881).
+// openHostProc opens the host's /proc while the program is still in the host's mount
+// namespace: in a joined one, /proc is another container's, and may be anything
+// (CVE-2025-52881).
 func (c *compiler) openHostProc() {
 	n := spec.FindNamespace(c.spec, specs.TimeNamespace)
 	newTime := !c.further && n != nil && n.Path == ""
 	if !newTime && !c.labelsKeys() && !(c.further && len(c.processLabels()) > 0) {
 		return
 	}
-	c.Source("", "take hold of the host's /proc")
+	c.Source("", "open the host's /proc")
 	c.hostProc = c.Reg()
 	c.Do(program.Openat, program.AtFdcwd, c.Str("/proc"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(c.hostProc)
 }
 
-// writeHostProc writes to a file of the program's own in the host's /proc.
+// writeHostProc writes to one of the program's own files in the host's /proc.
 func (c *compiler) writeHostProc(name, value, purpose string) {
 	fd := c.Reg()
 	if defence.Off(defence.OwnProcfs) {
@@ -256,8 +253,8 @@ func (c *compiler) writeHostProc(name, value, purpose string) {
 	c.close(fd)
 }
 
-// leaveHostProc gives the host's /proc up: the container's processes may be able
-// to take descriptors of the program.
+// leaveHostProc closes the host's /proc: the container's processes may be able to take
+// descriptors of the program.
 func (c *compiler) leaveHostProc() {
 	if c.hostProc != program.Scratch {
 		c.close(c.hostProc)
@@ -290,7 +287,7 @@ func (c *compiler) identity() {
 	}
 }
 
-// loopback brings lo up, as netdevice(7) does it.
+// loopback brings lo up: netdevice(7).
 func (c *compiler) loopback() {
 	c.Source("linux.namespaces", "bring the loopback interface up")
 	var ifreq [40]byte
@@ -303,8 +300,8 @@ func (c *compiler) loopback() {
 	c.Free(fd)
 }
 
-// netDevices lets the parent move linux.netDevices through a socket that acts in
-// the container's network namespace.
+// netDevices lets the parent move linux.netDevices, through a socket of the container's
+// network namespace.
 func (c *compiler) netDevices() {
 	if c.spec.Linux == nil || len(c.spec.Linux.NetDevices) == 0 {
 		return
@@ -316,7 +313,7 @@ func (c *compiler) netDevices() {
 	c.close(fd)
 }
 
-// session gives the process a session of its own.
+// session starts a new session for the process.
 func (c *compiler) session() {
 	if defence.Off(defence.NewSession) {
 		return

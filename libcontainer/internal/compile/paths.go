@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How paths below the container's root are walked: never out of the root, and
-// never through the magic links of procfs, whatever the image contains.
+// How paths below the container's root are walked: never out of the root, and never
+// through the magic links of procfs, whatever the image contains.
 const (
 	inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
-	// inRootExact refuses symlinks too: for places where an image must not
-	// choose what is mounted over, such as /proc.
+	// inRootExact refuses symlinks, too: for places where an image must not choose what is
+	// mounted over, such as /proc.
 	inRootExact = inRoot | unix.RESOLVE_NO_SYMLINKS
 )
 
@@ -33,14 +33,14 @@ func walk(how uint64) uint64 {
 // openat2 opens name below dir into dst.
 func (c *compiler) openat2(dst program.Reg, dir program.Arg, name string, flags, resolve uint64) program.Step {
 	if defence.Off(defence.InRoot) {
-		name = "./" + strings.TrimLeft(name, "/") // which begins in the root, too, and may leave it
+		name = "./" + strings.TrimLeft(name, "/") // which also begins in the root, and may leave it
 	}
 	how := c.Struct("open_how", program.U64(flags|unix.O_CLOEXEC), program.U64(0), program.U64(walk(resolve)))
 	return c.Do(program.Openat2, dir, c.Str(name), program.At(how), program.Imm(unix.SizeofOpenHow)).To(dst)
 }
 
-// target opens the place of a mount. When it is missing, create makes it; that
-// code must leave the opened descriptor in dst as well.
+// target opens the place of a mount. If it is missing, create makes it; that code must
+// also leave the opened descriptor in dst.
 func (c *compiler) target(dst program.Reg, name string, resolve uint64, source string, create func()) {
 	c.targetWith(dst, name, unix.O_PATH, resolve, source, create)
 }
@@ -56,9 +56,9 @@ func (c *compiler) targetWith(dst program.Reg, name string, flags, resolve uint6
 	})
 }
 
-// makePath creates name below the root and leaves it opened in dst. The usual
-// case is that only the last component is missing; longer ways, and symlinks to
-// nowhere, need judgement: the parent makes them.
+// makePath creates name below the root and leaves it opened in dst. Usually only the last
+// component is missing. Longer paths and dangling symlinks need judgement: the parent
+// makes them.
 func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind PathKind) {
 	byParent, made, another := c.NewLabel("let the parent create "+name), c.NewLabel("created "+name), c.NewLabel("a symlink, or gone again")
 	p := c.place(name)
@@ -70,7 +70,7 @@ func (c *compiler) makePath(dst program.Reg, name string, resolve uint64, kind P
 	parent := c.Reg()
 	c.openPlace(parent, above, unix.O_PATH|unix.O_DIRECTORY, resolve).OnError(byParent, unix.ENOENT)
 	c.makeLast(program.R(parent), last, kind)
-	// From where it was made: another container that shares the root may exchange the
+	// From where it was made: another container that shares the root may replace the
 	// directories on the way at any moment.
 	c.openat2(dst, program.R(parent), last, unix.O_PATH, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS).OnError(another, unix.ENOENT, unix.ELOOP)
 	c.Do(program.Close, program.R(parent))
@@ -94,9 +94,8 @@ func (c *compiler) makeLast(parent program.Arg, comp string, kind PathKind) {
 	c.Do(program.Mknodat, parent, c.Str(comp), program.Imm(unix.S_IFREG|0o644), program.Imm(0)).Ignore(unix.EEXIST)
 }
 
-// maskedPaths hides linux.maskedPaths: directories below an empty read-only
-// tmpfs, everything else below the null device. What does not exist needs no
-// hiding.
+// maskedPaths hides linux.maskedPaths: directories below an empty read-only tmpfs,
+// everything else below the null device. A path that does not exist needs no hiding.
 func (c *compiler) maskedPaths() {
 	if c.spec.Linux == nil || len(c.spec.Linux.MaskedPaths) == 0 || defence.Off(defence.MaskedPaths) {
 		return
@@ -118,8 +117,8 @@ type mask struct {
 func (c *compiler) newMask() mask {
 	m := mask{c.Reg(), c.Reg(), c.Reg(), c.Reg()}
 	c.Source("linux.maskedPaths", "find the null device")
-	// The host's own: nothing in the image could stand in for it. It is
-	// checked all the same, a host may be a container too.
+	// This is the host's own: nothing in the image could replace it. The program still
+	// checks it, because the host may be a container, too.
 	c.Do(program.Openat, program.AtFdcwd, c.Str("/dev/null"), program.Imm(unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC), program.Imm(0)).To(m.null)
 	c.checkDevice(m.null, 1, 3, "/dev/null is not the null device")
 	c.Move(m.empty, program.Imm(-1))
@@ -164,7 +163,7 @@ func (c *compiler) mask(m mask, name string) {
 	c.Bind(done)
 }
 
-// readonlyPaths makes linux.readonlyPaths read-only, with all below them.
+// readonlyPaths makes linux.readonlyPaths read-only, with everything below them.
 func (c *compiler) readonlyPaths() {
 	if c.spec.Linux == nil || defence.Off(defence.ReadonlyPaths) {
 		return
@@ -172,7 +171,7 @@ func (c *compiler) readonlyPaths() {
 	target, tree := c.Reg(), c.Reg()
 	for i, name := range c.spec.Linux.ReadonlyPaths {
 		c.Source(index("linux.readonlyPaths", i), "make "+name+" read-only")
-		if spec.IsRoot(name) { // what is mounted on it would be above it
+		if spec.IsRoot(name) { // a mount on it would be above it
 			c.setAttributes(c.root, unix.MOUNT_ATTR_RDONLY, 0, 0, false)
 			continue
 		}
@@ -188,7 +187,7 @@ func (c *compiler) readonlyPaths() {
 	c.Free(target, tree)
 }
 
-// Offsets of struct statx: stx_mode, behind which two bytes are 0, stx_rdev_major,
+// Offsets of struct statx: stx_mode, followed by two zero bytes, stx_rdev_major,
 // stx_rdev_minor.
 const offMode, offMajor, offMinor = 28, 128, 132
 

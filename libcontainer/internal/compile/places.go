@@ -13,15 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Safety rule: what lies on a mount that rt made is reached from that mount's
-// descriptor. Whoever shares the root file system can exchange /proc or /dev by
-// a rename at any moment, and a path from the root would lead elsewhere.
+// Safety rule: rt reaches files on a mount that it made from that mount's descriptor.
+// Whoever shares the root file system can replace /proc or /dev by a rename at any moment,
+// and a path from the root would lead elsewhere.
 
-// made are the file systems that were mounted for the container and that other
-// paths lie on: by destination, with the descriptors, which stay open.
+// made are the file systems that were mounted for the container and that other paths are
+// on: by destination, with their descriptors, which stay open.
 type made struct {
 	mounts map[string]madeMount
-	// above are the directories on the way to paths that will be opened.
+	// above are the directories above paths that will be opened.
 	above map[string]bool
 }
 
@@ -30,18 +30,18 @@ type madeMount struct {
 	fstype string
 }
 
-// kernelFiles are file systems whose names nobody in a container can change.
-// rtFiles begin empty, and only rt has made something there before the container
-// runs: with these, nothing leads out by a symlink.
+// kernelFiles are file systems whose names nobody in a container can change. rtFiles begin
+// empty, and only rt makes files there before the container runs. So no symlink leads out
+// of these.
 var (
 	kernelFiles = []string{"proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue"}
 	rtFiles     = []string{"tmpfs", "ramfs"}
 )
 
-// maxMade limits the registers and descriptors that this takes.
+// maxMade limits the registers and descriptors for this.
 const maxMade = 16
 
-// wanted notes all paths that are opened below a mount.
+// wanted records all paths that are opened below a mount.
 func (c *compiler) wanted() {
 	c.made = made{mounts: map[string]madeMount{}, above: map[string]bool{}}
 	if defence.Off(defence.MountDescriptors) {
@@ -80,8 +80,8 @@ func (m *made) want(name string) {
 	}
 }
 
-// mountedHere follows a mount: what was mounted at that place, or below, is not
-// reached by its path any more. It tells whether fd stays open.
+// mountedHere handles a mount: files at that place, or below, are not reached by path any
+// more. It tells whether fd stays open.
 func (c *compiler) mountedHere(destination, fstype string, copied bool, fd program.Reg) bool {
 	name := path.Clean("/" + destination)
 	c.covered(name)
@@ -106,8 +106,8 @@ func (c *compiler) covered(name string) {
 	}
 }
 
-// procfs returns a procfs of the container's pid namespace that the program
-// mounted itself: no image can put something else there.
+// procfs returns a procfs of the container's pid namespace that the program mounted
+// itself: no image can replace it.
 func (c *compiler) procfs() program.Reg {
 	if c.proc == program.Scratch {
 		c.proc = c.newMount("proc", "proc", mountOptions{})
@@ -119,16 +119,16 @@ func (c *compiler) procfs() program.Reg {
 type place struct {
 	dir  program.Reg
 	name string
-	// fstype is that of the mount that dir is the root of, "" for the container's
-	// root directory.
+	// fstype is the type of the mount whose root dir is, "" for the container's root
+	// directory.
 	fstype string
 }
 
-// place finds the mount that a path lies on, if rt has made it.
+// place finds the mount that a path is on, if rt has made it.
 func (c *compiler) place(name string) place {
 	root := place{dir: c.root, name: name}
 	if slices.Contains(strings.Split(name, "/"), "..") {
-		return root // where that leads only the kernel knows
+		return root // only the kernel knows where that leads
 	}
 	clean := path.Clean("/" + name)
 	for at := clean; at != "/"; at = path.Dir(at) {
@@ -143,8 +143,8 @@ func (c *compiler) place(name string) place {
 	return root
 }
 
-// kernels is place for paths that hooks may have put symlinks on, but for the
-// file systems where they cannot.
+// kernels is place for paths where hooks may have made symlinks, except on file systems
+// where they cannot.
 func (c *compiler) kernels(name string) place {
 	if p := c.place(name); slices.Contains(kernelFiles, p.fstype) {
 		return p
@@ -152,7 +152,7 @@ func (c *compiler) kernels(name string) place {
 	return place{dir: c.root, name: name}
 }
 
-// resolve is how the path is walked: never out of the mount that it lies on.
+// resolve is how the path is walked: never out of the mount that it is on.
 func (p place) resolve(how uint64) uint64 {
 	if p.fstype != "" {
 		return how&^unix.RESOLVE_IN_ROOT | unix.RESOLVE_BENEATH
@@ -165,24 +165,24 @@ func (c *compiler) openPlace(dst program.Reg, p place, flags, resolve uint64) pr
 	return c.openat2(dst, program.R(p.dir), p.name, flags, p.resolve(resolve))
 }
 
-// procFiles are the files of a procfs that may be mounted over: emulations of
-// what they say about the machine, as lxcfs has them.
+// procFiles are the files of a procfs that may be mounted over: emulations of machine
+// information, as lxcfs has them.
 var procFiles = []string{
 	"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
 	"/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
 }
 
-// checkDestination refuses to mount over files of a procfs, and over those of a
-// sysfs that the destination does not name: an image's symlink would decide what
-// the container and its security modules read there (CVE-2019-16884,
-// CVE-2019-19921). The mount point is open; its file system tells.
+// checkDestination refuses mounts over files of a procfs, and over files of a sysfs that
+// the destination does not name: an image's symlink would decide what the container and
+// its security modules read there (CVE-2019-16884, CVE-2019-19921). The mount point is
+// open; its file system tells.
 func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 	destination := path.Clean("/" + m.Destination)
 	if defence.Off(defence.ProcDestination) || spec.IsRoot(destination) {
 		return
 	}
 	if p := c.place(m.Destination); p.fstype != "" && p.fstype != "proc" {
-		return // no other can be there
+		return // there can be no other
 	}
 	proc := slices.Contains(procFiles, destination) || c.mountsOn(destination, "proc")
 	sys := c.mountsOn(destination, "sysfs")
@@ -190,7 +190,7 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 		return
 	}
 	kind, refuse := c.Reg(), c.NewLabel("on a file system of the kernel's")
-	c.Do(program.Fstatfs, program.R(target), program.At(c.stat)).For("find out what file system " + m.Destination + " lies on")
+	c.Do(program.Fstatfs, program.R(target), program.At(c.stat)).For("check which file system " + m.Destination + " is on")
 	c.Load(kind, 8, c.stat)
 	if !proc {
 		c.Branch(kind, program.Eq, unix.PROC_SUPER_MAGIC, refuse)
@@ -202,11 +202,11 @@ func (c *compiler) checkDestination(target program.Reg, m *specs.Mount) {
 	source, purpose := c.note()
 	c.later(source, purpose, func() {
 		c.Bind(refuse)
-		c.fail(purpose + ": that place lies in a procfs or sysfs, which must not be mounted over; choose another destination")
+		c.fail(purpose + ": rt does not mount over a procfs or sysfs; choose another destination")
 	})
 }
 
-// checkTarget refuses an open mount point at which nothing may be mounted.
+// checkTarget refuses an open mount point where nothing may be mounted.
 func (c *compiler) checkTarget(target program.Reg, m *specs.Mount) {
 	c.checkDestination(target, m)
 	if !spec.IsRoot(m.Destination) && c.place(m.Destination).fstype == "" {
@@ -214,8 +214,8 @@ func (c *compiler) checkTarget(target program.Reg, m *specs.Mount) {
 	}
 }
 
-// checkNotRoot refuses a place that is the root directory itself, by a symlink: a mount
-// there hides all others from processes that enter the container later, but not from
+// checkNotRoot refuses a place that is the root directory itself, through a symlink: a
+// mount there hides all others from processes that enter the container later, but not from
 // those that are in it.
 func (c *compiler) checkNotRoot(target program.Reg, name string) {
 	if defence.Off(defence.RootDestination) {
@@ -228,7 +228,7 @@ func (c *compiler) checkNotRoot(target program.Reg, name string) {
 	)
 	stat := func(fd program.Reg) {
 		c.Do(program.Statx, program.R(fd), c.Str(""), program.Imm(unix.AT_EMPTY_PATH), program.Imm(unix.STATX_MNT_ID), program.At(c.stat)).
-			For("find out whether " + name + " is the root directory")
+			For("check whether " + name + " is the root directory")
 	}
 	r, another, isMount := c.Reg(), c.NewLabel("another directory"), c.NewLabel("the root of a mount")
 	stat(target)
@@ -243,19 +243,19 @@ func (c *compiler) checkNotRoot(target program.Reg, name string) {
 		stat(c.root)
 		c.Load(id, 4, c.stat.Plus(mountID))
 		stat(target)
-		// futex(2) compares a number in memory with another, and does not wait.
+		// futex(2) compares a number in memory with another, and does not wait here.
 		c.Do(program.Futex, program.At(c.stat.Plus(mountID)), program.Imm(futexWait), program.R(id), program.At(c.Struct("no time", program.U64(0), program.U64(0)))).
 			To(id).Ignore(unix.EAGAIN, unix.ETIMEDOUT).For("compare the mounts")
 		c.Branch(id, program.Ne, -int64(unix.ETIMEDOUT), another)
 		c.Free(id)
-		c.fail(purpose + ": that place is the container's root directory, by a symlink; choose another destination")
+		c.fail(purpose + ": a symlink leads to the container's root directory; choose another destination")
 	})
 }
 
 const futexWait = 0x80 // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
 
-// mountsOn tells whether a destination is one where the configuration itself wants
-// a mount on such a file system: the same place again, or, of a sysfs, below it.
+// mountsOn tells whether the configuration itself wants a mount on such a file system at
+// this destination: at the same place again, or, in a sysfs, below it.
 func (c *compiler) mountsOn(destination, fstype string) bool {
 	kernels := map[string]string{"proc": "/proc", "sysfs": "/sys"}[fstype]
 	mounts := c.spec.Mounts
@@ -269,14 +269,14 @@ func (c *compiler) mountsOn(destination, fstype string) bool {
 	})
 }
 
-// checkProcSource refuses to bind anything but a procfs to /proc: a process there
-// that changes its label would write to a file of somebody's choice.
+// checkProcSource refuses to bind anything but a procfs to /proc: a process there that
+// changes its label would write to a file of somebody's choice.
 func (c *compiler) checkProcSource(tree program.Reg, m *specs.Mount) {
 	if path.Clean("/"+m.Destination) != "/proc" || defence.Off(defence.ProcDestination) {
 		return
 	}
 	kind, right := c.Reg(), c.NewLabel("a procfs")
-	c.Do(program.Fstatfs, program.R(tree), program.At(c.stat)).For("find out whether the source is a procfs")
+	c.Do(program.Fstatfs, program.R(tree), program.At(c.stat)).For("check whether the source is a procfs")
 	c.Load(kind, 8, c.stat)
 	c.Branch(kind, program.Eq, unix.PROC_SUPER_MAGIC, right)
 	_, purpose := c.note()

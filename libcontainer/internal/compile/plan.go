@@ -5,31 +5,32 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 )
 
-// Host is what the compiler has to know of the machine.
+// Host is what the compiler needs to know about the machine.
 type Host struct {
 	// LastCap is the highest capability that the kernel knows.
 	LastCap int
-	// Capabilities is the mask of those that rt itself has.
+	// Capabilities is the mask of rt's own capabilities.
 	Capabilities uint64
-	// Privileged is true when rt may mount and make devices: root with
-	// CAP_SYS_ADMIN over the machine's own user namespace.
+	// Privileged is true if rt may mount and make devices: root with CAP_SYS_ADMIN in the
+	// initial user namespace.
 	Privileged bool
 	// Cgroup is the container's place in the cgroup file systems.
 	Cgroup Cgroup
-	// Home is the home directory of process.user by the image's /etc/passwd,
-	// for a process.env that has no HOME.
+	// Home is the home directory of process.user in the image's /etc/passwd, for a
+	// process.env without HOME.
 	Home string
-	// OwnStdio says which of the standard descriptors are given to the
-	// container's user, so that it can reopen /dev/stdout and its like.
+	// OwnStdio says which of the standard descriptors the container's user gets, so that
+	// it can reopen /dev/stdout and the like.
 	OwnStdio [3]bool
 }
 
-// Cgroup describes the cgroup file systems to a container's cgroup mount.
+// Cgroup describes the cgroup file systems for a container's cgroup mount.
 type Cgroup struct {
 	// Unified is the path of the container's directory in cgroup v2; empty
 	// when the machine mounts v1 hierarchies.
 	Unified string
-	// V2 is where the host has mounted cgroup v2: alone, or beside v1. Empty where it has not.
+	// V2 is where the host has mounted cgroup v2, alone or beside v1. It is empty if the
+	// host has not.
 	V2 string
 	// V1 are the mounted v1 hierarchies.
 	V1 []Hierarchy
@@ -49,8 +50,7 @@ type Hierarchy struct {
 	Aliases []string
 }
 
-// Options is what the caller of create or run asks for, beside the
-// configuration.
+// Options are what the caller of create or run asks for, besides the configuration.
 type Options struct {
 	// ID is the container's name.
 	ID string
@@ -64,20 +64,20 @@ type Options struct {
 	Keyring string
 	// PreserveFDs is the number of descriptors after 2 that are passed on.
 	PreserveFDs int
-	// Gaps are the numbers of those that are not there; any file is in their place.
+	// Gaps are the numbers of those that are not open; any file is in their place.
 	Gaps []int
-	// Gate makes the program wait for `rt start`; without it the user's
-	// program is executed as soon as everything is ready.
+	// Gate makes the program wait for `rt start`; without it the user's program is
+	// executed as soon as everything is ready.
 	Gate bool
-	// HostMounts are the mount points of the host's proc and sysfs, outside of
-	// Rootfs: what NoPivot leaves below the container.
+	// HostMounts are the mount points of the host's proc and sysfs outside Rootfs: NoPivot
+	// leaves them below the container.
 	HostMounts []string
-	// MoveCgroup is true when the program is moved to its cgroup after it was
-	// born, so that it has to make its cgroup namespace itself, after that.
+	// MoveCgroup is true if the program is moved to its cgroup after its birth, so that it
+	// has to make its cgroup namespace itself, afterwards.
 	MoveCgroup bool
 }
 
-// FileKind is what one of the program's control descriptors is.
+// FileKind is the kind of one of the program's control descriptors.
 type FileKind uint8
 
 // The control descriptors of a program.
@@ -101,15 +101,15 @@ const (
 	// HookOutput and HookErrors are files for what those hooks print.
 	HookOutput
 	HookErrors
-	// Release is the end to read of a pipe. A byte in it lets the program execute
-	// the user's: the parent writes it as soon as nothing is left for it to do.
+	// Release is the reading end of a pipe. A byte in it lets the program execute the
+	// user's: the parent writes it as soon as it has nothing left to do.
 	Release
-	// Spare is any file. The program puts a descriptor of its own in its place.
+	// Spare is any file. The program puts one of its own descriptors in its place.
 	Spare
 )
 
-// File is a control descriptor. The program finds them right after the
-// preserved ones, in order.
+// File is a control descriptor. The program finds them right after the preserved ones, in
+// order.
 type File struct {
 	Kind FileKind
 	// Path is what to open for a Namespace.
@@ -120,17 +120,17 @@ type File struct {
 	Source string
 }
 
-// Source is a path of the host that the program mounts, where it needs its parent
-// for that: to open what is closed to it, or to map the ids.
+// Source is a path of the host that the program mounts with its parent's help: the parent
+// opens a path that the program cannot reach, or maps the ids.
 type Source struct {
 	// Path is absolute; it is walked from the program's root directory.
 	Path string
-	// Recursive takes what is mounted below along.
+	// Recursive includes the mounts below.
 	Recursive bool
-	// NoFollow takes a symlink itself, not what it leads to.
+	// NoFollow means a symlink itself, not its target.
 	NoFollow bool
-	// Device is the node that it has to be. If the host has none there, the parent
-	// makes it elsewhere; the answer says so: SourceMade.
+	// Device is the node that it must be. If the host has none there, the parent makes it
+	// elsewhere; the answer says so: SourceMade.
 	Device *specs.LinuxDevice
 	// IDMap maps the ids of the tree, if it is not nil.
 	IDMap *IDMap
@@ -141,13 +141,13 @@ type Source struct {
 // IDMap is the id mapping of a mount: mount_setattr(2), MOUNT_ATTR_IDMAP.
 type IDMap struct {
 	UIDs, GIDs []specs.LinuxIDMapping
-	// Namespace is the file of a user namespace, the mapping of which it is instead.
+	// Namespace is the file of a user namespace whose mapping is used instead.
 	Namespace string
 	// Recursive maps the mounts below, too.
 	Recursive bool
 }
 
-// PathKind is what a Path is to be.
+// PathKind is what a Path should be.
 type PathKind uint8
 
 // The kinds of paths that mounts need.
@@ -175,24 +175,24 @@ type Plan struct {
 	Paths []Path
 	// Sources are what RequestSource and RequestMapIDs refer to.
 	Sources []Source
-	// Asks is true when the program asks its parent for something, beside a path
-	// that is missing, before it is ready.
+	// Asks is true if the program has requests, besides one for a missing path, before it
+	// is ready.
 	Asks bool
-	// ParentSets is true when the parent sets process.rlimits, scheduler and
-	// ioPriority: in a user namespace nobody may raise them.
+	// ParentSets is true if the parent sets process.rlimits, scheduler and ioPriority,
+	// because nobody may raise them in a user namespace.
 	ParentSets bool
-	// Births is how often the program goes on in a child, before the last of which
-	// the container's process is not there: RequestChild announces each.
+	// Births is how often the program continues in a child; the container's process exists
+	// only after the last time. RequestChild announces each.
 	Births int
 	// KeepCapabilities asks the launcher to carry the capabilities through
 	// the program's own execve (the first process of a user namespace has no
 	// mapped user id yet).
 	KeepCapabilities bool
-	// Rare is the first of the instructions at the end that are reached only where
-	// something is missing or fails.
+	// Rare is the first of the instructions at the end that run only if something is
+	// missing or fails.
 	Rare int
 	// Ready is the first instruction that runs after the container is created.
 	Ready int
-	// Warnings are about what is ignored, as the specification allows.
+	// Warnings are about values that rt ignores, as the specification allows.
 	Warnings []string
 }

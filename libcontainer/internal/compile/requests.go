@@ -20,7 +20,8 @@ type Request interface {
 type (
 	// RequestMaps asks for the uid and gid maps.
 	RequestMaps struct{}
-	// RequestChild says that the process Pid goes on as the container; the asking one ends.
+	// RequestChild says that the process Pid continues as the container; the asking one
+	// ends.
 	RequestChild struct{ Pid int }
 	// RequestTerminal brings the master of the container's terminal.
 	RequestTerminal struct{}
@@ -34,13 +35,13 @@ type (
 	// RequestHooks asks to run the prestart and createRuntime hooks, and to write
 	// the state that the createContainer hooks read.
 	RequestHooks struct{}
-	// RequestHook brings the pidfd of a hook that the program has started: that of
-	// that Index in the list of the phase. Its time begins.
+	// RequestHook brings the pidfd of a hook that the program has started: number Index in
+	// the list of the phase. Its time begins.
 	RequestHook struct {
 		Phase Phase
 		Index int
 	}
-	// RequestHookDone says that it has ended.
+	// RequestHookDone says that the hook has ended.
 	RequestHookDone struct{ Status unix.WaitStatus }
 	// RequestCopyFrom brings a directory of the container, and RequestCopyTo the
 	// file system that its content is to be copied to.
@@ -49,21 +50,21 @@ type (
 	// RequestNetDevices brings a socket of netlink(7) in the container's network
 	// namespace and asks to move linux.netDevices there.
 	RequestNetDevices struct{}
-	// RequestListener says that the descriptor FD of the program is the listener of a
-	// seccomp filter, for the agent.
+	// RequestListener says that the program's descriptor FD is the listener of a seccomp
+	// filter, for the agent.
 	RequestListener struct{ FD int }
-	// RequestSource asks for a descriptor (O_PATH) of that Index in Plan.Sources,
-	// which the answer brings. The program copies the tree itself, in its own mount
-	// namespace: only there the kernel locks what the host's mounts forbid, if a
-	// user namespace is entered with it (mount_namespaces(7)).
+	// RequestSource asks for an O_PATH descriptor of number Index in Plan.Sources, which
+	// the answer brings. The program copies the tree itself, in its own mount namespace:
+	// only there does the kernel lock the restrictions of the host's mounts, if a user
+	// namespace is entered with it (mount_namespaces(7)).
 	RequestSource struct{ Index uint64 }
-	// RequestMapIDs brings a detached mount tree, the ids of which are to be mapped
-	// as that Index in Plan.Sources says.
+	// RequestMapIDs brings a detached mount tree, whose ids are to be mapped as number
+	// Index in Plan.Sources says.
 	RequestMapIDs struct{ Index uint64 }
 	// RequestCopied is the result of a CopyCommand: a system call's.
 	RequestCopied struct{ Result int64 }
-	// RequestFailure reports a failed call: the address of its record, the errno,
-	// and the kernel's words about it, if there are any.
+	// RequestFailure reports a failed call: the address of its record, the errno, and the
+	// kernel's message, if there is one.
 	RequestFailure struct {
 		Record uint64
 		Errno  unix.Errno
@@ -92,10 +93,10 @@ func (r RequestCopied) encode() (code, argument uint64)   { return 16, uint64(r.
 func (r RequestFailure) encode() (code, argument uint64)  { return failureCode, r.Record }
 
 // The byte of the answer to a RequestSource: SourceMade if it brings a mount tree, which
-// is not to be copied any more; SourceOpened with a path.
+// must not be copied again; SourceOpened if it brings a path.
 const SourceOpened, SourceMade = 1, 2
 
-// decoders make requests of their arguments, by code.
+// decoders make requests from their arguments, by code.
 var decoders = [...]func(argument uint64) Request{
 	1:  func(uint64) Request { return RequestMaps{} },
 	2:  func(a uint64) Request { return RequestChild{int(a)} },
@@ -115,8 +116,8 @@ var decoders = [...]func(argument uint64) Request{
 	16: func(a uint64) Request { return RequestCopied{int64(a)} },
 }
 
-// A message as it is sent: a code and an argument, which may be stored there only when
-// the program runs. Those of a failure are followed by the errno and the kernel's words.
+// A message as it is sent: a code and an argument, which may be stored there only while
+// the program runs. In messages about failures, the errno and the kernel's message follow.
 const (
 	requestSize = 16
 	argumentAt  = 8
@@ -127,7 +128,7 @@ const (
 	failureSize = logAt + logSize
 )
 
-// Decode reads a program's message. The program is not trusted.
+// Decode reads a program's message. It does not trust the program.
 func Decode(message []byte) (Request, error) {
 	if len(message) < requestSize || len(message)%8 != 0 {
 		return nil, errors.New("malformed message from the init program")
@@ -143,8 +144,8 @@ func Decode(message []byte) (Request, error) {
 	return nil, fmt.Errorf("unknown request %d from the init program", code)
 }
 
-// Words are the kernel's about a failure: fsopen(2) puts a letter for their kind
-// before them and ends them with a new line.
+// Words are the kernel's message about a failure: fsopen(2) puts a letter for its kind
+// before it and a newline after it.
 func (r RequestFailure) Words() string {
 	s, _, _ := bytes.Cut(r.Log, []byte{0})
 	if s = bytes.TrimSpace(s); len(s) > 2 && s[1] == ' ' {
@@ -158,7 +159,7 @@ func (c *compiler) message(what string, r Request) program.Arg {
 	return program.At(c.Struct(what, fields(r)...))
 }
 
-// openMessage is one whose argument the program stores there.
+// openMessage is a message whose argument the program stores there.
 func (c *compiler) openMessage(what string, r Request) (message program.Arg, argument program.Ref) {
 	ref := c.WritableStruct(what, fields(r)...)
 	return program.At(ref), ref.Plus(argumentAt)
@@ -227,12 +228,12 @@ func (c *compiler) takeFile(dst program.Reg) {
 // msghdr is a struct msghdr with room for descriptors.
 type msghdr struct {
 	header, files program.Ref
-	// controlSize is what msg_controllen has to be.
+	// controlSize is the value of msg_controllen.
 	controlSize int
 }
 
-// msghdr makes one for data of the program's. It serves once: recvmsg(2) changes
-// it. Without a descriptor its place holds -1.
+// msghdr makes one for data of the program. It can be used once: recvmsg(2) changes it.
+// Without a descriptor its place holds -1.
 func (c *compiler) msghdr(data program.Ref, size uint64, files int) msghdr {
 	const (
 		header = 16 // CMSG_LEN(0)
@@ -257,8 +258,8 @@ func (c *compiler) await(r program.Reg) {
 	c.awaitByte(r, program.R(c.conv), "wait for the parent's answer")
 }
 
-// awaitByte reads a byte of the parent's. No byte: the parent is gone, and so must
-// the container be.
+// awaitByte reads one byte from the parent. If there is none, the parent is gone, and the
+// container must end, too.
 func (c *compiler) awaitByte(r program.Reg, from program.Arg, purpose string) {
 	c.Do(program.Read, from, program.At(c.reply), program.Imm(8)).To(r).For(purpose)
 	c.orphaned(r)
@@ -288,7 +289,7 @@ func (c *compiler) ready() {
 	if c.opt.Gate {
 		c.await(r)
 	} else {
-		// What the parent does, it does while the program works, and it may be done.
+		// The parent works at the same time as the program, and may have finished.
 		c.awaitByte(r, c.waitsAt, "wait until the parent is done")
 	}
 	c.Free(r)
@@ -296,7 +297,7 @@ func (c *compiler) ready() {
 	if !c.opt.Gate {
 		return
 	}
-	c.Do(program.Close, program.R(c.conv)).For("let the creator go")
+	c.Do(program.Close, program.R(c.conv)).For("close the connection to rt create")
 	c.Source("", "wait for start")
 	conn, n := c.Reg(), c.Reg()
 	again := c.Here("accept")
@@ -304,16 +305,16 @@ func (c *compiler) ready() {
 	c.Do(program.Accept4, c.waitsAt, program.Imm(0), program.Imm(0), program.Imm(unix.SOCK_CLOEXEC)).To(conn)
 	c.Do(program.Read, program.R(conn), program.At(c.reply), program.Imm(8)).To(n).Ignore()
 	c.Branch(n, program.Eq, 1, start)
-	c.Do(program.Close, program.R(conn)).For("somebody looked whether the container waits")
+	c.Do(program.Close, program.R(conn)).For("somebody only checked whether the container waits")
 	c.Jump(again)
 	c.Bind(start)
 	c.Move(c.status, program.R(conn))
-	c.Move(c.conv, program.R(conn)).For("go on in conversation with rt start")
+	c.Move(c.conv, program.R(conn)).For("continue with the connection of rt start")
 	c.Free(n)
 }
 
-// failureHandler reports the failed call on the status descriptor. What fails
-// in here is ignored: there is nobody left to tell.
+// failureHandler reports the failed call on the status descriptor. Failures in here are
+// ignored: there is nobody left to report them to.
 func (c *compiler) failureHandler() {
 	c.Source("", "report the failure")
 	c.FailAt(c.Here("failure"))

@@ -25,7 +25,7 @@ func (c *compiler) rootfs() {
 	c.workingDirectory()
 	c.terminal(true)
 	c.createHooks(own)
-	// After the hooks, which complete the root file system.
+	// This follows the hooks, which complete the root file system.
 	c.finishReadonly()
 	c.maskedPaths()
 	c.readonlyPaths()
@@ -36,23 +36,23 @@ func (c *compiler) rootfs() {
 	c.enterRoot(own)
 }
 
-// attachRoot puts a copy of the mounts at root.path over the root directory of
-// the new mount namespace. That place always exists and is in nobody's way:
-// the process's own root stays below, so that paths of the host still work.
+// attachRoot mounts a copy of the tree at root.path over the root directory of the new
+// mount namespace. That place always exists and nothing else uses it: the process's own
+// root stays below, so that paths of the host still work.
 //
-// In a mount namespace that is not new the tree goes onto root.path itself.
+// If the mount namespace is not new, the tree is mounted on root.path itself.
 func (c *compiler) attachRoot(own bool) {
 	place := c.opt.Rootfs
 	if own {
 		place = "/"
 		c.hostPropagation()
 	}
-	c.Source("root.path", "take the root file system "+c.opt.Rootfs)
+	c.Source("root.path", "copy the mounts at "+c.opt.Rootfs)
 	c.root = c.tree("root.path", c.opt.Rootfs, true)
 	if !own {
 		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, true)
 	} else if c.sharesHostMounts() {
-		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, false).For("pivot_root takes no shared mount")
+		c.setAttributes(c.root, 0, 0, unix.MS_PRIVATE, false).For("pivot_root refuses a shared mount")
 	}
 	c.moveRoot(place)
 	if !own {
@@ -60,7 +60,7 @@ func (c *compiler) attachRoot(own bool) {
 	}
 }
 
-// moveRoot puts the tree onto a directory of the host, by any of its names.
+// moveRoot moves the tree to a directory of the host, by any of its names.
 func (c *compiler) moveRoot(place string) program.Step {
 	return c.Do(program.MoveMount, program.R(c.root), c.Str(""), program.AtFdcwd, c.Str(place),
 		program.Imm(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS))
@@ -74,12 +74,12 @@ func (c *compiler) propagation() string {
 }
 
 // hostPropagation detaches the copied host mounts from the host, as far as
-// linux.rootfsPropagation wants it: as a rule what the host mounts later is still
-// seen in the copies, and not the other way round. "private" without "r" is for the
-// root directory's mount alone.
+// linux.rootfsPropagation says: usually the copies still get later mounts of the host, but
+// not the other way round. "private" without "r" applies only to the root directory's
+// mount.
 //
-// The mount below the container's root must not be shared in any case, pivot_root(2)
-// refuses that. So what has to stay shared is copied before.
+// The mount below the container's root must never be shared, because pivot_root(2) refuses
+// that. So mounts that must stay shared are copied before.
 func (c *compiler) hostPropagation() {
 	set := func(flags int, kind uint64) {
 		c.Do(program.MountSetattr, program.AtFdcwd, c.Str("/"), program.Imm(flags), c.mountAttr(0, 0, kind), program.Imm(unix.MOUNT_ATTR_SIZE_VER0))
@@ -106,8 +106,8 @@ func (c *compiler) hostPropagation() {
 	}
 }
 
-// copyAhead copies the sources of bind mounts with these propagations, while they are
-// peers of the host's mounts.
+// copyAhead copies the sources of bind mounts with these propagations while they are peers
+// of the host's mounts.
 func (c *compiler) copyAhead(propagations ...uint64) {
 	c.ahead = map[int]program.Ref{}
 	for i := range c.spec.Mounts {
@@ -135,13 +135,13 @@ func (c *compiler) sharesHostMounts() bool {
 	return strings.TrimPrefix(c.propagation(), "r") == "shared"
 }
 
-// showAtPath moves the tree to root.path, where hooks look for it, for the time
-// of the calls that during emits. The root of a user namespace may have no way to
-// that path: then the tree stays where it is.
+// showAtPath moves the tree to root.path, where hooks look for it, during the calls that
+// during emits. If the root of a user namespace cannot reach that path, the tree stays
+// where it is.
 func (c *compiler) showAtPath(during func()) {
 	moved, stays := c.Reg(), c.NewLabel("it stays")
 	if c.sharesHostMounts() {
-		c.Source("hooks", "keep the container's mounts from the host")
+		c.Source("hooks", "keep the container's mounts from propagating to the host")
 		c.makeMountPrivate(c.opt.Rootfs)
 	}
 	c.Source("hooks", "show the container's mounts at "+c.opt.Rootfs)
@@ -154,9 +154,9 @@ func (c *compiler) showAtPath(during func()) {
 	c.Free(moved)
 }
 
-// makeMountPrivate keeps what is mounted in the mount that a directory is in from
-// propagating: move_mount(2) refuses to take something out of a shared mount. The
-// way up ends at the root directory, which is known to be a mount.
+// makeMountPrivate makes the mount that a directory is in private, because move_mount(2)
+// refuses to move a mount out of a shared one. The way up ends at the root directory,
+// which is known to be a mount.
 func (c *compiler) makeMountPrivate(name string) {
 	dir, above := c.Reg(), c.Reg()
 	up, private, done := c.NewLabel("within the mount"), c.NewLabel("private"), c.NewLabel("no way there")
@@ -175,18 +175,18 @@ func (c *compiler) makeMountPrivate(name string) {
 	c.Free(dir, above)
 }
 
-// pivotRoot exchanges the root directory and takes the old one off.
+// pivotRoot replaces the root directory and unmounts the old one.
 func (c *compiler) pivotRoot() {
 	var old program.Reg
 	if c.sharesHostMounts() {
 		old = c.Reg()
 		c.Do(program.Openat, program.AtFdcwd, c.Str("/"), program.Imm(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC), program.Imm(0)).To(old)
 	}
-	// pivot_root(2): with both arguments "." the old root ends up above
-	// the new one, where it is taken off.
+	// pivot_root(2): with both arguments "." the old root ends up above the new one, where
+	// it is unmounted.
 	c.Do(program.PivotRoot, c.Str("."), c.Str("."))
 	if c.sharesHostMounts() {
-		c.setAttributes(old, 0, 0, unix.MS_SLAVE, true).For("keep the host's own mounts where they are")
+		c.setAttributes(old, 0, 0, unix.MS_SLAVE, true).For("do not unmount the host's own mounts")
 		c.close(old)
 	}
 	c.Do(program.Umount2, c.Str("."), program.Imm(unix.MNT_DETACH)).For("detach the host's file system")
@@ -214,17 +214,16 @@ func (c *compiler) enterRoot(own bool) {
 	}
 }
 
-// hideHostMounts takes the host's proc and sysfs off, which stay below the
-// container's root without pivot_root: as long as the mount namespace has one in
-// which nothing is hidden, the kernel lets every user namespace mount another
-// (mount_too_revealing in fs/namespace.c). In a user namespace they are locked, and
-// are covered instead.
+// hideHostMounts unmounts the host's proc and sysfs, which stay below the container's root
+// without pivot_root: as long as the mount namespace has one in which nothing is hidden,
+// the kernel lets every user namespace mount another (mount_too_revealing in
+// fs/namespace.c). In a user namespace they are locked, and so are covered instead.
 func (c *compiler) hideHostMounts() {
 	if defence.Off(defence.HostProc) {
 		return
 	}
 	for _, name := range c.opt.HostMounts {
-		c.Source("", "take the host's "+name+" off, which --no-pivot leaves below the container")
+		c.Source("", "unmount the host's "+name+", which --no-pivot leaves below the container")
 		locked, done := c.NewLabel("locked"), c.NewLabel("hidden")
 		c.Do(program.MountSetattr, program.AtFdcwd, c.Str(name), program.Imm(unix.AT_RECURSIVE), c.mountAttr(0, 0, unix.MS_PRIVATE), program.Imm(unix.MOUNT_ATTR_SIZE_VER0)).
 			For("leave the host's own " + name + " where it is")

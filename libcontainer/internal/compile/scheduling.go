@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scheduling sets how the kernel treats the process: while the program still has
-// the rights for it. All of it is inherited through execve.
+// scheduling sets how the kernel schedules the process, while the program still has the
+// rights for it. All of it is inherited through execve.
 func (c *compiler) scheduling() {
 	c.memoryPolicy()
 	c.personality()
@@ -54,7 +54,7 @@ func (c *compiler) ioPriority() {
 	c.Do(program.IoprioSet, program.Imm(IOPrioWhoProcess), program.Imm(0), program.Imm(IOPrio(p)))
 }
 
-// IOPrioWhoProcess says to ioprio_set(2) that the number is a process's.
+// IOPrioWhoProcess tells ioprio_set(2) that the number is that of a process.
 const IOPrioWhoProcess = 1
 
 // IOPrio is process.ioPriority for ioprio_set(2).

@@ -28,9 +28,9 @@ func (c *compiler) seccompFilter() error {
 	return nil
 }
 
-// passesExecve refuses a filter with which no process can be executed: behind it,
-// the program might not even be able to say so. Who compares arguments of execve,
-// which are addresses, is taken to know what for.
+// passesExecve refuses a filter with which no process can be executed: once it is loaded,
+// the program might not even be able to report it. A rule that compares arguments of
+// execve, which are addresses, is assumed to be intended.
 func (c *compiler) passesExecve(f *seccomp.Filter) error {
 	compared := slices.ContainsFunc(c.spec.Linux.Seccomp.Syscalls, func(s specs.LinuxSyscall) bool {
 		return len(s.Args) > 0 && slices.Contains(s.Names, "execve")
@@ -39,28 +39,28 @@ func (c *compiler) passesExecve(f *seccomp.Filter) error {
 	if c.spec.Process == nil || compared || f.Passes(unix.SYS_EXECVE, [6]uint64{address, address, address}) {
 		return nil
 	}
-	return errors.New("linux.seccomp: the filter forbids execve, by which the container's process begins: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
+	return errors.New("linux.seccomp: the filter forbids execve, which starts the container's process: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW")
 }
 
-// passesCapset refuses a filter that is loaded last, with CAP_SYS_ADMIN, and behind
-// which that could not be given up.
+// passesCapset refuses a filter that is loaded last, with CAP_SYS_ADMIN, and then forbids
+// to drop that capability.
 func (c *compiler) passesCapset() error {
 	const address = 0x400000
 	if c.late == nil || c.filter.Passes(unix.SYS_CAPSET, [6]uint64{address, address}) {
 		return nil
 	}
-	return errors.New("linux.seccomp: the filter forbids capset, by which the process loses what it takes to load it: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW, or set process.noNewPrivileges")
+	return errors.New("linux.seccomp: the filter forbids capset, with which rt drops the capability to load the filter: add it to linux.seccomp.syscalls with SCMP_ACT_ALLOW, or set process.noNewPrivileges")
 }
 
-// Loading a filter takes no_new_privs or CAP_SYS_ADMIN: seccomp(2). With one of them
-// the process loads it last, so that it cannot forbid what the program itself has to
-// call. Without, the program loads it before others can trace it, and gives the
-// capability up: before it waits for its start, or enters the container's pid
-// namespace. That is possible if the filter allows all that is still to do; else it
-// is loaded last, too, and only the loss of the capability follows.
+// Loading a filter needs no_new_privs or CAP_SYS_ADMIN: seccomp(2). If the process has one
+// of them, it loads the filter last, so that the filter cannot forbid the program's own
+// calls. Otherwise the program loads the filter before others can trace it, and drops the
+// capability: before it waits for its start, or enters the container's pid namespace. That
+// is possible only if the filter allows all calls that follow. If not, the program loads
+// it last, too, and then only drops the capability.
 
-// needsAdmin is true when the process must not have CAP_SYS_ADMIN, by which its
-// filter is loaded.
+// needsAdmin is true if the process must not have CAP_SYS_ADMIN, which loading its filter
+// needs.
 func (c *compiler) needsAdmin(caps capSets) bool {
 	return c.filter != nil && !c.spec.Process.NoNewPrivileges && caps.effective&(1<<unix.CAP_SYS_ADMIN) == 0
 }
@@ -68,7 +68,7 @@ func (c *compiler) needsAdmin(caps capSets) bool {
 // errFilterForbids says that the filter cannot be loaded early.
 var errFilterForbids = errors.New("linux.seccomp: the filter forbids what comes after it")
 
-// filterEarly compiles with the filter loaded early, or, if that cannot be, last.
+// filterEarly compiles with the filter loaded early or, if that is impossible, last.
 func filterEarly(compile func(early bool) (*Plan, error)) (*Plan, error) {
 	plan, err := compile(true)
 	if err == errFilterForbids {
@@ -77,23 +77,23 @@ func filterEarly(compile func(early bool) (*Plan, error)) (*Plan, error) {
 	return plan, err
 }
 
-// loadsEarly tells whether it is tried. An agent has to know the process, which may
-// have to be forked still.
+// loadsEarly tells whether to try it. An agent has to know the process, which may still
+// have to be forked.
 func (c *compiler) loadsEarly(caps capSets) bool {
 	return c.early && c.needsAdmin(caps) && !c.filter.Listener && !defence.Off(defence.WaitingCapabilities)
 }
 
-// loadEarly loads the filter; what is emitted from here on is behind it.
+// loadEarly loads the filter; it applies to everything that is emitted from here on.
 func (c *compiler) loadEarly() {
-	c.Source("linux.seccomp", "load the filter, which allows what is still to do")
+	c.Source("linux.seccomp", "load the filter early: it allows all later calls")
 	c.seccomp(c.filter.Flags)
 	c.beginPart(true)
 }
 
-// part are instructions, from one to before another.
+// part is a range of instructions.
 type part struct{ from, to int }
 
-// beginPart begins what runs with the filter, or without.
+// beginPart begins a part that runs with the filter, or without.
 func (c *compiler) beginPart(filtered bool) {
 	c.filtered = filtered
 	if filtered {
@@ -108,7 +108,7 @@ func (c *compiler) endPart() {
 	c.filtered = false
 }
 
-// allowedBehind tells whether the filter allows all calls behind it.
+// allowedBehind tells whether the filter allows all calls that follow it.
 func (c *compiler) allowedBehind() bool {
 	seen := map[seccomp.Call]bool{}
 	var calls []seccomp.Call
@@ -132,9 +132,9 @@ func (c *compiler) allowedBehind() bool {
 	return len(calls) == 0 || c.filter.Allows(calls)
 }
 
-// raise gives the program the process's capabilities and the one that it still needs,
-// no others: until the container is started it may be waiting where other
-// containers can trace it.
+// raise gives the program the process's capabilities and the one that it still needs, but
+// no others: until the container is started, the program may wait where other containers
+// can trace it.
 func (c *compiler) raise(caps capSets) {
 	c.Source("process.capabilities", "keep CAP_SYS_ADMIN to load the filter")
 	if defence.Off(defence.WaitingCapabilities) {
@@ -147,7 +147,7 @@ func (c *compiler) raise(caps capSets) {
 	c.capset(caps)
 }
 
-// seccomp loads the filter, with these of its flags.
+// seccomp loads the filter with these of its flags.
 func (c *compiler) seccomp(flags uint64) program.Step {
 	if c.filterData == nil {
 		code := c.Bytes("filter", c.filter.Bytes())
@@ -157,9 +157,9 @@ func (c *compiler) seccomp(flags uint64) program.Step {
 	return c.Do(program.Seccomp, program.Imm(unix.SECCOMP_SET_MODE_FILTER), program.Imm(flags), program.At(*c.filterData))
 }
 
-// filterHook loads the filter in a hook's process, which then has what the
-// container's will have. An agent gets no listener for it: what the filter would ask
-// it is refused there, ENOSYS.
+// filterHook loads the filter in a hook's process, so that the hook is restricted as the
+// container will be. The agent gets no listener for it: calls that the filter would pass
+// to the agent fail with ENOSYS.
 func (c *compiler) filterHook() {
 	if c.filter == nil || c.filtered || defence.Off(defence.FilteredHooks) {
 		return
@@ -183,7 +183,7 @@ func (c *compiler) loadFilter() {
 	c.Source("linux.seccomp", "load the filter")
 	c.seccomp(c.filter.Flags).To(fd)
 	if c.filter.Listener {
-		c.Source("linux.seccomp.listenerPath", "hand the filter's descriptor to the agent")
+		c.Source("linux.seccomp.listenerPath", "send the filter's descriptor to the agent")
 		msg, argument := c.openMessage("listener", RequestListener{})
 		c.Store(fd, 4, argument)
 		c.ask(msg, "the filter has a listener")

@@ -9,14 +9,14 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Before others can trace the program it has given CAP_SYS_ADMIN up, if the filter
-// that takes it allows what is still to do.
+// If the filter needs CAP_SYS_ADMIN and allows all calls that follow, the program drops
+// that capability before others can trace it.
 func TestFilterIsLoadedBeforeOthersSee(t *testing.T) {
 	const load, lower = "seccomp(", "capset("
 	for _, c := range []struct {
 		name   string
 		change func(s *specs.Spec)
-		first  string // what comes first in exec: load, or the fork into the pid namespace
+		first  string // which comes first in exec: load, or the fork into the pid namespace
 		waits  string // and in create: load, or the wait for start
 	}{
 		{"allows all that follows", func(*specs.Spec) {}, load, load},
@@ -75,7 +75,7 @@ func dockersProfile(t *testing.T) *specs.LinuxSeccomp {
 	return profile
 }
 
-// What the process needs behind its filter is missed before anything is made.
+// A filter that forbids calls that the process needs is refused before anything is made.
 func TestFilterThatForbidsTheLastSteps(t *testing.T) {
 	for want, change := range map[string]func(*specs.Spec){
 		"forbids capset": forbid("capset"),

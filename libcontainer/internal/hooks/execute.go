@@ -21,24 +21,24 @@ type Result struct {
 	Status unix.WaitStatus
 	// Output is the beginning of what it printed, 64 KiB at most.
 	Output []byte
-	// Late is true when it was killed after its time.
+	// Late is true if it was killed after its timeout.
 	Late bool
 }
 
-// Command is a program of the host's and what it needs.
+// Command is a program of the host, with its arguments and streams.
 type Command struct {
 	compile.Command
 	// Input is what it reads on its standard input.
 	Input []byte
-	// Timeout is how long it may run; 0 is without end.
+	// Timeout is how long it may run; 0 means no limit.
 	Timeout time.Duration
 	// Stdout and Stderr are files to append its output to; "" keeps it for Result.
 	Stdout, Stderr string
 }
 
-// Execute runs a program of the host's, and waits for it; it is killed when ctx ends. Package os/exec would let it
-// have what the caller's program has left open without O_CLOEXEC. Processes that the
-// command leaves behind are not waited for.
+// Execute runs a program of the host, and waits for it; when ctx ends, it kills the
+// program. Package os/exec would pass on the descriptors that the caller of rt has open
+// without O_CLOEXEC. Execute does not wait for processes that the command leaves behind.
 func Execute(ctx context.Context, cmd *Command) (*Result, error) {
 	p, output, err := start(cmd)
 	if err != nil {
@@ -109,7 +109,7 @@ func start(cmd *Command) (p *launch.Process, output *os.File, err error) {
 	return p, output, err
 }
 
-// AppendTo opens a file to append to, which is made if it is not there; nil for "".
+// AppendTo opens a file to append to, and makes it if it does not exist; nil for "".
 func AppendTo(name string) (*os.File, error) {
 	if name == "" {
 		return nil, nil
@@ -126,8 +126,8 @@ func File(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// limit ends the process group pid after a time, or when ctx ends. The function that it
-// returns has to be called when the process has ended, and tells whether that was why.
+// limit kills the process group pid after a time, or when ctx ends. Call the function that
+// it returns when the process has ended; it tells whether that was the reason.
 func limit(ctx context.Context, pid int, timeout time.Duration) (end func() (late bool)) {
 	if timeout == 0 && ctx.Done() == nil {
 		return func() bool { return false }
@@ -139,7 +139,7 @@ func limit(ctx context.Context, pid int, timeout time.Duration) (end func() (lat
 		defer mu.Unlock()
 		if !ended {
 			late = true
-			_ = unix.Kill(pid, unix.SIGKILL) // it may have no group of its own yet
+			_ = unix.Kill(pid, unix.SIGKILL) // it may not have its own group yet
 			_ = unix.Kill(-pid, unix.SIGKILL)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // Run runs the hooks of a list in order, in the bundle's directory, with the state
-// document on their standard input, and ends with the first that fails. The field
+// document on their standard input, and stops at the first that fails. The field
 // names the list in errors, such as "hooks.createRuntime". The container's annotations
 // may say where their output goes. A hook is killed when ctx ends.
 func Run(ctx context.Context, field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string) error {
@@ -29,8 +29,7 @@ func Run(ctx context.Context, field string, list []specs.Hook, bundle string, st
 	return nil
 }
 
-// RunAll runs all hooks of a list, whatever becomes of them, and tells warn
-// about those that fail.
+// RunAll runs all hooks of a list, even if some fail, and tells warn about those.
 func RunAll(field string, list []specs.Hook, bundle string, state []byte, annotations map[string]string, warn func(string)) {
 	for i := range list {
 		if err := run(context.Background(), &list[i], bundle, state, annotations); err != nil && warn != nil {
@@ -39,7 +38,7 @@ func RunAll(field string, list []specs.Hook, bundle string, state []byte, annota
 	}
 }
 
-// outputLimit is how much of what a hook printed goes into its error, in bytes.
+// outputLimit is how many bytes of a hook's output go into its error.
 const outputLimit = 1024
 
 func run(ctx context.Context, h *specs.Hook, bundle string, state []byte, annotations map[string]string) error {
@@ -80,7 +79,7 @@ func Late(h *specs.Hook, output []byte) error {
 	return withOutput(fmt.Errorf("killed after its timeout of %d s", *h.Timeout), output)
 }
 
-// Failed is the error of a hook that did not end well, by its wait(2) status.
+// Failed is the error of a hook that did not succeed, by its wait(2) status.
 func Failed(ws unix.WaitStatus, output []byte) error {
 	if ws.Signaled() {
 		return withOutput(fmt.Errorf("killed by signal %v", ws.Signal()), output)

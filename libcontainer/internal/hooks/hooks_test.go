@@ -55,7 +55,7 @@ func TestFailureStopsTheList(t *testing.T) {
 	}
 }
 
-// What a hook of an image prints goes to the terminal of whoever called rt.
+// A message with a hook's output goes to the terminal of the caller of rt.
 func TestOutputIsNoCommandForATerminal(t *testing.T) {
 	err := Failed(3<<8, []byte("\x1b]0;owned\a\x1b[2Jgone\n"))
 	if want := `exit status 3: \x1b]0;owned\a\x1b[2Jgone`; err.Error() != want {

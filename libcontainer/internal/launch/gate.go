@@ -11,9 +11,9 @@ import (
 // gateName is the socket at which a created container waits for its start.
 const gateName = "start.sock"
 
-// ErrNoGate means that nobody waits at the gate: the container has started
-// already, or its process is gone.
-var ErrNoGate = errors.New("nobody waits for the start")
+// ErrNoGate means that no program waits at the gate: the container has already started, or
+// its process is gone.
+var ErrNoGate = errors.New("no program waits for the start")
 
 // gateAddress names the socket through the directory's descriptor: paths of
 // sockets are limited to 108 bytes, unix(7).
@@ -70,8 +70,8 @@ func Waits(dir *os.File) bool {
 	return true
 }
 
-// PassGate lets the program, process pid, go on. Its messages come over the conversation:
-// io.EOF means that the user's program is running.
+// PassGate lets the program, process pid, continue. Its messages come over the
+// conversation: io.EOF means that the user's program is running.
 func PassGate(dir *os.File, pid int) (*Conversation, error) {
 	fd, err := dial(dir)
 	if err != nil {
@@ -91,7 +91,7 @@ func RemoveGate(dir *os.File) error {
 	return unix.Unlinkat(int(dir.Fd()), gateName, 0)
 }
 
-// HasGate tells whether the gate of a container is there, which its start removes.
+// HasGate tells whether the gate of a container exists; its start removes it.
 func HasGate(dir *os.File) bool {
 	return unix.Faccessat(int(dir.Fd()), gateName, unix.F_OK, 0) == nil
 }

@@ -1,5 +1,5 @@
-// Package launch starts programs and talks with them. It knows nothing of
-// config.json: what a program asks for is somebody else's to serve.
+// Package launch starts programs and talks with them. It knows nothing of config.json;
+// others serve the programs' requests.
 package launch
 
 import (
@@ -26,12 +26,12 @@ type Config struct {
 	// CgroupFD is a cgroup v2 directory in which the process is born
 	// (CLONE_INTO_CGROUP), or -1.
 	CgroupFD int
-	// Files are the program's descriptors from 0 on. Entry Conversation is
-	// left nil: Start puts the socket there.
+	// Files are the program's descriptors from 0 on. Leave entry Conversation nil: Start
+	// puts the socket there.
 	Files []*os.File
 	// Conversation is the place of the socket in Files.
 	Conversation int
-	// AmbientCaps are carried through the program's own execve.
+	// AmbientCaps survive the program's own execve.
 	AmbientCaps []uintptr
 }
 
@@ -40,7 +40,7 @@ type Process struct {
 	Conversation
 	Pid   int
 	PidFD int
-	// leftAlone is true when it did not end in time after SIGKILL.
+	// leftAlone is true if it did not end in time after SIGKILL.
 	leftAlone bool
 	// Image is the executable that it runs until it becomes the user's program.
 	Image Image
@@ -61,17 +61,17 @@ func (i Image) Runs(pid int) (bool, error) {
 	return err == nil && Image{st.Dev, st.Ino} == i, err
 }
 
-// Conversation is the socket between a program and who started it, or lets it
-// go on.
+// Conversation is the socket between a program and the process that started it, or lets it
+// continue.
 type Conversation struct {
 	fd int
 	// pid is the program, if it is known.
 	pid int
-	// Frozen tells in which cgroup a process is frozen; "": in none. It may be nil.
+	// Frozen returns the cgroup in which a process is frozen, or "". It may be nil.
 	Frozen func(pid int) string
 }
 
-// ErrNoRoom is that of a process that cannot be started, since there are too many.
+// ErrNoRoom is the error of a process that cannot be started because there are too many.
 var ErrNoRoom = errors.New("the caller's RLIMIT_NPROC (ulimit -u) or the limit of a cgroup (pids.max) leaves no room for a process")
 
 // Start clones and executes the program. The caller closes the Process.
@@ -89,8 +89,8 @@ func Start(cfg *Config) (*Process, error) {
 		}
 		files[i] = f.Fd()
 	}
-	// The image is one of the files, too: its own number may be needed for
-	// another of them in the child.
+	// The image is one of the files, too: the child may need its number for another of
+	// them.
 	exe := "/proc/self/fd/" + strconv.Itoa(len(files))
 	files = append(files, cfg.Image.Fd())
 	var st unix.Stat_t
@@ -125,8 +125,8 @@ func Start(cfg *Config) (*Process, error) {
 	return p, nil
 }
 
-// Receive waits for the program's next message, with which a file may come, or nil.
-// io.EOF: the program has ended, or it is the user's program now.
+// Receive waits for the program's next message; a file may come with it, otherwise the
+// file is nil. io.EOF means that the program has ended, or is the user's program now.
 func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 	buf := make([]byte, 512)
 	oob := make([]byte, unix.CmsgSpace(4))
@@ -169,11 +169,11 @@ func fileOf(oob []byte) (file *os.File, err error) {
 	return file, nil
 }
 
-// ErrGone means that the program has ended: Receive says so, too, and its status why.
-// An EPIPE is another peer's.
+// ErrGone means that the program has ended: Receive reports that, too, and its status says
+// why. An EPIPE of another peer is different.
 var ErrGone = errors.New("the init program is gone")
 
-// Reply lets the program go on.
+// Reply lets the program continue.
 func (c *Conversation) Reply() error { return c.Send([]byte{1}) }
 
 // Send sends a message with descriptors to the program.
@@ -197,10 +197,10 @@ func (c *Conversation) Send(message []byte, fds ...int) error {
 // Close ends the conversation.
 func (c *Conversation) Close() { unix.Close(c.fd) }
 
-// Adopt replaces the process by its child, which goes on with the program. The
-// program is not trusted: its word could make rt signal, limit and wait for any
-// process. The pid has to be that of a child of this process, and to run the
-// program's image, which no other container's does.
+// Adopt replaces the process by its child, which continues with the program. rt does not
+// trust the program: its word could make rt signal, limit and wait for any process. The
+// pid must be that of a child of this process that runs the program's image, which no
+// other container's process does.
 func (p *Process) Adopt(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -222,7 +222,7 @@ func (p *Process) checkChild(pid, pidfd int) error {
 	}
 	const options = unix.WEXITED | unix.WNOHANG | unix.WNOWAIT
 	if err := unix.Waitid(unix.P_PIDFD, pidfd, nil, options, nil); err != nil {
-		return fmt.Errorf("the init program named process %d, which is no child of rt: waitid: %w", pid, err)
+		return fmt.Errorf("the init program named process %d, which is not a child of rt: waitid: %w", pid, err)
 	}
 	runs, err := p.Image.Runs(pid)
 	if !runs && err != unix.EACCES { // a user may not look at a child in every user namespace
@@ -238,8 +238,8 @@ func (p *Process) Ended() bool {
 	return n > 0
 }
 
-// Kill ends the process and waits for it: not for ever, since in a frozen cgroup of v1
-// it ends only when that is thawed.
+// Kill kills the process and waits for it, but not for ever: in a frozen cgroup of v1 the
+// process ends only after a thaw.
 func (p *Process) Kill() unix.WaitStatus {
 	const patience = 5000 // ms
 	if p.leftAlone {
@@ -267,8 +267,8 @@ func Reap(pid int) unix.WaitStatus {
 	}
 }
 
-// Interrupt ends the conversation: who receives finds its end. It may be called while
-// others use the conversation, until that is closed.
+// Interrupt ends the conversation: Receive returns its end. It may be called while others
+// use the conversation, until that is closed.
 func (c *Conversation) Interrupt() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) }
 
 // AwaitEnd waits until the process of a pidfd has ended, without reaping it, or until
@@ -304,7 +304,7 @@ func AwaitEnd(ctx context.Context, pidfd int) error {
 	return nil
 }
 
-// Close gives the descriptors back; the process lives on.
+// Close closes the descriptors; the process lives on.
 func (p *Process) Close() {
 	p.Conversation.Close()
 	unix.Close(p.PidFD)

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A program may have good reasons to be silent: a file system whose server is slow.
-// One that somebody has stopped has none: the container's root can send SIGSTOP to
-// what joins its pid namespace, or freeze the cgroup, and rt would wait for ever.
+// A program may have good reasons to be silent, such as a file system with a slow server.
+// A stopped program has none: the container's root can send SIGSTOP to a process that
+// joins its pid namespace, or freeze the cgroup, and rt would wait for ever.
 const (
-	// lookEvery is how often a silent program is looked at.
+	// lookEvery is how often rt checks a silent program.
 	lookEvery = time.Second
 	// stoppedFor is how many times in a row it may be found stopped.
 	stoppedFor = 10
@@ -31,8 +31,8 @@ func (c *Conversation) watch() {
 // silence counts how often a program was found stopped.
 type silence int
 
-// look returns an error when the program has been stopped for too long. frozen says
-// where, if it is its cgroup that is; it may be nil.
+// look returns an error if the program has been stopped for too long. frozen returns its
+// cgroup if that is frozen; it may be nil.
 func (s *silence) look(pid int, frozen func(pid int) string) error {
 	stopped, where := pid != 0 && isStopped(pid), ""
 	if pid != 0 && !stopped && frozen != nil {

@@ -8,22 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Thread is an OS thread of its own, on which a container is made ready and then
-// started: the container inherits what the thread was given before, such as
-// namespaces and cgroups.
+// Thread is an OS thread on which a container is prepared and then started: the container
+// inherits the thread's namespaces and cgroups.
 type Thread struct {
 	jobs    chan func() error
 	results chan error
-	// given and done count jobs in the kernel: whoever waits is woken by it
-	// directly. The Go scheduler would wake another thread first, which looks
-	// for work, finds the goroutine, and wakes the thread that it is tied to.
+	// given and done count jobs in the kernel, which wakes a waiter directly. The Go
+	// scheduler would first wake another thread, which looks for work, finds the
+	// goroutine, and wakes the thread that it is tied to.
 	given, done semaphore
 	// unread are the jobs whose results nobody has taken.
 	unread int
-	// made are the namespaces that the thread has.
+	// made are the namespaces that the thread has made.
 	made uint64
-	// failed is the error of the first job that failed: those behind it are not
-	// done.
+	// failed is the error of the first job that failed: later jobs are not done.
 	failed error
 }
 
@@ -32,7 +30,7 @@ func NewThread() *Thread {
 	const atOnce = 4
 	t := &Thread{jobs: make(chan func() error, atOnce), results: make(chan error, atOnce), given: noSemaphore, done: noSemaphore}
 	if runtime.NumCPU() > 1 {
-		// With one, the scheduler has to be told that there is nothing to do.
+		// With a locked thread, the scheduler has to be told that there is nothing to do.
 		t.given, t.done = newSemaphore(), newSemaphore()
 	}
 	startThread(t.work)
@@ -56,7 +54,7 @@ func (t *Thread) work() {
 	}
 }
 
-// Do gives the thread a job; a few can wait in line. It is not done when one
+// Do queues a job for the thread; a few can wait in line. The job is not done if one
 // before it has failed.
 func (t *Thread) Do(job func() error) {
 	t.unread++
@@ -73,12 +71,12 @@ func (t *Thread) Wait() (err error) {
 	return err
 }
 
-// Unshare lets the thread make namespaces, the flags of clone(2) for some that
-// unshare(2) gives to a single thread: a network namespace takes the kernel as
-// long as rt takes for the program.
+// Unshare lets the thread make namespaces. The flags are clone(2) flags that unshare(2)
+// allows for a single thread: a network namespace takes the kernel as long as rt takes for
+// the program.
 func (t *Thread) Unshare(namespaces uint64) {
 	t.Do(func() error {
-		// If it cannot, clone cannot either, and says so.
+		// If it fails, clone fails, too, and reports it.
 		if unix.Unshare(int(namespaces)) == nil {
 			t.made |= namespaces
 		}
@@ -104,7 +102,7 @@ func (t *Thread) End() {
 	t.given.give()
 }
 
-// startThread runs f on an OS thread that nothing else runs on, now or later.
+// startThread runs f on an OS thread that runs nothing else, now or later.
 func startThread(f func()) {
 	go func() {
 		runtime.LockOSThread()
@@ -112,8 +110,8 @@ func startThread(f func()) {
 			f()
 			return // ending while locked ends the thread
 		}
-		// The main thread never ends, so it must not be changed. Sit on it
-		// while another one is used.
+		// The main thread never ends, so f must not change it. Occupy it while another one
+		// is used.
 		done := make(chan struct{})
 		startThread(func() {
 			defer close(done)
@@ -124,8 +122,7 @@ func startThread(f func()) {
 	}()
 }
 
-// semaphore is an eventfd(2) that counts. Without one, what it would tell is
-// found out by the channels beside it alone.
+// semaphore is an eventfd(2) that counts. Without it, the channels alone do the work.
 type semaphore int
 
 const noSemaphore semaphore = -1

@@ -1,6 +1,6 @@
 // Package netdev moves network devices into a container's network namespace:
-// config-linux.md, "Network Devices". Nobody enters that namespace: a socket
-// that the container's program opened there acts in it.
+// config-linux.md, "Network Devices". rt does not enter that namespace: it uses a socket
+// that the container's program opened there.
 package netdev
 
 import (
@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Move moves devices from rt's network namespace into that of a process, where
-// inside is a socket of rtnetlink(7). Their permanent addresses of global scope
-// go along, and they are up afterwards.
+// Move moves devices from rt's network namespace into that of a process; inside is a
+// rtnetlink(7) socket there. Their permanent addresses of global scope move along, and the
+// devices are up afterwards.
 func Move(devices map[string]specs.LinuxNetDevice, pid int, inside *os.File) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
@@ -60,8 +60,8 @@ func (m *mover) move(name, to string) error {
 	if err != nil {
 		return fmt.Errorf("list the container's devices: %w", err)
 	}
-	// Its new index is chosen for it: other devices may come at the same time, and the
-	// name is the kernel's choice if it has "%d".
+	// rt chooses its new index: other devices may arrive at the same time, and the kernel
+	// chooses the name if it has "%d".
 	inside := freeIndex(index, there)
 	_, err = m.host.do(unix.RTM_NEWLINK, 0, ifinfo(index, 0, 0), number(unix.IFLA_NET_NS_PID, uint32(m.pid)),
 		text(unix.IFLA_IFNAME, to), number(unix.IFLA_NEW_IFINDEX, uint32(inside)))
@@ -74,7 +74,7 @@ func (m *mover) move(name, to string) error {
 	return m.configure(inside, addresses)
 }
 
-// freeIndex is the device's own index, if the container has no other of that number.
+// freeIndex is the device's own index, if no device of the container has that number.
 func freeIndex(index int32, taken map[int32]bool) int32 {
 	if !taken[index] {
 		return index
@@ -85,15 +85,15 @@ func freeIndex(index int32, taken map[int32]bool) int32 {
 	return index + 1
 }
 
-// configure gives a device its addresses again and sets it up.
+// configure restores the addresses of a device and brings it up.
 func (m *mover) configure(index int32, addresses []address) error {
 	for _, a := range addresses {
 		if err := m.container.add(index, a); err != nil {
-			return fmt.Errorf("give it its address again: %w", err)
+			return fmt.Errorf("restore its address: %w", err)
 		}
 	}
 	if _, err := m.container.do(unix.RTM_NEWLINK, 0, ifinfo(index, unix.IFF_UP, unix.IFF_UP)); err != nil {
-		return fmt.Errorf("set it up: %w", err)
+		return fmt.Errorf("bring it up: %w", err)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type conn struct {
 	seq uint32
 }
 
-// newConn takes a socket, which from then on explains its errors (Linux 4.12).
+// newConn takes over a socket, and enables explanations of errors (Linux 4.12).
 func newConn(fd int) (*conn, error) {
 	err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	return &conn{fd: fd}, os.NewSyscallError("setsockopt(NETLINK_EXT_ACK)", err)
@@ -39,12 +39,11 @@ func number(kind uint16, n uint32) attribute {
 
 func align(n int) int { return (n + unix.NLMSG_ALIGNTO - 1) &^ (unix.NLMSG_ALIGNTO - 1) }
 
-// maxAttribute is how many bytes an attribute may have: its length is a number of 16
-// bits. One that overflowed would let the kernel take what is behind it for further
-// attributes (CVE-2021-43784).
+// maxAttribute is how many bytes an attribute may have: its length is a 16-bit number. If
+// it overflowed, the kernel would read the rest as further attributes (CVE-2021-43784).
 const maxAttribute = math.MaxUint16 - unix.SizeofRtAttr
 
-// message lays a request out: struct nlmsghdr, the payload, the attributes.
+// message encodes a request: struct nlmsghdr, the payload, the attributes.
 func (c *conn) message(kind, flags uint16, payload []byte, attributes []attribute) ([]byte, error) {
 	c.seq++
 	b := make([]byte, unix.SizeofNlMsghdr)
@@ -65,7 +64,7 @@ func (c *conn) message(kind, flags uint16, payload []byte, attributes []attribut
 	return b, nil
 }
 
-// dumps is how often a list is asked for that changes while the kernel makes it.
+// dumps is how often rt asks for a list that changes while the kernel makes it.
 const dumps = 10
 
 // do sends a request and collects the answers until the kernel has confirmed
@@ -125,9 +124,9 @@ func (c *conn) ask(kind, flags uint16, payload []byte, attributes []attribute) (
 	}
 }
 
-// refusal is the error of a struct nlmsgerr, nil if the request was carried out. Behind
-// it comes the request, or its header, and then attributes: NLMSGERR_ATTR_MSG of
-// linux/netlink.h explains the error.
+// refusal is the error of a struct nlmsgerr, nil if the request succeeded. After it comes
+// the request, or its header, and then attributes: NLMSGERR_ATTR_MSG of linux/netlink.h
+// explains the error.
 func refusal(m syscall.NetlinkMessage) error {
 	const nlmsgerrAttrMsg = 1
 	errno := -int32(binary.NativeEndian.Uint32(m.Data))
@@ -193,8 +192,8 @@ type address struct {
 	attributes []attribute
 }
 
-// kept are the attributes of an address that go with it: the label follows the
-// link's name, and the cache information is the kernel's.
+// kept are the attributes of an address that move with it: the label follows the link's
+// name, and the cache information is the kernel's.
 var kept = map[uint16]bool{
 	unix.IFA_ADDRESS: true, unix.IFA_LOCAL: true, unix.IFA_BROADCAST: true, unix.IFA_FLAGS: true, unix.IFA_RT_PRIORITY: true,
 }
@@ -232,7 +231,7 @@ func (c *conn) addresses(index int32) ([]address, error) {
 	return list, nil
 }
 
-// add gives a link an address. One that it has already is as good.
+// add adds an address to a link. It is no error if the link already has it.
 func (c *conn) add(index int32, a address) error {
 	binary.NativeEndian.PutUint32(a.header[4:], uint32(index))
 	_, err := c.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL, a.header, a.attributes...)

@@ -32,8 +32,8 @@ func answer(flags uint16, errno int32, request []byte, attributes ...attribute) 
 	return syscall.NetlinkMessage{Header: syscall.NlMsghdr{Type: unix.NLMSG_ERROR, Flags: flags}, Data: data}
 }
 
-// The kernel's explanation is in the error, wherever it stands; a mangled one does no
-// harm.
+// The error contains the kernel's explanation, wherever that is in the message; a
+// malformed one does no harm.
 func TestRefusals(t *testing.T) {
 	request, err := new(conn).message(unix.RTM_NEWLINK, 0, ifinfo(1, 0, 0), []attribute{text(unix.IFLA_IFNAME, "x")})
 	if err != nil {

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Builder assembles a program. Its methods never fail; Build reports what was
-// wrong with what they were given.
+// Builder assembles a program. Its methods never fail; Build reports wrong arguments.
 type Builder struct {
 	p       Program
 	strings map[string]int
@@ -17,15 +16,15 @@ type Builder struct {
 	nextReg Reg
 	note    *Note
 	errs    []error
-	// written are the registers that hold something; only CheckRegisters looks.
+	// written are the registers that have a value; only CheckRegisters uses it.
 	written [NumRegs]bool
 }
 
-// CheckRegisters makes slips of who writes programs a panic: a register that is freed
-// twice, used after it was freed, or read before it was written. Tests set it.
+// CheckRegisters makes programming errors panic: a register that is freed twice, used
+// after it was freed, or read before it was written. Tests set it.
 var CheckRegisters = false
 
-// slip panics if r is no register that may be used, or read.
+// slip panics if r is not a register that may be used, or read.
 func (b *Builder) slip(r Reg, read bool) {
 	switch {
 	case !CheckRegisters || r == Scratch || r >= FailedAt:
@@ -53,7 +52,7 @@ func (b *Builder) Source(field, purpose string) { b.note = &Note{field, purpose}
 // CurrentNote is what Source set last.
 func (b *Builder) CurrentNote() Note { return *b.note }
 
-// Reg takes a free register. Give it back with Free when it is not needed.
+// Reg takes a free register. Return it with Free.
 func (b *Builder) Reg() Reg {
 	if n := len(b.free); n > 0 {
 		r := b.free[n-1]
@@ -77,7 +76,7 @@ func (b *Builder) Free(regs ...Reg) {
 	b.free = append(b.free, regs...)
 }
 
-// Regs is which registers are taken.
+// Regs is a set of taken registers.
 type Regs struct {
 	free    []Reg
 	next    Reg
@@ -87,8 +86,8 @@ type Regs struct {
 // Regs returns which registers are taken now.
 func (b *Builder) Regs() Regs { return Regs{slices.Clone(b.free), b.nextReg, b.written} }
 
-// SetRegs goes back to what Regs returned: for code that is emitted later than
-// its place in the flow of the program, where those registers are in use.
+// SetRegs restores what Regs returned, for code that is emitted later than its place in
+// the flow of the program, where those registers are in use.
 func (b *Builder) SetRegs(r Regs) {
 	b.free, b.nextReg, b.written = slices.Clone(r.free), r.next, r.written
 }
@@ -133,7 +132,7 @@ func (s Step) To(r Reg) Step {
 	return s
 }
 
-// SetArg replaces an argument, for what is not known before the whole program is.
+// SetArg replaces an argument that is known only when the whole program is.
 func (s Step) SetArg(i int, a Arg) { s.ins().Args[i] = a }
 
 // For replaces the purpose of this one instruction.
@@ -142,12 +141,12 @@ func (s Step) For(purpose string) Step {
 	return s
 }
 
-// Ignore goes on with the next instruction after one of these errors, or after
-// any error when none is named.
+// Ignore continues with the next instruction after one of these errors, or after any error
+// if none is named.
 func (s Step) Ignore(errnos ...unix.Errno) Step { return s.OnError(Next, errnos...) }
 
-// OnError goes to the label after one of these errors, or after any error when
-// none is named. All expected errors of an instruction share one label.
+// OnError goes to the label after one of these errors, or after any error if none is
+// named. All expected errors of an instruction share one label.
 func (s Step) OnError(l Label, errnos ...unix.Errno) Step {
 	ins := s.ins()
 	if len(errnos) > MaxErrnos || ins.Errnos[0] != 0 {
@@ -218,12 +217,11 @@ func (b *Builder) FailAt(l Label) { b.p.Fail = l }
 // Len is the number of instructions so far.
 func (b *Builder) Len() int { return len(b.p.Instructions) }
 
-// Instructions are those from one place to before another, so far.
+// Instructions are a range of the instructions so far.
 func (b *Builder) Instructions(from, to int) []Instruction { return b.p.Instructions[from:to] }
 
-// Build returns the finished program after checking it: every label that is
-// used is bound, every constant is addressed for reading only where the
-// program itself writes, and there is a failure handler.
+// Build returns the finished program after checking it: every used label is bound, every
+// register exists, no store goes to a constant, and there is a failure handler.
 func (b *Builder) Build() (*Program, error) {
 	errs := b.errs
 	if b.p.Fail == Next {

@@ -85,8 +85,8 @@ const (
 	numCalls
 )
 
-// callInfo is what the package knows of one system call: its name and its
-// number on this architecture.
+// callInfo is what the package knows about one system call: its name and its number on
+// this architecture.
 type callInfo struct {
 	name string
 	nr   uint32
@@ -166,8 +166,7 @@ var calls = [numCalls]callInfo{
 	Write:            {"write", unix.SYS_WRITE},
 }
 
-// formats says how a listing shows the arguments of each call. Only people ask
-// for it.
+// formats says how a listing shows the arguments of each call.
 var formats = sync.OnceValue(func() [numCalls][]argFormat {
 	return [numCalls][]argFormat{
 		SchedSetaffinity: {num, num, ptr},

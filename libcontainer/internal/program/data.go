@@ -14,8 +14,8 @@ type Ref struct {
 // Plus moves the reference by n bytes.
 func (r Ref) Plus(n int) Ref { return Ref{r.Item, r.Offset + n} }
 
-// Item is a piece of a program's data. Writable items without Bytes cost no
-// space in the file: they start as zeros.
+// Item is a piece of a program's data. Writable items without Bytes take no space in the
+// file: they start as zeros.
 type Item struct {
 	Name     string
 	Bytes    []byte
@@ -51,7 +51,7 @@ func U64(v uint64) Field { return Field{size: 8, val: v} }
 // Ptr is a member that holds the address of ref.
 func Ptr(ref Ref) Field { return Field{size: 8, ref: ref, addr: true} }
 
-// Str returns the address of s as a C string. Equal strings share their place.
+// Str returns the address of s as a C string. Equal strings share one copy.
 func (b *Builder) Str(s string) Arg { return At(b.StrRef(s)) }
 
 // StrRef is Str for use inside structures.
@@ -127,11 +127,11 @@ func structItem(name string, fields []Field) Item {
 	return it
 }
 
-// Layout says where the items of a program lie in memory: in a section of
-// constants, and in one of what the program writes to.
+// Layout says where the items of a program are in memory: in a section of constants, and
+// in one that the program writes to.
 type Layout struct {
 	p *Program
-	// addrs are the items' places in their sections, addresses after Fill.
+	// addrs are the items' places in their sections; after Fill, their addresses.
 	addrs []uint64
 	// ReadOnly and Writable are the sizes of the sections' contents in bytes;
 	// Zeros is how much zeroed memory follows Writable.
@@ -165,15 +165,15 @@ func (p *Program) Lay() (*Layout, error) {
 	return l, nil
 }
 
-// Fill writes the contents of the two sections, which start at the addresses ro
-// and rw, to zeroed memory with their sizes.
+// Fill writes the contents of the two sections, which start at the addresses ro and rw, to
+// zeroed memory of their sizes.
 func (l *Layout) Fill(ro, rw uint64, readOnly, writable []byte) {
 	for i := range l.p.Items {
 		section, base := readOnly, ro
 		if l.p.Items[i].Writable {
 			section, base = writable, rw
 		}
-		if bytes := l.p.Items[i].Bytes; len(bytes) > 0 { // else it may lie behind the section
+		if bytes := l.p.Items[i].Bytes; len(bytes) > 0 { // otherwise it may be after the section
 			copy(section[l.addrs[i]:], bytes)
 		}
 		l.addrs[i] += base

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// argFormat shows one argument of a call. All of them are only used when a
-// person asks for a listing.
+// argFormat shows one argument of a call. Only listings for people use it.
 type argFormat func(p *Program, a Arg) string
 
 func num(p *Program, a Arg) string { return strconv.FormatInt(int64(a.Value), 10) }

@@ -93,9 +93,8 @@ func (p *Program) argText(format argFormat, a Arg) string {
 	return format(p, a)
 }
 
-// String lists the whole program: what a field asks for, below it the instructions, and
-// labels by their names. It has no numbers of instructions, so that one that is added
-// changes one line.
+// String lists the whole program: each field, its instructions below, and labels by their
+// names. It has no instruction numbers, so that a new instruction changes only one line.
 func (p *Program) String() string {
 	names := p.labelNames()
 	label := func(l Label) string { return names[l] }
@@ -133,8 +132,8 @@ func (p *Program) labelNames() []string {
 	return names
 }
 
-// Failure says in words that instruction i failed with errno: the field that
-// asked for it, what it was for, and the call.
+// Failure says in words that instruction i failed with errno: the field that asked for it,
+// its purpose, and the call.
 type Failure struct {
 	// Index is the instruction's place in the program.
 	Index int
@@ -143,7 +142,7 @@ type Failure struct {
 	// Call is the system call as text.
 	Call  string
 	Errno unix.Errno
-	// Log is what the kernel's file system context said about it (fsopen(2)).
+	// Log is the message of the kernel's file system context (fsopen(2)).
 	Log string
 }
 
@@ -168,7 +167,7 @@ func (f *Failure) Error() string {
 	case f.Log != "":
 		s += " (" + f.Log + ")"
 	case f.Call == Openat2.String() && f.Errno == unix.ELOOP:
-		s += " (a symlink is on the way, where rt follows none)"
+		s += " (the path has a symlink that rt does not follow there, or a loop of symlinks)"
 	case f.Call == MoveMount.String() && f.Errno == unix.EINVAL:
 		s += " (a directory can only be mounted on a directory, and a file on a file)"
 	}

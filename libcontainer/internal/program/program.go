@@ -1,7 +1,7 @@
-// Package program is the instruction set in which rt writes down the birth of
-// a container: a list of system calls with a few control instructions between
-// them. The package builds, prints and simulates programs; it never touches
-// the system. Package image turns a program into an executable.
+// Package program is the instruction set for the birth of a container: a list of system
+// calls with a few control instructions between them. The package builds, prints and
+// simulates programs; it never touches the system. Package image turns a program into an
+// executable.
 package program
 
 import (
@@ -45,7 +45,7 @@ type Reg uint8
 const (
 	// NumRegs is the size of the register file.
 	NumRegs = 64
-	// Scratch receives the results that nobody asked for.
+	// Scratch receives results that are not needed.
 	Scratch Reg = 0
 	// FailedAt holds the address of the record that failed while the failure
 	// handler runs.
@@ -61,7 +61,7 @@ type Label int32
 // Next is the label of the following instruction: an error sent there is ignored.
 const Next Label = -1
 
-// ArgKind tells what an argument is made of.
+// ArgKind is the kind of an argument.
 type ArgKind uint8
 
 // The kinds of arguments.
@@ -99,13 +99,13 @@ var AtFdcwd = Imm(unix.AT_FDCWD)
 // AnyErrno in Instruction.Errnos matches every error.
 const AnyErrno = Errno(0xffff)
 
-// MaxErrnos is how many errnos one instruction can tell apart.
+// MaxErrnos is how many errnos one instruction can distinguish.
 const MaxErrnos = 4
 
-// Retries is how often the interpreter repeats an openat2(2) that answers EAGAIN:
-// somebody, anywhere on the system, renamed or mounted while the path was walked
-// (openat2(2), RESOLVE_IN_ROOT). A neighbour that renames all the time must not
-// make a container's creation fail; a walk that never ends must not either.
+// Retries is how often the interpreter repeats an openat2(2) that returns EAGAIN: somebody
+// on the system has renamed or mounted something while the path was walked (openat2(2),
+// RESOLVE_IN_ROOT). A neighbour that renames all the time must not make a container's
+// creation fail; nor may a walk never end.
 const Retries = 100_000
 
 // Instruction is one step of a program.
@@ -124,13 +124,13 @@ type Instruction struct {
 	*Note
 }
 
-// Errno is an errno in little space: there are hundreds of instructions.
+// Errno is an errno in few bytes: there are hundreds of instructions.
 type Errno uint16
 
 // Note says where instructions come from.
 type Note struct {
-	// Source is the field of config.json that asked for this, such as
-	// "mounts[3]"; Purpose says in words what the step is for.
+	// Source is the field of config.json that asked for this, such as "mounts[3]"; Purpose
+	// says in words what the step is for.
 	Source, Purpose string
 }
 

@@ -49,7 +49,7 @@ func simulate(t *testing.T, p *Program, answers map[Call]int64) string {
 	return strings.Join(trace, " ")
 }
 
-// Slips of who writes a program are found when it is written.
+// Programming errors are found when the program is built.
 func TestSlipsWithRegisters(t *testing.T) {
 	CheckRegisters = true
 	defer func() { CheckRegisters = false }()

@@ -162,8 +162,8 @@ func (m *Machine) value(a Arg) uint64 {
 	return a.Value
 }
 
-// afterError finds where the program goes on: an unexpected error leads to the
-// failure handler and leaves its trace in two registers.
+// afterError finds where the program continues: an unexpected error goes to the failure
+// handler and sets two registers.
 func (m *Machine) afterError(ins *Instruction, errno unix.Errno) int {
 	for _, e := range ins.Errnos {
 		if e != 0 && (e == Errno(errno) || e == AnyErrno) {
@@ -178,7 +178,7 @@ func (m *Machine) afterError(ins *Instruction, errno unix.Errno) int {
 	return m.p.Target(m.p.Fail)
 }
 
-// FailedIndex is the instruction that sent the machine to its failure handler.
+// FailedIndex is the instruction whose failure started the failure handler.
 func (m *Machine) FailedIndex() int { return int(m.Regs[FailedAt]) - simCode }
 
 func (c Cond) holds(a, b int64) bool {

@@ -27,11 +27,11 @@ func Mountpoint() (string, error) {
 	return mounts[0].Mountpoint, nil
 }
 
-// Group is what a container has in the resctrl file system. The directories that
-// are named were made for it.
+// Group is a container's group in the resctrl file system. The named directories were made
+// for it.
 type Group struct {
-	// Control is the directory of its class, when the container made it and is
-	// its only user.
+	// Control is the directory of its class, if the container made it and is its only
+	// user.
 	Control string
 	// Monitor is the directory of its monitoring group.
 	Monitor string
@@ -87,8 +87,8 @@ func Apply(root, id string, r *specs.LinuxIntelRdt, pid int) error {
 	return nil
 }
 
-// Update changes what the container's class allows; before is what it goes back
-// to when that fails.
+// Update changes what the container's class allows; before is what it restores if that
+// fails.
 func Update(root, id string, r *specs.LinuxIntelRdt, before []string) error {
 	dir := class(root, id, r)
 	if err := allow(dir, Schemata(r)); err != nil {
@@ -118,8 +118,8 @@ func Schemata(r *specs.LinuxIntelRdt) []string {
 	return append(lines, r.Schemata...)
 }
 
-// makeClass makes the directory of a class. One that the configuration names
-// without saying what it allows must be there.
+// makeClass makes the directory of a class. If the configuration names one without its
+// schemata, it must exist.
 func makeClass(dir string, r *specs.LinuxIntelRdt, lines []string) (made bool, err error) {
 	err = os.Mkdir(dir, 0o755)
 	switch {
@@ -132,7 +132,7 @@ func makeClass(dir string, r *specs.LinuxIntelRdt, lines []string) (made bool, e
 	return err == nil, err
 }
 
-// compare checks that a class that exists allows what the lines say.
+// compare checks that an existing class allows what the lines say.
 func compare(name string, lines []string) error {
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -144,7 +144,7 @@ func compare(name string, lines []string) error {
 	}
 	for _, line := range lines {
 		if !have[strings.TrimSpace(line)] {
-			return fmt.Errorf("%q is not what the existing class has: %s", line, strings.TrimSpace(string(data)))
+			return fmt.Errorf("%q differs from the existing class: %s", line, strings.TrimSpace(string(data)))
 		}
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// tree is a made-up resctrl file system: its directories get the files that the
-// kernel would make.
+// tree is a fake resctrl file system: its directories get the files that the kernel would
+// make.
 func tree(t *testing.T, classes ...string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -20,15 +20,15 @@ const (
 	configName = "config.json"
 )
 
-// The errors of looking a container up.
+// The errors of opening a container.
 var (
 	ErrNotExist = errors.New("container does not exist")
 	ErrExist    = errors.New("container with given ID already exists")
 	ErrID       = errors.New("invalid container ID")
 	// ErrWrongState means that an operation is not allowed in the container's state.
 	ErrWrongState = errors.New("wrong container state")
-	// ErrForeign means that somebody else may have made what rt would obey.
-	ErrForeign = errors.New("rt does not obey a state that others can write")
+	// ErrForeign means that somebody else may have written what rt would obey.
+	ErrForeign = errors.New("rt does not trust a state that others can write")
 )
 
 const idLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-."
@@ -41,12 +41,12 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Dir is a container's directory. While a Dir is locked no other rt changes
-// the container.
+// Dir is a container's directory. While a Dir is locked, no other rt changes the
+// container.
 type Dir struct {
 	*os.File
 	path string
-	// held is true while the lock is this Dir's own.
+	// held is true while this Dir has the lock.
 	held bool
 }
 
@@ -86,8 +86,9 @@ func Create(root, id string) (*Dir, error) {
 	}
 }
 
-// makeRoot makes the directory of all containers. That of a user has the sticky bit:
-// who cleans up in XDG_RUNTIME_DIR leaves it alone (XDG Base Directory Specification).
+// makeRoot makes the directory of all containers. A user's has the sticky bit, so that
+// programs that clean up XDG_RUNTIME_DIR leave it alone (XDG Base Directory
+// Specification).
 func makeRoot(root string) error {
 	if err := os.MkdirAll(root, 0o711); err != nil || os.Geteuid() == 0 {
 		return err
@@ -113,9 +114,9 @@ func openRoot(path string) (rootDir, error) {
 
 func (r rootDir) close() { unix.Close(r.fd) }
 
-// claim locks a directory that was just made. By then it may be deleted, and
-// made anew by another creator: whoever locks that one first has it, and leaves
-// its state there.
+// claim locks a directory that was just made. It may have been deleted meanwhile, and made
+// again by another creator: the first to lock that one owns it, and leaves its state
+// there.
 func (r rootDir) claim(id string) (*Dir, error) {
 	d, err := r.open(id)
 	if err == nil {
@@ -166,8 +167,8 @@ func (r rootDir) open(id string) (*Dir, error) {
 	return &Dir{File: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
-// Lock waits until no other rt works on the container. It fails with
-// ErrNotExist when the container was deleted meanwhile.
+// Lock waits until no other rt works on the container. It fails with ErrNotExist if the
+// container was deleted meanwhile.
 func (d *Dir) Lock() error {
 	for {
 		err := unix.Flock(int(d.Fd()), unix.LOCK_EX)
@@ -189,7 +190,7 @@ func (d *Dir) Lock() error {
 	return err
 }
 
-// there tells whether the directory is still at its place.
+// there tells whether the directory is still at its path.
 func (d *Dir) there() (bool, error) {
 	mine, err := d.Stat()
 	if err != nil {
@@ -214,7 +215,7 @@ func (d *Dir) Locked() bool {
 	return err == unix.EWOULDBLOCK
 }
 
-// Unlock lets other rts at the container.
+// Unlock lets other rts work on the container.
 func (d *Dir) Unlock() {
 	d.held = false
 	_ = unix.Flock(int(d.Fd()), unix.LOCK_UN)
@@ -225,17 +226,17 @@ func (d *Dir) Save(s *State) error {
 	return d.replace(stateName, appendState(make([]byte, 0, 4096), s))
 }
 
-// SaveConfig keeps the container's configuration as it was at create.
+// SaveConfig saves the container's configuration as it was at create.
 func (d *Dir) SaveConfig(data []byte) error { return sysfile.CreateAt(int(d.Fd()), configName, data) }
 
-// ReplaceConfig keeps a changed configuration.
+// ReplaceConfig saves a changed configuration.
 func (d *Dir) ReplaceConfig(data []byte) error { return d.replace(configName, data) }
 
-// Config reads the kept configuration.
+// Config reads the saved configuration.
 func (d *Dir) Config() ([]byte, error) { return d.read(configName) }
 
-// Load reads the state. The error is ErrNotExist when there is none: not yet, or
-// not any more.
+// Load reads the state. The error is ErrNotExist if there is none: not yet, or not any
+// more.
 func (d *Dir) Load() (*State, error) {
 	data, err := d.read(stateName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -251,13 +252,13 @@ func (d *Dir) Load() (*State, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(d.path, stateName), err)
 	}
 	if s.ID != filepath.Base(d.path) {
-		return nil, fmt.Errorf("%s: it is not this container's: its id is %q", filepath.Join(d.path, stateName), s.ID)
+		return nil, fmt.Errorf("%s: it belongs to another container, %q", filepath.Join(d.path, stateName), s.ID)
 	}
 	return s, nil
 }
 
-// read returns the content of a file of rt's own. A pipe or a device does not make
-// it wait.
+// read returns the content of one of rt's own files. It does not block on a pipe or a
+// device.
 func (d *Dir) read(name string) ([]byte, error) {
 	path := filepath.Join(d.path, name)
 	fd, err := sysfile.OpenAt(int(d.Fd()), name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC)
@@ -271,7 +272,7 @@ func (d *Dir) read(name string) ([]byte, error) {
 	return sysfile.ReadRegular(fd, path, maxFile)
 }
 
-// placed names the whole path in an error.
+// placed adds the whole path to an error.
 func placed(err error, path string) error {
 	if e, ok := err.(*os.PathError); ok {
 		e.Path = path
@@ -279,13 +280,13 @@ func placed(err error, path string) error {
 	return err
 }
 
-// maxFile is the most that rt keeps in one file, and believes to be its own. It is
-// several times the limit of config.json, which may grow when it is written anew.
+// maxFile is the largest file that rt writes, or accepts as its own. It is several times
+// the limit of config.json, which may grow when it is rewritten.
 const maxFile = 64 << 20
 
 func (d *Dir) replace(name string, data []byte) error {
 	if len(data) > maxFile {
-		return fmt.Errorf("%s: %d bytes are too many: at most %d can be kept; make the configuration smaller", filepath.Join(d.path, name), len(data), maxFile)
+		return fmt.Errorf("%s: %d bytes; rt keeps at most %d: make the configuration smaller", filepath.Join(d.path, name), len(data), maxFile)
 	}
 	fd := int(d.Fd())
 	next := "." + name
@@ -306,9 +307,9 @@ func (d *Dir) Names() []string {
 	return []string{configName, "." + configName, "." + stateName, stateName}
 }
 
-// Remove deletes the directory. The state goes last, so that a crash in the
-// middle leaves a container that can still be deleted. A directory that somebody
-// else made in its place since is left alone.
+// Remove deletes the directory. The state goes last, so that a crash in the middle leaves
+// a container that can still be deleted. A directory that somebody else has made in its
+// place stays.
 func (d *Dir) Remove() error {
 	if there, err := d.there(); !there {
 		return err
@@ -325,7 +326,7 @@ func (d *Dir) Remove() error {
 	return d.removeAll()
 }
 
-// removeAll deletes a directory in which there is more than usual.
+// removeAll deletes a directory with unusual content.
 func (d *Dir) removeAll() error {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
@@ -341,7 +342,7 @@ func (d *Dir) removeAll() error {
 	return os.RemoveAll(d.path)
 }
 
-// List returns the ids of the containers below root, those of others included.
+// List returns the ids of the containers below root, including those of others.
 func List(root string) ([]string, error) {
 	r, err := openRoot(root)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A state names programs that rt runs as its own user, the hooks, and what it kills
-// and deletes. So rt believes only what nobody else can have written:
+// A state names programs that rt runs as its own user, the hooks, and what rt kills and
+// deletes. So rt trusts only files that nobody else can have written:
 //
 //   - A container's directory and the files in it belong to rt's effective user, and
-//     neither group nor others may write to them. They are looked at through the
-//     descriptors that are read from then.
-//   - The directory of all containers belongs to that user or to root. Others may
-//     write to it only if it has the sticky bit, as /tmp: they can make directories
-//     of their own there, but not replace those of rt.
+//     neither group nor others may write to them. rt checks them through the descriptors
+//     that it then reads.
+//   - The directory of all containers belongs to that user or to root. Others may write
+//     to it only if it has the sticky bit, as /tmp: they can make their own directories
+//     there, but not replace those of rt.
 //
-// Who may write to a directory above that can replace all of it. Those are for the
-// caller of rt to choose.
+// Whoever may write to a directory above can replace all of it. The caller of rt chooses
+// those directories.
 
 const (
 	writableByOthers = 0o022
@@ -53,6 +53,6 @@ func check(fd int, path string, own func(st *unix.Stat_t, uid uint32) bool) erro
 		return fmt.Errorf("%s belongs to user %d (mode %04o), not to user %d: %w; run rt as user %[2]d, or delete it, or give another --root",
 			path, st.Uid, st.Mode&0o7777, uid, ErrForeign)
 	}
-	return fmt.Errorf("%s has mode %04o: %w; if it is as you made it, run chmod go-w on it, else delete it, or give another --root",
+	return fmt.Errorf("%s has mode %04o: %w; if you made it, run chmod go-w on it; otherwise delete it, or give another --root",
 		path, st.Mode&0o7777, ErrForeign)
 }

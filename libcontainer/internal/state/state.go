@@ -1,5 +1,5 @@
-// Package state keeps containers on disk: one directory each below the root,
-// with a file that is only ever replaced as a whole.
+// Package state keeps containers on disk: one directory for each below the root, with a
+// file that is only ever replaced as a whole.
 package state
 
 import (
@@ -10,7 +10,7 @@ import (
 
 //go:generate go run -tags generate ../jsongen -roots state -o json_gen.go
 
-// State is what rt remembers of a container.
+// State is what rt saves about a container.
 type State struct {
 	OCIVersion  string            `json:"ociVersion"`
 	ID          string            `json:"id"`
@@ -20,30 +20,29 @@ type State struct {
 	UID         int               `json:"uid"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Cgroup      Cgroup            `json:"cgroup"`
-	// Pid is the container's first process in rt's pid namespace, 0 while it is
-	// being made. It means that process only together with its start time, in
-	// clock ticks after boot (field 22 of proc_pid_stat(5)).
+	// Pid is the container's first process in rt's pid namespace, 0 while it is being
+	// made. It is valid only together with its start time, in clock ticks after boot
+	// (field 22 of proc_pid_stat(5)).
 	Pid       int    `json:"pid,omitempty"`
 	StartTime uint64 `json:"startTime,omitempty"`
-	// SharedPids is true when the container has no pid namespace of its own:
-	// its processes do not end with the first one.
+	// SharedPids is true if the container does not have its own pid namespace: its
+	// processes do not end with the first one.
 	SharedPids bool `json:"sharedPids,omitempty"`
-	// RootMount is set when the container has no mount namespace of its own, so
-	// that its mounts outlive it: the mount at Rootfs before they were made, by
-	// its id of statx(2).
+	// RootMount is set if the container has no mount namespace of its own, so that its
+	// mounts outlive it: the mount at Rootfs before they were made, by its id of statx(2).
 	RootMount uint64 `json:"rootMount,omitempty"`
-	// MountNamespace is where that is, if not rt's own.
+	// MountNamespace is the namespace of these mounts, if not rt's own.
 	MountNamespace *Namespace `json:"mountNamespace,omitempty"`
 	// Keyring is the name of the container's session keyring, by which its further
-	// processes find it; others must not know it. Empty where it has none.
+	// processes find it; others must not know it. It is empty if there is none.
 	Keyring string `json:"keyring,omitempty"`
 	// Hooks are those that run after create.
 	Hooks *Hooks `json:"hooks,omitempty"`
-	// Seccomp is where the listener of the filter goes.
+	// Seccomp is where the listener of the filter is sent.
 	Seccomp *Seccomp `json:"seccomp,omitempty"`
 	// Resctrl is the container's part of the resctrl file system.
 	Resctrl *Resctrl `json:"resctrl,omitempty"`
-	// Image is the program that a created container's process waits in.
+	// Image is the program in which a created container's process waits.
 	Image *Image `json:"image,omitempty"`
 	// Steps describe the instructions that run at the start.
 	Steps []Step `json:"steps,omitempty"`
@@ -66,8 +65,8 @@ type Resctrl struct {
 	Monitor string `json:"monitor,omitempty"`
 }
 
-// Namespace is a namespace of others: the file by which it is found, and what that
-// has to be then.
+// Namespace is somebody else's namespace: its file, and the identity that the file must
+// still have.
 type Namespace struct {
 	Path  string `json:"path"`
 	Inode uint64 `json:"inode"`
@@ -86,7 +85,7 @@ type Hooks struct {
 	Poststop       []Hook `json:"poststop,omitempty"`
 }
 
-// Hook is a specs.Hook, of which an empty environment is another than none.
+// Hook is a specs.Hook that distinguishes an empty environment from a missing one.
 type Hook struct {
 	Path    string   `json:"path"`
 	Args    []string `json:"args,omitempty"`

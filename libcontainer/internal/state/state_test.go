@@ -9,8 +9,8 @@ import (
 	"github.com/rtcontainers/rt/internal/sysfile"
 )
 
-// Between the making of a directory and its lock another rt may have deleted it,
-// and a third one made it anew.
+// Between making a directory and locking it, another rt may have deleted it, and a third
+// one made it again.
 func TestClaimOfTakenDirectory(t *testing.T) {
 	root := t.TempDir()
 	r, err := openRoot(root)
@@ -41,7 +41,7 @@ func TestClaimOfTakenDirectory(t *testing.T) {
 		t.Errorf("%s is gone, but was claimed", d.Path())
 	}
 
-	// Another creator's directory that nobody has locked yet can be taken.
+	// A directory of another creator that nobody has locked yet can be claimed.
 	if err := os.Mkdir(filepath.Join(root, "a"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestClaimOfTakenDirectory(t *testing.T) {
 	d.Close()
 }
 
-// Directories and files that others can write to are not believed.
+// rt does not trust directories and files that others can write to.
 func TestModes(t *testing.T) {
 	root := t.TempDir()
 	d, err := Create(root, "a")

@@ -18,13 +18,13 @@ type generator struct {
 	seen    map[reflect.Type]bool
 	queue   []reflect.Type
 	body    bytes.Buffer
-	// loops is how many arrays the code that is being written is in.
+	// loops is the nesting depth of arrays in the code that is being written.
 	loops int
 }
 
 func (g *generator) printf(format string, args ...any) { fmt.Fprintf(&g.body, format, args...) }
 
-// add asks for the code of a structure, once.
+// add requests the code of a structure, once.
 func (g *generator) add(t reflect.Type) {
 	if !g.seen[t] {
 		g.seen[t] = true
@@ -82,7 +82,7 @@ type field struct {
 	name, key string
 	typ       reflect.Type
 	omitempty bool
-	// skip is true for a member whose value is of no use.
+	// skip is true for a member whose value is not needed.
 	skip bool
 }
 
@@ -137,9 +137,9 @@ func (g *generator) decodeStruct(t reflect.Type) {
 	g.printf("default:\nif m.Fold(%s) {\ngoto again\n}\nd.Skip()\n}\n}\n}\n", strings.Join(names, ", "))
 }
 
-// decode writes the code that reads a value into an lvalue. As in
-// encoding/json, a null empties what can be nil and leaves the rest alone, and a
-// member that comes twice is read over what was there.
+// decode writes the code that reads a value into an lvalue. As in encoding/json, a null
+// sets a nil-able value to nil and does not change others, and a member that occurs twice
+// is read over the first value.
 func (g *generator) decode(to string, t reflect.Type) {
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -152,7 +152,7 @@ func (g *generator) decode(to string, t reflect.Type) {
 		}
 		g.printf("}\n")
 	case reflect.Slice:
-		// Arrays in arrays need names of their own.
+		// Nested arrays need names of their own.
 		g.loops++
 		list, n := fmt.Sprintf("s%d", g.loops), fmt.Sprintf("n%d", g.loops)
 		g.printf("if d.Null() {\n%s = nil\n} else {\n%s, %s := %[1]s, 0\nfor e := d.Array(); e.Next(); %[3]s++ {\n%[2]s = jsontext.Extend(%[2]s, %[3]s)\n", to, list, n)
@@ -218,7 +218,7 @@ func (g *generator) encodeStruct(t reflect.Type) {
 	g.printf("return append(b, '}')\n}\n")
 }
 
-// present is when a member is written.
+// present is the condition for writing a member.
 func present(value string, f field) string {
 	if !f.omitempty {
 		return ""

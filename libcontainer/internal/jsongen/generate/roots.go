@@ -14,8 +14,7 @@ import (
 type roots struct {
 	pkg, path string
 	types     []reflect.Type
-	// skip are members that rt has no use for: their values are only checked
-	// to be JSON.
+	// skip are members that rt does not use: it only checks that their values are JSON.
 	skip   map[string]bool
 	encode bool
 }

@@ -8,8 +8,7 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 )
 
-// encode writes the record of an instruction that lies at addr to b, which is
-// zeroed.
+// encode writes the record of an instruction at addr to b, which is zeroed.
 func encode(b []byte, p *program.Program, l *program.Layout, ins *program.Instruction, addr uint64) {
 	var mask, flag uint8
 	for i, a := range ins.Args[:ins.NArgs] {
@@ -46,8 +45,8 @@ func encode(b []byte, p *program.Program, l *program.Layout, ins *program.Instru
 	le.PutUint64(b[offTarget:], target)
 }
 
-// Record is a decoded record. Addresses stay numbers: the names of what they
-// point to are not part of an image.
+// Record is a decoded record. Addresses stay numbers: an image does not contain the names
+// of what they point to.
 type Record struct {
 	Nr     uint32
 	Op     program.Op
@@ -59,7 +58,7 @@ type Record struct {
 	Target uint32
 }
 
-// Decode reads the records of code back. It is how tests look at an encoding.
+// Decode reads the records of code back. Tests use it to look at an encoding.
 func Decode(code []byte) ([]Record, error) {
 	if len(code)%recordSize != 0 {
 		return nil, errors.New("image: truncated record")

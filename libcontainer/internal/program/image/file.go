@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File writes the image where the kernel can execute it and nobody can change
-// it any more: a sealed memfd or, where executing a memfd is forbidden
-// (vm.memfd_noexec since Linux 6.3, or a security module), a file on a detached
-// tmpfs that was made read-only after writing. The descriptor is close-on-exec.
+// File writes the image where the kernel can execute it and nobody can change it any more:
+// a sealed memfd or, if executing a memfd is forbidden (vm.memfd_noexec since Linux 6.3,
+// or a security module), a file on a detached tmpfs that was made read-only after writing.
+// The descriptor is close-on-exec.
 func (im *Image) File() (*os.File, error) {
 	f, err := im.memfd()
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
@@ -47,13 +47,13 @@ func (im *Image) memfd() (*os.File, error) {
 	return f, nil
 }
 
-// fill writes the image. On a mount that forbids execution access(2) tells so;
-// on a memfd without execute permission too.
+// fill writes the image. access(2) tells whether the mount forbids execution, or the memfd
+// has no execute permission.
 func (im *Image) fill(f *os.File) error {
 	if n, err := unix.Write(int(f.Fd()), im.bytes); err != nil {
 		return os.NewSyscallError("write", err)
 	} else if n < len(im.bytes) {
-		return fmt.Errorf("the program of %d bytes was cut short at %d: RLIMIT_FSIZE is too low", len(im.bytes), n)
+		return fmt.Errorf("the program of %d bytes was truncated at %d: RLIMIT_FSIZE is too low", len(im.bytes), n)
 	}
 	if err := unix.Faccessat(int(f.Fd()), "", unix.X_OK, unix.AT_EMPTY_PATH); err == unix.EACCES {
 		return os.NewSyscallError("faccessat", err)
@@ -61,8 +61,8 @@ func (im *Image) fill(f *os.File) error {
 	return nil
 }
 
-// detached writes the image to a tmpfs that has no place in any mount
-// namespace, makes the tmpfs read-only and reopens the file from it.
+// detached writes the image to a tmpfs that is mounted in no mount namespace, makes the
+// tmpfs read-only and reopens the file from it.
 func (im *Image) detached() (*os.File, error) {
 	fsfd, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 )
 
-// Image is an executable that performs a program.
+// Image is an executable that runs a program.
 type Image struct {
 	bytes []byte
 	count int
@@ -33,8 +33,8 @@ func Link(p *program.Program) (*Image, error) {
 	constSize := headerSize + codeSize + layout.ReadOnly
 	dataOffset := (textEnd + constSize + 7) &^ 7
 	dataAddr := uint64(dataBase + dataOffset%maxPage)
-	// One word of the segment is in the file even if the program has no data of
-	// its own. The registers lie behind the program's zeros.
+	// One word of the segment is in the file even if the program has no data of its own.
+	// The registers are after the program's zeros.
 	dataSize := max(layout.Writable, 8)
 	regs := dataAddr + uint64(dataSize+layout.Zeros)
 	memSize := uint64(dataSize + layout.Zeros + 8*program.NumRegs)
@@ -78,11 +78,11 @@ func (im *Image) Code() []byte {
 	return im.bytes[codeAddr-constBase:][:im.count*recordSize]
 }
 
-// Index is the instruction whose record lies at addr, or -1.
+// Index is the instruction whose record is at addr, or -1.
 func (im *Image) Index(addr uint64) int { return Index(addr) }
 
-// Index is the place in its program of the record at addr, or -1 when no
-// record can be there.
+// Index is the place in its program of the record at addr, or -1 if no record can be
+// there.
 func Index(addr uint64) int {
 	if addr < codeAddr || (addr-codeAddr)%recordSize != 0 || addr >= dataBase {
 		return -1

@@ -110,7 +110,7 @@ func TestExpectedErrors(t *testing.T) {
 	}
 }
 
-// A rename anywhere makes openat2(2) answer EAGAIN on a path with "..".
+// A rename anywhere makes openat2(2) return EAGAIN for a path with "..".
 func TestRenamesElsewhereDoNotDisturb(t *testing.T) {
 	dir := t.TempDir()
 	stop, stopped := make(chan bool), make(chan bool)

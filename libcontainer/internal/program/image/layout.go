@@ -16,9 +16,9 @@ const (
 	textOffset     = elfHeaderSize + segments*progHeaderSize
 	textEnd        = 0x400
 
-	// headerAddr is known to the interpreters. The header holds the addresses
-	// of the first record, of the registers, and of the failure handler, and how
-	// often an openat2(2) is repeated that a rename elsewhere disturbed.
+	// headerAddr is known to the interpreters. The header holds the addresses of the first
+	// record, of the registers, and of the failure handler, and how often to repeat an
+	// openat2(2) that a rename elsewhere disturbs.
 	headerAddr = constBase + textEnd
 	headerSize = 32
 	codeAddr   = headerAddr + headerSize
