@@ -25,15 +25,21 @@ func (b *bundle) background(flags ...string) (pid int, wait func() int) {
 	}
 }
 
+// awaitKeeper waits until the keeper has replaced rt.
+func awaitKeeper(t *testing.T, pid int) {
+	t.Helper()
+	eventually(t, "rt-keeper", func() bool {
+		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		return strings.HasPrefix(string(args), "rt-keeper")
+	})
+}
+
 // While its container runs, rt is a program of some dozens of KiB.
 func TestASmallProgramKeepsTheContainer(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
 	pid, wait := b.background()
+	awaitKeeper(t, pid)
 	proc := fmt.Sprintf("/proc/%d/", pid)
-	eventually(t, "rt-keeper", func() bool {
-		args, _ := os.ReadFile(proc + "cmdline")
-		return strings.HasPrefix(string(args), "rt-keeper")
-	})
 	if private := privateKiB(t, pid); private > 128 {
 		t.Errorf("the keeper holds %d KiB", private)
 	}
@@ -79,7 +85,9 @@ func TestKeeperRemovesWhatTheContainerMade(t *testing.T) {
 
 func TestKeeperLeavesANewContainerAlone(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	_, wait := b.background()
+	pid, wait := b.background()
+	// Before, rt would tell that the container was killed while it was made.
+	awaitKeeper(t, pid)
 	b.ok("delete", "--force", b.id)
 	b.ok("create", b.id)
 	if code := wait(); code != 137 {
