@@ -182,6 +182,71 @@ func TestCancelledExec(t *testing.T) {
 	}
 }
 
+// Whenever an exec is cancelled, the program's child that was to become the process is
+// gone, too: a zombie in its pid namespace would keep the container from ending.
+func TestExecCancelledAtAnyMoment(t *testing.T) {
+	b := running(t)
+	c, err := libcontainer.Load(b.root, b.id)
+	must(t, err)
+	defer c.Close()
+	process, err := c.Process()
+	must(t, err)
+	process.Args = []string{"true"}
+	before := children(t)
+	for i := range 300 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
+		p, err := c.Exec(ctx, libcontainer.ExecOptions{Process: process})
+		switch {
+		case err == nil:
+			_, err = p.Wait(context.Background())
+			must(t, err)
+		case !errors.Is(err, context.DeadlineExceeded):
+			t.Error(err)
+		}
+		cancel()
+	}
+	if after := children(t); after != before {
+		t.Errorf("children before: %q, and after: %q", before, after)
+	}
+}
+
+// children are the pids of this process's.
+func children(t *testing.T) (pids string) {
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	must(t, err)
+	for _, name := range lists {
+		data, _ := os.ReadFile(name) // the thread may be gone
+		pids += string(data)
+	}
+	return pids
+}
+
+// A start whose hook has failed is undone once, though it is cancelled meanwhile.
+func TestStartCancelledAsItIsUndone(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.placeCgroup("")
+	log := filepath.Join(t.TempDir(), "log")
+	b.spec.Hooks = &specs.Hooks{
+		StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 3"}}},
+		Poststop:       []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo poststop >> " + log + "; sleep 1"}}},
+	}
+	b.write()
+	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir})
+	must(t, err)
+	defer c.Close()
+	defer p.Wait(context.Background())
+	ctx, cancel := context.WithTimeout(t.Context(), patience(500*time.Millisecond))
+	defer cancel()
+	err = c.Start(ctx)
+	if err == nil || !strings.Contains(err.Error(), "startContainer") {
+		t.Error(err)
+	}
+	if data, err := os.ReadFile(log); err != nil || string(data) != "poststop\n" {
+		t.Errorf("%q, %v", data, err)
+	}
+	b.noTrace()
+}
+
 // The configuration may be in memory; the logger hears of what is ignored; a Wait that is
 // given up can be repeated.
 func TestLibraryOptions(t *testing.T) {

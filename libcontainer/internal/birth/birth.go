@@ -284,6 +284,9 @@ func (b *Birth) start(exe *os.File, streams [3]*os.File) (err error) {
 	if err == nil {
 		b.undoing(func() {
 			b.proc.Kill()
+			if b.births != b.plan.Births {
+				b.proc.KillUnnamed()
+			}
 			b.proc.Close()
 		})
 	}

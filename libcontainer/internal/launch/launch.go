@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/rtcontainers/rt/internal/defence"
@@ -40,8 +42,10 @@ type Process struct {
 	Conversation
 	Pid   int
 	PidFD int
-	// leftAlone is true if it did not end in time after SIGKILL.
+	// leftAlone is true if it did not end in time after SIGKILL. ended is its status if it
+	// did: its pid may be another child's then.
 	leftAlone bool
+	ended     *unix.WaitStatus
 	// Image is the executable that it runs until it becomes the user's program.
 	Image Image
 }
@@ -245,6 +249,9 @@ func (p *Process) Kill() unix.WaitStatus {
 	if p.leftAlone {
 		return 0
 	}
+	if p.ended != nil {
+		return *p.ended
+	}
 	_ = unix.PidfdSendSignal(p.PidFD, unix.SIGKILL, nil, 0)
 	fds := []unix.PollFd{{Fd: int32(p.PidFD), Events: unix.POLLIN}}
 	for {
@@ -252,7 +259,35 @@ func (p *Process) Kill() unix.WaitStatus {
 			if p.leftAlone = err == nil && n == 0; p.leftAlone {
 				return 0
 			}
-			return Reap(p.Pid)
+			ws := Reap(p.Pid)
+			p.ended = &ws
+			return ws
+		}
+	}
+}
+
+// KillUnnamed ends the children that a program made and did not come to name before it
+// was killed. They are this process's, which would have them as zombies, and a zombie
+// in a pid namespace keeps the first process there from ending. They wait for an answer
+// as long as the conversation is open; until then they run the program's image.
+func (p *Process) KillUnnamed() {
+	lists, _ := filepath.Glob("/proc/self/task/*/children")
+	for _, name := range lists {
+		data, _ := os.ReadFile(name) // the thread may be gone
+		for field := range strings.FieldsSeq(string(data)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				continue
+			}
+			fd, err := unix.PidfdOpen(pid, 0)
+			if err != nil {
+				continue
+			}
+			if runs, _ := p.Image.Runs(pid); runs {
+				child := Process{Pid: pid, PidFD: fd}
+				child.Kill()
+			}
+			unix.Close(fd)
 		}
 	}
 }
@@ -267,9 +302,9 @@ func Reap(pid int) unix.WaitStatus {
 	}
 }
 
-// Interrupt ends the conversation: Receive returns its end. It may be called while others
-// use the conversation, until that is closed.
-func (c *Conversation) Interrupt() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) }
+// Interrupt ends the conversation: Receive returns its end. The program does not end: see
+// KillUnnamed. It may be called while others use the conversation, until that is closed.
+func (c *Conversation) Interrupt() { _ = unix.Shutdown(c.fd, unix.SHUT_RD) }
 
 // AwaitEnd waits until the process of a pidfd has ended, without reaping it, or until
 // ctx ends, which is an error.
