@@ -57,8 +57,8 @@ type first struct {
 	endedEarly bool
 	// moved is true if systemd has made the container's scope.
 	moved bool
-	// deleted is true if somebody else has deleted the container.
-	deleted bool
+	// unlocked is true if others may have changed the container, or deleted it.
+	unlocked bool
 }
 
 // First makes a container with its first process. If it fails, or ctx ends before it is
@@ -139,7 +139,7 @@ func (f *first) reserve() error {
 
 // remove removes everything that is in the state.
 func (f *first) remove() {
-	if f.deleted {
+	if f.unlocked && errors.Is(f.container.Dir.Lock(), state.ErrNotExist) {
 		return
 	}
 	// Only a process that is not the init of a pid namespace can have left others.
@@ -374,11 +374,8 @@ func (f *first) started() error {
 	}
 	// A hook may call rt.
 	f.container.Dir.Unlock()
-	err := f.container.Poststart(f.ctx, f.spec.Hooks.Poststart)
-	if err != nil {
-		f.deleted = errors.Is(f.container.Dir.Lock(), state.ErrNotExist)
-	}
-	return err
+	f.unlocked = true
+	return f.container.Poststart(f.ctx, f.spec.Hooks.Poststart)
 }
 
 // saveState saves the process.

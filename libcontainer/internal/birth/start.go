@@ -18,6 +18,8 @@ type start struct {
 	container Container
 	program   *launch.Conversation
 	hooks     hookWatch
+	// removed is true when the container is, since something has failed.
+	removed bool
 }
 
 // Start serves a program that was let through the gate until it has executed the
@@ -25,8 +27,9 @@ type start struct {
 func Start(ctx context.Context, c Container, program *launch.Conversation, h *state.Hooks) error {
 	watch := hookWatch{hooks: &specs.Hooks{StartContainer: state.SpecHooks(h.StartContainer)}}
 	end := interruptible(ctx, program)
-	err := serve(program, &start{c, program, watch})
-	if why := end(); why != nil {
+	s := &start{container: c, program: program, hooks: watch}
+	err := serve(program, s)
+	if why := end(); why != nil && !s.removed {
 		return errors.Join(why, c.Remove(nil))
 	}
 	return err
@@ -51,6 +54,7 @@ func (s *start) serve(r *request) (answer, error) {
 		err = s.program.Reply()
 	}
 	if err != nil && !errors.Is(err, launch.ErrGone) {
+		s.removed = true
 		err = errors.Join(err, s.container.Remove(nil))
 	}
 	return given, err
