@@ -19,8 +19,9 @@ type limit struct {
 	// v1 and v2 are the files that it is written to, by the beginnings of their names:
 	// cgroups(7). A version that has none refuses the limit.
 	v1, v2 string
-	// library are the members of the library's Resources.
-	library string
+	// library are the members of the library's Resources, with is another one without which
+	// it refuses them.
+	library, with string
 	// translate sets them, and tells whether the limit is given: zero often means that
 	// nothing changes.
 	translate func(c *cgroups.Resources, r *specs.LinuxResources) bool
@@ -49,7 +50,7 @@ var limits = []limit{
 		},
 	},
 	{
-		field: "memory.swap", v1: "memory.memsw.limit_in_bytes", v2: "memory.swap.max", library: "MemorySwap",
+		field: "memory.swap", v1: "memory.memsw.limit_in_bytes", v2: "memory.swap.max", library: "MemorySwap", with: "Memory",
 		translate: func(c *cgroups.Resources, r *specs.LinuxResources) bool {
 			return r.Memory != nil && set(&c.MemorySwap, r.Memory.Swap)
 		},
@@ -379,10 +380,16 @@ func fieldOf(err error, r *cgroups.Resources, set func(*cgroups.Resources) error
 	from := reflect.ValueOf(r).Elem()
 	for i := range limits {
 		alone := &cgroups.Resources{SkipDevices: true, SkipFreezeOnSet: true}
+		to := reflect.ValueOf(alone).Elem()
+		given := false
 		for name := range strings.FieldsSeq(limits[i].library) {
-			reflect.ValueOf(alone).Elem().FieldByName(name).Set(from.FieldByName(name))
+			to.FieldByName(name).Set(from.FieldByName(name))
+			given = given || !from.FieldByName(name).IsZero()
 		}
-		if !reflect.DeepEqual(alone, &cgroups.Resources{SkipDevices: true, SkipFreezeOnSet: true}) && set(alone) != nil {
+		if with := limits[i].with; with != "" {
+			to.FieldByName(with).Set(from.FieldByName(with))
+		}
+		if given && set(alone) != nil {
 			return allResources + "." + limits[i].field
 		}
 	}

@@ -82,12 +82,17 @@ func TestFieldsOfErrors(t *testing.T) {
 		}
 	}
 	r := &cgroups.Resources{Memory: 1, MemorySwap: 2, CpuShares: 3, CpuWeight: 4}
+	// The library refuses a limit of swap without one of memory.
+	unified := &cgroups.Resources{Memory: 1, MemorySwap: 2, Unified: map[string]string{"cpu.weight": "0"}}
 	for want, got := range map[string]string{
+		"linux.resources.unified": fieldOf(errors.New("x"), unified, failing(func(r *cgroups.Resources) bool {
+			return r.MemorySwap != 0 && r.Memory == 0 || r.Unified != nil
+		})),
 		"linux.resources.memory.limit":   fieldOf(&os.PathError{Path: "/x/memory.max", Err: os.ErrInvalid}, r, nil),
 		"linux.resources.cpu.burst":      fieldOf(&os.PathError{Path: "/x/cpu.max.burst", Err: os.ErrInvalid}, r, nil),
 		"linux.resources.memory.swap":    fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.MemorySwap != 0 })),
 		"linux.resources.cpu.shares":     fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.CpuShares != 0 && r.CpuWeight != 0 })),
-		"linux.resources":                fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.Memory != 0 && r.MemorySwap != 0 })),
+		"linux.resources":                fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.Memory != 0 && r.CpuShares != 0 })),
 		"linux.resources.blockIO.weight": fieldOf(&os.PathError{Path: "/x/io.bfq.weight"}, r, nil),
 	} {
 		if got != want {
