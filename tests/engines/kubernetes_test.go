@@ -83,7 +83,9 @@ func testKubernetes(t *testing.T, r release, runtimes string) *kubelet {
 }
 
 // denyWrites is the example of Kubernetes' documentation of AppArmor.
-const denyWrites = `profile rt-engines-deny-write flags=(attach_disconnected) {
+const denyWrites = `#include <tunables/global>
+
+profile rt-engines-deny-write flags=(attach_disconnected) {
   #include <abstractions/base>
   file,
   deny /** w,

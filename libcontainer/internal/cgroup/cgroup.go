@@ -294,7 +294,7 @@ func (c *Cgroup) createByLibrary() error {
 		return fmt.Errorf("linux.resources: limits need a cgroup, which this user may not make; in a user session of systemd, use --systemd-cgroup: %w", err)
 	}
 	// Real-time limits must exist before the first process.
-	if f := fieldOfFile(err); f != allResources {
+	if f := fieldOfFile(err, c.resources); f != allResources {
 		return fmt.Errorf("%s: %w", f, err)
 	}
 	return fmt.Errorf("linux.cgroupsPath: create the cgroup: %w", err)

@@ -354,18 +354,33 @@ func checkVersion(r *specs.LinuxResources, v2 bool) error {
 // allResources is the field of an error that names no file.
 const allResources = "linux.resources"
 
-// fieldOfFile is the limit that an error is about, by the file that it names.
-func fieldOfFile(err error) string {
+// given tells whether r, which may be nil, has the limit.
+func (l *limit) given(r *cgroups.Resources) bool {
+	if r == nil {
+		return false
+	}
+	for name := range strings.FieldsSeq(l.library) {
+		if !reflect.ValueOf(r).Elem().FieldByName(name).IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// fieldOfFile is the limit that an error is about, by the file that it names: of several
+// that are written to it, the first that r has.
+func fieldOfFile(err error, r *cgroups.Resources) string {
 	var path *os.PathError
 	if !errors.As(err, &path) {
 		return allResources
 	}
-	name, longest, field := filepath.Base(path.Path), 0, allResources
+	name, longest, given, field := filepath.Base(path.Path), 0, false, allResources
 	for i := range limits {
 		for file := range strings.FieldsSeq(limits[i].v1 + " " + limits[i].v2) {
-			if strings.HasPrefix(name, file) && len(file) > longest {
-				longest, field = len(file), allResources+"."+limits[i].field
+			if !strings.HasPrefix(name, file) || len(file) < longest || len(file) == longest && (given || !limits[i].given(r)) {
+				continue
 			}
+			longest, given, field = len(file), limits[i].given(r), allResources+"."+limits[i].field
 		}
 	}
 	return field
@@ -374,24 +389,22 @@ func fieldOfFile(err error) string {
 // fieldOf finds the limit that the library failed to set: the file, or the first that
 // fails by itself. The library's errors have words for it, but no types.
 func fieldOf(err error, r *cgroups.Resources, set func(*cgroups.Resources) error) string {
-	if field := fieldOfFile(err); field != allResources && len(r.Unified) == 0 {
+	if field := fieldOfFile(err, r); field != allResources && len(r.Unified) == 0 {
 		return field
 	}
 	from := reflect.ValueOf(r).Elem()
 	for i := range limits {
 		alone := &cgroups.Resources{SkipDevices: true, SkipFreezeOnSet: true}
 		to := reflect.ValueOf(alone).Elem()
-		given := false
 		for name := range strings.FieldsSeq(limits[i].library) {
 			to.FieldByName(name).Set(from.FieldByName(name))
-			given = given || !from.FieldByName(name).IsZero()
 		}
 		if with := limits[i].with; with != "" {
 			to.FieldByName(with).Set(from.FieldByName(with))
 		}
-		if given && set(alone) != nil {
+		if limits[i].given(r) && set(alone) != nil {
 			return allResources + "." + limits[i].field
 		}
 	}
-	return fieldOfFile(err)
+	return fieldOfFile(err, r)
 }

@@ -88,11 +88,13 @@ func TestFieldsOfErrors(t *testing.T) {
 		"linux.resources.unified": fieldOf(errors.New("x"), unified, failing(func(r *cgroups.Resources) bool {
 			return r.MemorySwap != 0 && r.Memory == 0 || r.Unified != nil
 		})),
-		"linux.resources.memory.limit":   fieldOf(&os.PathError{Path: "/x/memory.max", Err: os.ErrInvalid}, r, nil),
-		"linux.resources.cpu.burst":      fieldOf(&os.PathError{Path: "/x/cpu.max.burst", Err: os.ErrInvalid}, r, nil),
-		"linux.resources.memory.swap":    fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.MemorySwap != 0 })),
-		"linux.resources.cpu.shares":     fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.CpuShares != 0 && r.CpuWeight != 0 })),
-		"linux.resources":                fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.Memory != 0 && r.CpuShares != 0 })),
+		"linux.resources.memory.limit": fieldOf(&os.PathError{Path: "/x/memory.max", Err: os.ErrInvalid}, r, nil),
+		"linux.resources.cpu.burst":    fieldOf(&os.PathError{Path: "/x/cpu.max.burst", Err: os.ErrInvalid}, r, nil),
+		"linux.resources.memory.swap":  fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.MemorySwap != 0 })),
+		"linux.resources.cpu.shares":   fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.CpuShares != 0 && r.CpuWeight != 0 })),
+		"linux.resources":              fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.Memory != 0 && r.CpuShares != 0 })),
+		"linux.resources.blockIO.throttleWriteIOPSDevice": fieldOf(&os.PathError{Path: "/x/io.max"},
+			&cgroups.Resources{BlkioThrottleWriteIOPSDevice: []*cgroups.ThrottleDevice{{}}}, nil),
 		"linux.resources.blockIO.weight": fieldOf(&os.PathError{Path: "/x/io.bfq.weight"}, r, nil),
 	} {
 		if got != want {

@@ -53,7 +53,7 @@ func (c *Cgroup) move(pid int) error {
 	if err == nil {
 		return nil
 	}
-	if f := fieldOfFile(err); f != allResources {
+	if f := fieldOfFile(err, c.resources); f != allResources {
 		return fmt.Errorf("%s: %w", f, err)
 	}
 	return fmt.Errorf("linux.cgroupsPath: move to the cgroup: %w", err)
