@@ -389,8 +389,11 @@ func fieldOfFile(err error, r *cgroups.Resources) string {
 // fieldOf finds the limit that the library failed to set: the file, or the first that
 // fails by itself. The library's errors have words for it, but no types.
 func fieldOf(err error, r *cgroups.Resources, set func(*cgroups.Resources) error) string {
-	if field := fieldOfFile(err, r); field != allResources && len(r.Unified) == 0 {
-		return field
+	var path *os.PathError
+	if field := fieldOfFile(err, r); field != allResources && errors.As(err, &path) {
+		if _, unified := r.Unified[filepath.Base(path.Path)]; !unified {
+			return field
+		}
 	}
 	from := reflect.ValueOf(r).Elem()
 	for i := range limits {

@@ -88,6 +88,7 @@ func TestFieldsOfErrors(t *testing.T) {
 		"linux.resources.unified": fieldOf(errors.New("x"), unified, failing(func(r *cgroups.Resources) bool {
 			return r.MemorySwap != 0 && r.Memory == 0 || r.Unified != nil
 		})),
+		"linux.resources.pids.limit":   fieldOf(&os.PathError{Path: "/x/pids.max", Err: os.ErrInvalid}, unified, nil),
 		"linux.resources.memory.limit": fieldOf(&os.PathError{Path: "/x/memory.max", Err: os.ErrInvalid}, r, nil),
 		"linux.resources.cpu.burst":    fieldOf(&os.PathError{Path: "/x/cpu.max.burst", Err: os.ErrInvalid}, r, nil),
 		"linux.resources.memory.swap":  fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.MemorySwap != 0 })),
