@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	systemddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/opencontainers/cgroups"
@@ -337,17 +338,29 @@ func (c *Cgroup) Limit() error {
 // cgroup only with the process.
 func (c *Cgroup) devicesFirst() bool { return !c.none && !c.Systemd && c.Unified() == "" }
 
+// setting is held by who has the library set limits on cgroup v1: its managers share
+// what they find out about the files of blkio, without a lock of their own.
+var setting sync.Mutex
+
+func (c *Cgroup) setByLibrary(r *cgroups.Resources) error {
+	if !c.Systemd && c.Unified() == "" {
+		setting.Lock()
+		defer setting.Unlock()
+	}
+	return c.manager.Set(r)
+}
+
 func (c *Cgroup) set(r *cgroups.Resources) error {
 	others := *r
 	if !c.Systemd {
 		others.Devices, others.SkipDevices = nil, true
 	}
-	err := c.manager.Set(&others)
+	err := c.setByLibrary(&others)
 	if err == nil {
 		err = c.setDeviceWeights(r)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", fieldOf(err, &others, c.manager.Set), err)
+		return fmt.Errorf("%s: %w", fieldOf(err, &others, c.setByLibrary), err)
 	}
 	if r.SkipDevices || c.Systemd {
 		return nil
