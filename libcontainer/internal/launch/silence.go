@@ -1,7 +1,9 @@
 package launch
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/rtcontainers/rt/internal/defence"
@@ -28,31 +30,37 @@ func (c *Conversation) watch() {
 	_ = unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &every)
 }
 
-// silence counts how often a program was found stopped.
-type silence int
+// silence counts how often in a row a program was found stopped, or dead.
+type silence struct{ stopped, dead int }
 
-// look returns an error if the program has been stopped for too long. frozen returns its
+// look returns an error if the program has been stopped for too long: io.EOF if it is dead,
+// and a child of it that nobody knows of holds the conversation open. frozen returns its
 // cgroup if that is frozen; it may be nil.
 func (s *silence) look(pid int, frozen func(pid int) string) error {
-	stopped, where := pid != 0 && isStopped(pid), ""
-	if pid != 0 && !stopped && frozen != nil {
+	if pid == 0 {
+		return nil
+	}
+	p, err := sysfile.ReadProcess(pid)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT) || err == nil && p.Dead() {
+		// Its last message may have come right before.
+		if s.dead++; s.dead > 1 {
+			return io.EOF
+		}
+		return nil
+	}
+	stopped, where := err == nil && (p.State == 'T' || p.State == 't'), ""
+	if !stopped && frozen != nil {
 		where = frozen(pid)
 	}
 	if !stopped && where == "" {
-		*s = 0
+		s.stopped = 0
 		return nil
 	}
-	if *s++; *s < stoppedFor {
+	if s.stopped++; s.stopped < stoppedFor {
 		return nil
 	}
 	if where != "" {
 		return fmt.Errorf("the init program, process %d, has been frozen for %d s in the cgroup %s: rt does not wait longer; resume the container, or let it thaw the cgroup", pid, stoppedFor, where)
 	}
 	return fmt.Errorf("the init program, process %d, has been stopped for %d s, by SIGSTOP or a debugger: rt does not wait longer", pid, stoppedFor)
-}
-
-// isStopped looks at the state of a process in proc_pid_stat(5).
-func isStopped(pid int) bool {
-	p, err := sysfile.ReadProcess(pid)
-	return err == nil && (p.State == 'T' || p.State == 't')
 }
