@@ -105,6 +105,7 @@ lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	done
 	# A runtime reads deprecated fields, too.
 	$(GO) run $(STATICCHECK) -checks inherit,-SA1019 ./...
+	@for f in $$(git grep -lE '^#!.*(bash|sh)$$'); do bash -n $$f || exit 1; done
 	@! grep -rnE 'import "C"|go:linkname|/proc/self/exe' --include=*.go cmd internal libcontainer spec || { echo 'lint: no cgo, no linkname, no re-execution' >&2; exit 1; }
 
 # The configuration is .codespellrc.
