@@ -160,8 +160,11 @@ func newCRI(t *testing.T, r release, runtimes string) *engine {
 	{"type": "ptp", "ipam": {"type": "host-local", "subnet": "10.99.0.0/16", "dataDir": %q}},
 	{"type": "portmap", "capabilities": {"portMappings": true}}]}`, filepath.Join(dir, "ipam")), 0o644))
 	config := filepath.Join(dir, "config.toml")
-	must(t, os.WriteFile(config, append(fmt.Appendf(nil, r.criConfig(),
-		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network), runtimes...), 0o644))
+	text := fmt.Sprintf(r.criConfig(), filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, pauseImage, network) + runtimes
+	if hasAppArmor() {
+		text = strings.Replace(text, "disable_apparmor = true\n", "", 1)
+	}
+	must(t, os.WriteFile(config, []byte(text), 0o644))
 	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}, env: quiet}
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9") // no test of images, no registry
 	stop := r.start(t, dir, socket, config)
