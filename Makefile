@@ -151,7 +151,8 @@ integration: build ## tests of the rt binary as root, in three layouts of cgroup
 	for view in hybrid v1 v2; do \
 		echo "== integration, cgroups: $$view"; \
 		log=$(CURDIR)/bin/integration-$$view.log; \
-		(cd tests/integration && RT=$(CURDIR)/bin/rt RT_SPEC_COVERAGE=$(CURDIR)/docs/spec-coverage.md ../view $$view $(CURDIR)/bin/integration.test -test.v -test.timeout 15m > $$log 2>&1) || \
+		coverage=$(CURDIR)/docs/spec-coverage.md; [ $$view != v2 ] || coverage=; : has few controllers; \
+		(cd tests/integration && RT=$(CURDIR)/bin/rt RT_SPEC_COVERAGE=$$coverage ../view $$view $(CURDIR)/bin/integration.test -test.v -test.timeout 15m > $$log 2>&1) || \
 			{ grep -vE '^ *(=== |--- (PASS|SKIP))' $$log; exit 1; }; \
 		grep -c '^--- PASS' $$log; \
 	done
