@@ -55,7 +55,7 @@ func TestScopesThatCannotBe(t *testing.T) {
 	}
 	for path, words := range map[string][]string{
 		"/absolute/path":           {"linux.cgroupsPath", "slice:prefix:name"},
-		"system:rt:box":            {"linux.cgroupsPath", `slice "system"`},
+		"system:rt:box":            {"linux.cgroupsPath", `"system" is not the name of a slice`},
 		"system.slice:rt:":         {"linux.cgroupsPath", "name is empty"},
 		"system.slice:rt:a/b":      {"linux.cgroupsPath", "characters"},
 		"system.slice::user.slice": {"linux.cgroupsPath", "slice, which has no processes"},

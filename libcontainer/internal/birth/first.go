@@ -201,7 +201,7 @@ func (f *first) compile(streams [3]*os.File) (*compile.Plan, error) {
 	}
 	o := compile.Options{
 		ID: f.o.ID, Rootfs: f.rootfs, Bundle: f.o.Bundle, NoPivot: f.o.NoPivot, Keyring: f.keyring,
-		PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Gate: f.o.Gate, MoveCgroup: f.o.SystemdCgroup,
+		PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Gate: f.o.Gate, MoveCgroup: f.cgroup.Systemd,
 	}
 	if o.NoPivot {
 		if o.HostMounts, err = hostMounts(f.rootfs); err != nil {

@@ -320,12 +320,12 @@ func (c *Cgroup) Limit() error {
 		// systemd has had the rules since it made the scope. With rules, the library would
 		// freeze the program, which then could not end with rt.
 		r.SkipDevices, r.SkipFreezeOnSet = true, true
-		if err := c.set(&r); err != nil {
+		if err := c.set(&r, c.setByLibrary); err != nil {
 			return err
 		}
 		return c.restrict(c.resources.Devices)
 	case !c.onlyDevices || c.Systemd || c.Rootless:
-		return c.set(&r)
+		return c.set(&r, c.setByLibrary)
 	case r.SkipDevices:
 		return nil
 	}
@@ -350,7 +350,9 @@ func (c *Cgroup) setByLibrary(r *cgroups.Resources) error {
 	return c.manager.Set(r)
 }
 
-func (c *Cgroup) set(r *cgroups.Resources) error {
+// set sets limits. If it fails, try finds the one by setting each by itself; nil must be
+// given where processes run that this could end.
+func (c *Cgroup) set(r *cgroups.Resources, try func(*cgroups.Resources) error) error {
 	others := *r
 	if !c.Systemd {
 		others.Devices, others.SkipDevices = nil, true
@@ -360,7 +362,7 @@ func (c *Cgroup) set(r *cgroups.Resources) error {
 		err = c.setDeviceWeights(r)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", fieldOf(err, &others, c.setByLibrary), err)
+		return fmt.Errorf("%s: %w", fieldOf(err, &others, try), err)
 	}
 	if r.SkipDevices || c.Systemd {
 		return nil

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -386,14 +387,29 @@ func fieldOfFile(err error, r *cgroups.Resources) string {
 	return field
 }
 
-// fieldOf finds the limit that the library failed to set: the file, or the first that
-// fails by itself. The library's errors have words for it, but no types.
+// fieldOf finds the limit that the library failed to set: the file, or the only one that
+// is given, or the first that fails by itself. The library's errors have words for it, but
+// no types. Without set no limit is tried: one that the library has refused because of
+// others could end processes that run.
 func fieldOf(err error, r *cgroups.Resources, set func(*cgroups.Resources) error) string {
 	var path *os.PathError
 	if field := fieldOfFile(err, r); field != allResources && errors.As(err, &path) {
 		if _, unified := r.Unified[filepath.Base(path.Path)]; !unified {
 			return field
 		}
+	}
+	only := ""
+	for i := range limits {
+		if limits[i].given(r) {
+			if only != "" {
+				only = ""
+				break
+			}
+			only = allResources + "." + limits[i].field
+		}
+	}
+	if only != "" || set == nil {
+		return cmp.Or(only, fieldOfFile(err, r))
 	}
 	from := reflect.ValueOf(r).Elem()
 	for i := range limits {

@@ -96,6 +96,9 @@ func TestFieldsOfErrors(t *testing.T) {
 		"linux.resources":              fieldOf(errors.New("x"), r, failing(func(r *cgroups.Resources) bool { return r.Memory != 0 && r.CpuShares != 0 })),
 		"linux.resources.blockIO.throttleWriteIOPSDevice": fieldOf(&os.PathError{Path: "/x/io.max"},
 			&cgroups.Resources{BlkioThrottleWriteIOPSDevice: []*cgroups.ThrottleDevice{{}}}, nil),
+		// Where processes run nothing is tried.
+		"linux.resources.pids.limit ":    fieldOf(errors.New("x"), &cgroups.Resources{PidsLimit: ptr(int64(1))}, nil) + " ",
+		"linux.resources ":               fieldOf(errors.New("x"), r, nil) + " ",
 		"linux.resources.blockIO.weight": fieldOf(&os.PathError{Path: "/x/io.bfq.weight"}, r, nil),
 	} {
 		if got != want {

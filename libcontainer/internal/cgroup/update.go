@@ -8,9 +8,9 @@ func (c *Cgroup) Update(r *cgroups.Resources, devices bool) error {
 	if r.CPUIdle != nil && *r.CPUIdle == 0 {
 		// The kernel accepts no shares while cpu.idle is set, and the library sets the
 		// shares first.
-		if err := c.set(&cgroups.Resources{CPUIdle: r.CPUIdle, SkipDevices: true}); err != nil {
+		if err := c.set(&cgroups.Resources{CPUIdle: r.CPUIdle, SkipDevices: true}, nil); err != nil {
 			return err
 		}
 	}
-	return c.set(r)
+	return c.set(r, nil)
 }
