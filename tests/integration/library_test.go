@@ -130,8 +130,10 @@ func TestCancelledCreation(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			b := newBundle(t, "sleep 1000")
-			b.placeCgroup("")
-			o := libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir}
+			if !unprivileged {
+				b.placeCgroup("")
+			}
+			o := libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir, Rootless: unprivileged}
 			change(b, &o, cancel)
 			b.write()
 			began := time.Now()
@@ -149,10 +151,9 @@ func TestCancelledCreation(t *testing.T) {
 
 func TestCancelledStart(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	b.placeCgroup("")
 	b.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 1000"}}}}
 	b.write()
-	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir})
+	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir, Rootless: unprivileged})
 	must(t, err)
 	defer c.Close()
 	defer p.Wait(context.Background())
@@ -224,14 +225,13 @@ func children(t *testing.T) (pids string) {
 // A start whose hook has failed is undone once, though it is cancelled meanwhile.
 func TestStartCancelledAsItIsUndone(t *testing.T) {
 	b := newBundle(t, "sleep 1000")
-	b.placeCgroup("")
 	log := filepath.Join(t.TempDir(), "log")
 	b.spec.Hooks = &specs.Hooks{
 		StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 3"}}},
 		Poststop:       []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo poststop >> " + log + "; sleep 1"}}},
 	}
 	b.write()
-	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir})
+	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir, Rootless: unprivileged})
 	must(t, err)
 	defer c.Close()
 	defer p.Wait(context.Background())
@@ -257,7 +257,7 @@ func TestLibraryOptions(t *testing.T) {
 	must(t, err)
 	var log bytes.Buffer
 	c, p, err := libcontainer.Create(t.Context(), libcontainer.Options{
-		Root: b.root, ID: b.id, Bundle: t.TempDir(), Spec: b.spec,
+		Root: b.root, ID: b.id, Bundle: t.TempDir(), Spec: b.spec, Rootless: unprivileged,
 		Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	must(t, err)
@@ -285,7 +285,7 @@ func TestLibraryOptions(t *testing.T) {
 	b.noTrace()
 
 	b.spec.Hostname = strings.Repeat("x", 65)
-	if _, _, err := libcontainer.Run(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Spec: b.spec}); err == nil || !strings.Contains(err.Error(), "hostname") {
+	if _, _, err := libcontainer.Run(t.Context(), libcontainer.Options{Root: b.root, ID: b.id, Spec: b.spec, Rootless: unprivileged}); err == nil || !strings.Contains(err.Error(), "hostname") {
 		t.Error(err)
 	}
 }

@@ -54,6 +54,7 @@ var needs = map[string]need{
 	"TestDevicesAreRestricted":              needsRoot, // bpf(2)
 	"TestErrorsNameTheField":                needsRoot, // counts namespaces
 	"TestExecAtTheLimitOfProcesses":         needsRoot, // has the host's pids and a procfs
+	"TestExecWhilePausedAndResumed":         needsCgroup,
 	"TestExecGetsTheFilterAndLimits":        needsRoot, // a program of a user's that waits has no oom_score_adj
 	"TestExecInAJoinedMountNamespace":       needsRoot, // makes one
 	"TestExecJoinsTheContainer":             needsRoot, // has other namespaces

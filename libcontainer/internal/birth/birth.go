@@ -105,6 +105,8 @@ type Birth struct {
 	release *os.File
 	// births are those that the program has announced.
 	births int
+	// end ends the interruption by ctx; nil if there is none yet.
+	end func() error
 	// devices are nodes in the state directory that were made for the container.
 	devices []string
 	// late is true if the process is born outside the cgroup and moved there.
@@ -226,12 +228,29 @@ func (b *Birth) make() error {
 		return b.full(err, errors.Is(err, launch.ErrNoRoom))
 	}
 	b.reach(Started)
-	end := interruptible(b.ctx, &b.proc.Conversation)
+	b.end = nil
+	b.heed()
 	err = b.kind.meanwhile()
 	if err == nil {
 		err = b.served(serve(&b.proc.Conversation, b.kind))
 	}
-	return cmp.Or(end(), err)
+	return cmp.Or(b.cancelled(), err)
+}
+
+// heed lets the end of ctx interrupt the birth as soon as the program has named all of its
+// children: one that was not named would be nobody's to end, and a zombie of the caller's.
+func (b *Birth) heed() {
+	if b.births == b.plan.Births {
+		b.end = interruptible(b.ctx, &b.proc.Conversation)
+	}
+}
+
+// cancelled returns why ctx has ended, or nil.
+func (b *Birth) cancelled() error {
+	if b.end == nil {
+		return nil
+	}
+	return b.end()
 }
 
 // interruptible ends a conversation with ctx. The function that it returns has to be
@@ -321,6 +340,7 @@ func (b *Birth) goOnIn(pid int) error {
 		return err
 	}
 	b.births++
+	b.heed()
 	return b.goAhead()
 }
 
