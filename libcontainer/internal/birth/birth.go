@@ -105,8 +105,8 @@ type Birth struct {
 	release *os.File
 	// births are those that the program has announced.
 	births int
-	// end ends the interruption by ctx; nil if there is none yet.
-	end func() error
+	// interruption ends the watch over ctx and returns why ctx has ended; nil before the watch.
+	interruption func() error
 	// devices are nodes in the state directory that were made for the container.
 	devices []string
 	// late is true if the process is born outside the cgroup and moved there.
@@ -228,7 +228,7 @@ func (b *Birth) make() error {
 		return b.full(err, errors.Is(err, launch.ErrNoRoom))
 	}
 	b.reach(Started)
-	b.end = nil
+	b.interruption = nil
 	b.heed()
 	err = b.kind.meanwhile()
 	if err == nil {
@@ -241,16 +241,16 @@ func (b *Birth) make() error {
 // children: one that was not named would be nobody's to end, and a zombie of the caller's.
 func (b *Birth) heed() {
 	if b.births == b.plan.Births {
-		b.end = interruptible(b.ctx, &b.proc.Conversation)
+		b.interruption = interruptible(b.ctx, &b.proc.Conversation)
 	}
 }
 
 // cancelled returns why ctx has ended, or nil.
 func (b *Birth) cancelled() error {
-	if b.end == nil {
+	if b.interruption == nil {
 		return nil
 	}
-	return b.end()
+	return b.interruption()
 }
 
 // interruptible ends a conversation with ctx. The function that it returns has to be
