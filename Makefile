@@ -16,8 +16,11 @@ LDFLAGS := -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Without templates urfave/cli is a megabyte smaller.
 TAGS    := urfave_cli_no_template
 BUILD   := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS)'
-# rt starts with a few machine instructions of its own: cmd/rt/entry.go.
-BUILD_RT := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS) -E rt_entry'
+# rt starts with a few machine instructions of its own: cmd/rt/entry.go. The Go runtime
+# samples its first allocations for a profile that nobody reads, unless GODEBUG says that
+# from the start; the other two settings are those of cmd/rt/main.go, which this replaces.
+GODEBUG_RT := containermaxprocs=0,updatemaxprocs=0,memprofilerate=0
+BUILD_RT   := $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '$(LDFLAGS) -E rt_entry -X runtime.godebugDefault=$(GODEBUG_RT)'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest

@@ -22,6 +22,7 @@ import (
 	"github.com/opencontainers/cgroups/systemd"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/plain"
+	_ "github.com/rtcontainers/rt/internal/start"
 	"github.com/rtcontainers/rt/internal/sysfile"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v3"

@@ -93,15 +93,9 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	default:
 		cfg.Path = filepath.Clean(path)
 	}
-	var own []membership
-	if !cgroups.IsCgroup2UnifiedMode() {
-		var err error
-		if own, err = memberships("self"); err == nil && !systemd {
-			cfg.Paths, err = v1Paths(cfg.inner(), own)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
-		}
+	own, err := cfg.findPaths()
+	if err != nil {
+		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
 	c, err := cfg.open(&cgroups.Cgroup{Resources: resources, OwnerUID: owner(s), SystemdProps: properties})
 	if err != nil {
@@ -113,6 +107,39 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	c.onlyDevices = onlyDevices(s)
 	c.mountedEarly = spec.FindNamespace(s, specs.CgroupNamespace) == nil
 	return c, nil
+}
+
+// findPaths works out the directories, unless systemd decides about them, and returns rt's
+// own cgroups where there is cgroup v1. (The library would prepare /proc/self/cgroup for
+// polling.)
+func (cfg *Config) findPaths() (own []membership, err error) {
+	if cgroups.IsCgroup2UnifiedMode() {
+		if !cfg.Systemd {
+			cfg.Paths, err = v2Paths(cfg.inner())
+		}
+		return nil, err
+	}
+	if own, err = memberships("self"); err == nil && !cfg.Systemd {
+		cfg.Paths, err = v1Paths(cfg.inner(), own)
+	}
+	return own, err
+}
+
+// v2Paths is the container's directory in cgroup v2. A relative path is beside rt's own
+// cgroup and not below it: that one has processes, and so its children get no controllers.
+func v2Paths(inner string) (map[string]string, error) {
+	if !filepath.IsAbs(inner) {
+		own, err := memberships("self")
+		if err != nil {
+			return nil, err
+		}
+		path, ok := find(own, "")
+		if !ok {
+			return nil, errors.New("/proc/self/cgroup does not name rt's own cgroup")
+		}
+		inner = filepath.Join(filepath.Dir(path), inner)
+	}
+	return map[string]string{"": filepath.Join(unifiedRoot, inner)}, nil
 }
 
 // inner is the place as a clean path. Relative ones stay below rt's own cgroup.

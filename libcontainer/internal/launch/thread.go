@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/rtcontainers/rt/internal/stack"
 	"golang.org/x/sys/unix"
 )
 
@@ -105,6 +106,7 @@ func (t *Thread) End() {
 // startThread runs f on an OS thread that runs nothing else, now or later.
 func startThread(f func()) {
 	go func() {
+		stack.Grow()
 		runtime.LockOSThread()
 		if unix.Gettid() != os.Getpid() {
 			f()
