@@ -42,6 +42,8 @@ type ExecOptions struct {
 	Keeper *KeeperOptions
 	// Logger is as in Options. It may be nil.
 	Logger *slog.Logger
+	// Trace is as in Options. It may be nil.
+	Trace func(Step)
 }
 
 // Process returns a copy of process of the container's configuration, to be
@@ -87,7 +89,7 @@ func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 	born, err := birth.Further(ctx, birth.FurtherOptions{
 		Caller: birth.Caller{
 			Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Preserve: o.Preserve, Terminal: o.Terminal,
-			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger),
+			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger), Trace: tracer(o.Trace),
 		},
 		Container: c.birth(), Spec: s, Process: o.Process, Cgroup: o.Cgroup, IgnorePaused: o.IgnorePaused,
 	})

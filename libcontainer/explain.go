@@ -47,7 +47,7 @@ func Explain(o Options) (*Plan, error) {
 	o.Terminal = func(*os.File) error { return nil }
 	var warnings []string
 	first := o.first(true)
-	first.Warn, first.Debug = func(message string) { warnings = append(warnings, message) }, nil
+	first.Warn, first.Debug, first.Trace = func(message string) { warnings = append(warnings, message) }, nil, nil
 	made, err := birth.PlanFirst(first)
 	if err != nil {
 		return nil, err

@@ -73,7 +73,7 @@ func creationOptions(in *input) (*libcontainer.Options, error) {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		NoPivot: in.Bool("no-pivot"), NoNewKeyring: in.Bool("no-new-keyring"),
 		SystemdCgroup: in.Bool("systemd-cgroup"), NoCgroup: in.String("cgroup-manager") == "disabled", Rootless: rootless(in),
-		Logger: logger(),
+		Logger: logger(), Trace: tracing.listener(),
 	}
 	if o.Preserve, o.Env, err = preserved(in.Int("preserve-fds")); err != nil {
 		return nil, err

@@ -4,6 +4,10 @@
 // kernel left it, and needs nothing in registers.
 TEXT rt_entry(SB),NOSPLIT|NOFRAME,$0
 	SUBQ	$128, SP
+	MOVL	$1, DI	// CLOCK_MONOTONIC
+	LEAQ	·entered(SB), SI
+	MOVL	$228, AX	// clock_gettime
+	SYSCALL
 	MOVL	$6, DI	// RLIMIT_NPROC
 	MOVQ	SP, SI
 	MOVL	$97, AX	// getrlimit

@@ -4,6 +4,10 @@
 // kernel left it, and needs nothing in registers.
 TEXT rt_entry(SB),NOSPLIT|NOFRAME,$0
 	SUB	$128, RSP
+	MOVD	$1, R0	// CLOCK_MONOTONIC
+	MOVD	$·entered(SB), R1
+	MOVD	$113, R8	// clock_gettime
+	SVC
 	MOVD	$6, R0	// RLIMIT_NPROC
 	MOVD	RSP, R1
 	MOVD	$163, R8	// getrlimit

@@ -110,7 +110,7 @@ func execOptions(in *input, c *libcontainer.Container) (*libcontainer.ExecOption
 	}
 	o := &libcontainer.ExecOptions{
 		Process: process, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, PidFile: in.String("pid-file"),
-		IgnorePaused: in.Bool("ignore-paused"), Logger: logger(),
+		IgnorePaused: in.Bool("ignore-paused"), Logger: logger(), Trace: tracing.listener(),
 	}
 	var env []string
 	if o.Preserve, env, err = preserved(in.Int("preserve-fds")); err != nil {

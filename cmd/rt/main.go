@@ -67,7 +67,12 @@ func executeTo(out io.Writer, argv []string) error {
 		if err := setUp(in); err != nil {
 			return err
 		}
-		return run(in)
+		if name := in.Root().String("trace"); name != "" {
+			if err := startTrace(name, in.Name); err != nil {
+				return err
+			}
+		}
+		return errors.Join(run(in), tracing.write())
 	})
 	unknown := ""
 	root.CommandNotFound = func(_ context.Context, _ *cli.Command, name string) { unknown = name }
@@ -103,6 +108,7 @@ func globalFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "debug", Category: "Logging", Usage: "log each step that rt takes"},
 		&cli.StringFlag{Name: "log", Category: "Logging", Usage: "write the log to `FILE`, syslog:IDENTIFIER or journald:IDENTIFIER (default: /dev/stderr)"},
 		&cli.StringFlag{Name: "log-level", Category: "Logging", Usage: "log messages of `LEVEL` or worse: error, warning, info or debug (default: warning)"},
+		&cli.StringFlag{Name: "trace", Category: "Logging", Usage: "write the time of each step to `FILE`, in JSON that https://ui.perfetto.dev opens"},
 		&cli.StringFlag{Name: "log-format", Category: "Logging", Value: "text", Usage: "write the log as `FORMAT`: text or json"},
 		&cli.StringFlag{Name: "root", Value: defaultRoot(), Usage: "keep the state of containers in `DIR`; a tmpfs forgets them when the host restarts"},
 		&cli.StringFlag{Name: "criu", Usage: "accept the `PATH` of criu, and ignore it"},

@@ -132,6 +132,9 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 
 // takeLeave lets keep replace rt by the keeper. If keep returns, rt continues.
 func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
+	if err := tracing.write(); err != nil {
+		logrus.Warn(err)
+	}
 	logrus.Debug("rt stays, no keeper replaces it: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 

@@ -75,6 +75,8 @@ type Caller struct {
 	Keeper *compile.Keeper
 	// Debug and Warn may be nil.
 	Debug, Warn func(message string)
+	// Trace is told the time of each step, if it is not nil.
+	Trace func(Step)
 }
 
 // Born is a process that was made.
@@ -91,6 +93,7 @@ type Birth struct {
 	ctx       context.Context
 	kind      kind
 	phase     Phase
+	times     timeline
 	container Container
 	spec      *specs.Spec
 	plan      *compile.Plan
@@ -147,6 +150,7 @@ func (b *Birth) permit() error    { return nil }
 func (b *Birth) reach(p Phase) {
 	b.phase = max(b.phase, p)
 	b.note(p.String())
+	b.mark(p)
 }
 
 func (b *Birth) note(text string) {
@@ -204,6 +208,7 @@ func (b *Birth) leave() {
 // make runs the steps.
 func (b *Birth) make() error {
 	defer b.leave()
+	defer b.readTimes()
 	if b.ctx.Err() != nil {
 		return context.Cause(b.ctx)
 	}
@@ -232,7 +237,7 @@ func (b *Birth) make() error {
 	b.heed()
 	err = b.kind.meanwhile()
 	if err == nil {
-		err = b.served(serve(&b.proc.Conversation, b.kind))
+		err = b.served(serve(&b.proc.Conversation, b.timed(b.kind)))
 	}
 	return cmp.Or(b.cancelled(), err)
 }
@@ -286,6 +291,8 @@ func (b *Birth) start(exe *os.File, streams [3]*os.File) (err error) {
 			file = exe
 		case compile.Release:
 			file, err = b.lend(b.releasePipe())
+		case compile.Timeline:
+			file, err = b.openTimeline()
 		default:
 			file, err = b.kind.open(f)
 		}

@@ -89,6 +89,7 @@ func First(ctx context.Context, o FirstOptions) (*Born, error) {
 func newFirst(ctx context.Context, o FirstOptions) *first {
 	f := &first{Birth: Birth{Caller: o.Caller, ctx: ctx, rootless: o.Rootless}, o: o}
 	f.kind = f
+	f.mark(Begun)
 	f.clone.CgroupFD = -1
 	return f
 }
@@ -201,7 +202,7 @@ func (f *first) compile(streams [3]*os.File) (*compile.Plan, error) {
 	}
 	o := compile.Options{
 		ID: f.o.ID, Rootfs: f.rootfs, Bundle: f.o.Bundle, NoPivot: f.o.NoPivot, Keyring: f.keyring,
-		PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Gate: f.o.Gate, MoveCgroup: f.cgroup.Systemd,
+		PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Gate: f.o.Gate, MoveCgroup: f.cgroup.Systemd, Timeline: f.Trace != nil,
 	}
 	if o.NoPivot {
 		if o.HostMounts, err = hostMounts(f.rootfs); err != nil {

@@ -46,6 +46,7 @@ type further struct {
 func Further(ctx context.Context, o FurtherOptions) (*Born, error) {
 	f := &further{Birth: Birth{Caller: o.Caller, ctx: ctx, container: o.Container}, o: o}
 	f.kind = f
+	f.mark(Begun)
 	f.rootless = os.Geteuid() != 0 || sysfile.InUserNamespace()
 	defer f.close()
 	if err := f.load(); err != nil {
@@ -163,7 +164,9 @@ func (f *further) compile(streams [3]*os.File) (*compile.Plan, error) {
 		return nil, err
 	}
 	return compile.CompileExec(f.spec, host, compile.ExecOptions{
-		Options:    compile.Options{ID: f.container.State.ID, Keyring: f.container.State.Keyring, PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve)},
+		Options: compile.Options{
+			ID: f.container.State.ID, Keyring: f.container.State.Keyring, PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Timeline: f.Trace != nil,
+		},
 		Namespaces: namespaces, Cgroup: f.place.Dir != nil && !f.late, Tasks: len(f.tasks),
 	})
 }

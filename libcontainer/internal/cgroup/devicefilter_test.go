@@ -95,10 +95,10 @@ func TestDeviceFilterDecidesAsTheRules(t *testing.T) {
 		var rules []*devices.Rule
 		for range r.IntN(8) {
 			rules = append(rules, &devices.Rule{
-				Type:  []devices.Type{devices.WildcardDevice, devices.CharDevice, devices.BlockDevice}[r.IntN(3)],
+				Type: []devices.Type{devices.WildcardDevice, devices.CharDevice, devices.BlockDevice}[r.IntN(3)],
 				// No device has the last ones.
-				Major: pick(devices.Wildcard, devices.Wildcard, 1, 8, 1<<12-1, 1<<12|8, math.MaxUint32),
-				Minor: pick(devices.Wildcard, devices.Wildcard, 0, 3, 1<<20-1, 1<<20|3),
+				Major:       pick(devices.Wildcard, devices.Wildcard, 1, 8, 1<<12-1, 1<<12|8, math.MaxUint32),
+				Minor:       pick(devices.Wildcard, devices.Wildcard, 0, 3, 1<<20-1, 1<<20|3),
 				Permissions: []devices.Permissions{"rwm", "rwm", "rw", "r", "w", "m", ""}[r.IntN(7)], Allow: r.IntN(2) == 0,
 			})
 		}

@@ -79,6 +79,8 @@ type compiler struct {
 	spare []program.Arg
 	// standing is how many control descriptors stay open as long.
 	standing int
+	// timedFrom is the first instruction whose time can be written.
+	timedFrom int
 }
 
 // Compile makes the plan for a new container.
@@ -140,6 +142,7 @@ func (c *compiler) end() (*Plan, error) {
 		return nil, err
 	}
 	c.plan.Program = p
+	c.time()
 	return &c.plan, nil
 }
 
@@ -173,6 +176,7 @@ func (c *compiler) note() (source, purpose string) {
 func (c *compiler) prologue() {
 	c.begin()
 	c.standingFiles()
+	c.timeline()
 	c.unblockSignals()
 	c.openHostProc()
 	c.setUp()

@@ -75,6 +75,8 @@ type Options struct {
 	// MoveCgroup is true if the program is moved to its cgroup after its birth, so that it
 	// has to make its cgroup namespace itself, afterwards.
 	MoveCgroup bool
+	// Timeline lets the program write the times of its steps to a file of the parent.
+	Timeline bool
 }
 
 // FileKind is the kind of one of the program's control descriptors.
@@ -104,6 +106,9 @@ const (
 	// Release is the reading end of a pipe. A byte in it lets the program execute the
 	// user's: the parent writes it as soon as it has nothing left to do.
 	Release
+	// Timeline is a file of TimelineSize bytes for the times of the program's steps:
+	// program.Timed.
+	Timeline
 	// Spare is any file. The program puts one of its own descriptors in its place.
 	Spare
 )

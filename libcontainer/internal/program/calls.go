@@ -15,6 +15,7 @@ const (
 	Capset
 	Chdir
 	Chroot
+	ClockGettime
 	Clone
 	Clone3
 	Close
@@ -45,6 +46,7 @@ const (
 	Mknodat
 	Mount
 	MountSetattr
+	Mmap
 	MoveMount
 	OpenTree
 	Openat
@@ -106,6 +108,7 @@ var calls = [numCalls]callInfo{
 	Capset:           {"capset", unix.SYS_CAPSET},
 	Chdir:            {"chdir", unix.SYS_CHDIR},
 	Chroot:           {"chroot", unix.SYS_CHROOT},
+	ClockGettime:     {"clock_gettime", unix.SYS_CLOCK_GETTIME},
 	Clone:            {"clone", unix.SYS_CLONE},
 	Clone3:           {"clone3", unix.SYS_CLONE3},
 	Close:            {"close", unix.SYS_CLOSE},
@@ -132,6 +135,7 @@ var calls = [numCalls]callInfo{
 	Mkdirat:          {"mkdirat", unix.SYS_MKDIRAT},
 	Mknodat:          {"mknodat", unix.SYS_MKNODAT},
 	MountSetattr:     {"mount_setattr", unix.SYS_MOUNT_SETATTR},
+	Mmap:             {"mmap", unix.SYS_MMAP},
 	MoveMount:        {"move_mount", unix.SYS_MOVE_MOUNT},
 	OpenTree:         {"open_tree", unix.SYS_OPEN_TREE},
 	Openat:           {"openat", unix.SYS_OPENAT},
@@ -182,6 +186,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Capset:           {ptr, ptr},
 		Chdir:            {str},
 		Chroot:           {str},
+		ClockGettime:     {num, hex},
 		Clone:            {flags(cloneFlags), num, num, num, num},
 		Clone3:           {structure(cloneArgsText), num},
 		Close:            {fd},
@@ -207,6 +212,7 @@ var formats = sync.OnceValue(func() [numCalls][]argFormat {
 		Mkdirat:          {fd, str, oct},
 		Mknodat:          {fd, str, oct, device},
 		MountSetattr:     {fd, str, flags(atFlags), structure(mountAttrText), num},
+		Mmap:             {hex, num, hex, hex, fd, num},
 		MoveMount:        {fd, str, fd, str, flags(moveMountFlags)},
 		OpenTree:         {fd, str, flags(openTreeFlags)},
 		Openat:           {fd, str, flags(openFlags), oct},

@@ -140,6 +140,40 @@ func TestErrorsBranch(t *testing.T) {
 	}
 }
 
+// A timed program does the same, and every step that is carried out has its time first.
+func TestTimedProgramDoesTheSame(t *testing.T) {
+	b := NewBuilder()
+	missing := b.NewLabel("missing")
+	b.Do(Chdir, b.Str("/x")).OnError(missing, unix.ENOENT)
+	b.Do(Setsid)
+	b.Bind(missing)
+	ended(b)
+	plain := build(t, b)
+	const base = 1 << 32
+	timed, moved := plain.Timed(base, 1<<20, func(i int) bool { return plain.Instructions[i].Call != Setsid })
+	for errno, want := range map[unix.Errno]string{
+		0:           "clock_gettime chdir setsid clock_gettime exit_group end",
+		unix.ENOENT: "clock_gettime chdir clock_gettime exit_group end",
+		unix.EACCES: "clock_gettime chdir clock_gettime exit_group failure",
+	} {
+		if got := simulate(t, timed, map[Call]int64{Chdir: -int64(errno), ClockGettime: -int64(unix.EFAULT)}); got != want {
+			t.Errorf("%v: %s, want %s", errno, got, want)
+		}
+	}
+	for i, at := range moved {
+		if timed.Instructions[at].Call != plain.Instructions[i].Call {
+			t.Errorf("instruction %d is now %s, not %s", at, timed.Text(at), plain.Text(i))
+		}
+		if stamp := &timed.Instructions[at-1]; at > 0 && stamp.Call == ClockGettime && stamp.Args[1] != Imm(uint64(base+at*stampSize)) {
+			t.Errorf("the time of instruction %d: %s", at, timed.Text(at-1))
+		}
+	}
+	small, _ := plain.Timed(base, stampSize, func(int) bool { return true })
+	if len(small.Instructions) != len(plain.Instructions) {
+		t.Error("a time was written behind the memory for it")
+	}
+}
+
 func TestMemory(t *testing.T) {
 	b := NewBuilder()
 	src := b.Struct("source", U16(1), U32(0x01020304), Ptr(b.StrRef("text")))
