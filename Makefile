@@ -298,6 +298,15 @@ $(INSTALLED): build
 bench: $(INSTALLED) packages ## the comparison with crun and runc: docs/benchmarks.md
 	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
 
+# What each command does, beside crun and runc: page faults, system calls and so on. With
+# COUNT_FLAGS='-bar run:v2:page-faults:crun:1.0' it fails where rt is above.
+COUNT_FLAGS ?=
+.PHONY: count
+count: $(INSTALLED) packages ## page faults, switches, system calls of each command, beside crun and runc: docs/performance.md
+	@tests/packages valgrind
+	$(GO) build -o bin/bench ./tests/bench
+	bin/bench count -rt $(INSTALLED) -places -markdown docs/performance.md $(COUNT_FLAGS)
+
 # The project's bars: a regression in speed fails here. The tests do not include it,
 # because a busy machine would decide them.
 bench-bars: $(INSTALLED) packages

@@ -15,6 +15,8 @@ import (
 
 // plan is what the part of a comparison inside a view has to do.
 type plan struct {
+	// Count, if any, asks for counts in place of times.
+	Count       *countPlan `json:",omitempty"`
 	View        string
 	Competitors []competitor
 	// Floor is the path of the compiled floor.
@@ -49,7 +51,12 @@ func work(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	result, err := w.measureView(ctx)
+	var result any
+	if p.Count != nil {
+		result, err = w.countView(ctx)
+	} else {
+		result, err = w.measureView(ctx)
+	}
 	if err != nil {
 		return err
 	}
