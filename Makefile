@@ -307,6 +307,13 @@ count: $(INSTALLED) packages ## page faults, switches, system calls of each comm
 	$(GO) build -o bin/bench ./tests/bench
 	bin/bench count -rt $(INSTALLED) -places -markdown docs/performance.md $(COUNT_FLAGS)
 
+# What grows with the number of containers, beside crun and runc. It reports the bars for
+# many containers, and does not fail.
+.PHONY: bench-report
+bench-report: $(INSTALLED) packages ## 1 to 1,000 containers beside crun and runc: docs/performance.md, docs/performance.svg
+	$(GO) build -o bin/bench ./tests/bench
+	bin/bench scale -rt $(INSTALLED) -markdown docs/performance.md -svg docs/performance.svg
+
 # The project's bars: a regression in speed fails here. The tests do not include it,
 # because a busy machine would decide them.
 bench-bars: $(INSTALLED) packages

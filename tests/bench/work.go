@@ -16,7 +16,9 @@ import (
 // plan is what the part of a comparison inside a view has to do.
 type plan struct {
 	// Count, if any, asks for counts in place of times.
-	Count       *countPlan `json:",omitempty"`
+	Count *countPlan `json:",omitempty"`
+	// Scale, if any, asks how times and memory grow.
+	Scale       *scalePlan `json:",omitempty"`
 	View        string
 	Competitors []competitor
 	// Floor is the path of the compiled floor.
@@ -52,9 +54,12 @@ func work(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	var result any
-	if p.Count != nil {
+	switch {
+	case p.Count != nil:
 		result, err = w.countView(ctx)
-	} else {
+	case p.Scale != nil:
+		result, err = w.scaleView(ctx)
+	default:
 		result, err = w.measureView(ctx)
 	}
 	if err != nil {
