@@ -125,16 +125,16 @@ govulncheck: ## look for known vulnerabilities in the dependencies
 # Current engines and the other guests seldom find what the other tests do not, and
 # take longer than all of them: run them before a release, and after a change of the
 # shim or of cgroups.
-TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults docs-test conformance
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults soak-short docs-test conformance
 test test-all: export COMPARE := false
 test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) soak apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
-	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/...
+	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/... ./tests/soak/...
 	$(GO) test -tags os_signal ./internal/signals
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
@@ -220,6 +220,21 @@ engines-thousands: engines-packaged ## 10,000 containers through one shim
 bench-engines: engines
 	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
 
+# Thousands of lifecycles with random features and faults. A failure prints how to do
+# the same lifecycle again. soak-short is for every change.
+SOAK_SEED       ?= 1
+SOAK_LIFECYCLES ?= 20000
+SOAK_VIEW       ?= hybrid
+SOAK := tests/view $(SOAK_VIEW) bin/soak -rt bin/rt -seed $(SOAK_SEED)
+.PHONY: soak soak-short soak-binary
+soak-binary: build
+	@tests/packages busybox-static
+	$(GO) build -o bin/soak ./tests/soak
+soak: soak-binary ## 20,000 lifecycles with random features and faults: nothing may be left
+	$(SOAK) -lifecycles $(SOAK_LIFECYCLES)
+soak-short: soak-binary ## the same for 20 seconds
+	$(SOAK) -lifecycles 2000 -at-most 20s
+
 docs-test: build ## the commands that README.md shows
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
 	RT=$(CURDIR)/bin/rt $(GO) test -count=1 ./tests/docs
@@ -297,6 +312,22 @@ $(INSTALLED): build
 	install -D bin/rt $@
 bench: $(INSTALLED) packages ## the comparison with crun and runc: docs/benchmarks.md
 	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
+
+# What each command does, beside crun and runc: page faults, system calls and so on. With
+# COUNT_FLAGS='-bar run:v2:page-faults:crun:1.0' it fails where rt is above.
+COUNT_FLAGS ?=
+.PHONY: count
+count: $(INSTALLED) packages ## page faults, switches, system calls of each command, beside crun and runc: docs/performance.md
+	@tests/packages valgrind
+	$(GO) build -o bin/bench ./tests/bench
+	bin/bench count -rt $(INSTALLED) -places -markdown docs/performance.md $(COUNT_FLAGS)
+
+# What grows with the number of containers, beside crun and runc. It reports the bars for
+# many containers, and does not fail.
+.PHONY: bench-report
+bench-report: $(INSTALLED) packages ## 1 to 1,000 containers beside crun and runc: docs/performance.md, docs/performance.svg
+	$(GO) build -o bin/bench ./tests/bench
+	bin/bench scale -rt $(INSTALLED) -markdown docs/performance.md -svg docs/performance.svg
 
 # The project's bars: a regression in speed fails here. The tests do not include it,
 # because a busy machine would decide them.

@@ -35,20 +35,34 @@ func compare(ctx context.Context, opts *options) (*report, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, view := range opts.views {
-		p := plan{
-			View: view, Competitors: opts.competitors, Floor: floorPath, Cases: opts.cases,
-			Runs: opts.runs, Warmup: opts.warmup, Seed: opts.seed, Seccomp: opts.seccomp,
-			Tests: tests, Dir: filepath.Join(dir, view), Prefix: filepath.Base(dir),
-			Result: filepath.Join(dir, view+"-result.json"),
-		}
-		result, err := measureIn(ctx, p, filepath.Join(dir, view+"-plan.json"))
-		if err != nil {
+	p := opts.plan()
+	p.Floor, p.Cases, p.Seccomp = floorPath, opts.cases, opts.seccomp
+	r.Views, err = inViews[viewResult](ctx, opts.views, p)
+	return r, err
+}
+
+// inViews executes a plan in every view, each in a process of its own, and returns the results.
+func inViews[T any](ctx context.Context, views []string, p plan) ([]T, error) {
+	tests, err := filepath.Abs("tests")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "rt-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	var results []T
+	for _, view := range views {
+		p.View, p.Tests, p.Dir, p.Prefix = view, tests, filepath.Join(dir, view), filepath.Base(dir)
+		p.Result = filepath.Join(dir, view+"-result.json")
+		var result T
+		if err := measureIn(ctx, p, filepath.Join(dir, view+"-plan.json"), &result); err != nil {
 			return nil, err
 		}
-		r.Views = append(r.Views, *result)
+		results = append(results, result)
 	}
-	return r, nil
+	return results, nil
 }
 
 // compileFloor returns no path if no case needs the floor.
@@ -65,22 +79,21 @@ func compileFloor(ctx context.Context, opts *options, tests, dir string) (string
 }
 
 // measureIn executes a plan inside its view.
-func measureIn(ctx context.Context, p plan, planPath string) (*viewResult, error) {
+func measureIn(ctx context.Context, p plan, planPath string, result any) error {
 	if err := os.Mkdir(p.Dir, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	if err := writeJSON(planPath, p); err != nil {
-		return nil, err
+		return err
 	}
 	if err := runInView(ctx, p, planPath); err != nil {
-		return nil, err
+		return err
 	}
 	data, err := os.ReadFile(p.Result)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var result viewResult
-	return &result, json.Unmarshal(data, &result)
+	return json.Unmarshal(data, result)
 }
 
 func runInView(ctx context.Context, p plan, planPath string) error {

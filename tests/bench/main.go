@@ -17,6 +17,9 @@
 // The floor (floor.c) does nothing but the kernel's part of run-default: the same namespaces and
 // mounts, pivot_root, execve and wait.
 //
+// `bench count` counts, in place of the time, what each command does: see count.go. `bench scale`
+// measures what grows with the number of containers: see scale.go.
+//
 // Every runtime has bundles, a state directory and cgroups of its own, with equal content. A
 // failure of any of them ends the comparison: a runtime that is quick to fail is not quick.
 package main
@@ -48,12 +51,20 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "count":
+			return runCount(ctx, args[1:])
+		case "scale":
+			return runScale(ctx, args[1:])
+		}
+	}
 	opts, err := parseOptions(args)
 	if err != nil {
 		return err
 	}
-	if opts.plan != "" {
-		return work(ctx, opts.plan)
+	if opts.planPath != "" {
+		return work(ctx, opts.planPath)
 	}
 	report, err := compare(ctx, opts)
 	if err != nil {

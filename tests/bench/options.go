@@ -26,8 +26,13 @@ type options struct {
 	bars        []bar
 	markdown    string
 	json        string
-	// plan makes this process the part of a comparison that runs inside a view.
-	plan string
+	// planPath makes this process the part of a comparison that runs inside a view.
+	planPath string
+}
+
+// plan is what all modes have in their plans.
+func (o *options) plan() plan {
+	return plan{Competitors: o.competitors, Runs: o.runs, Warmup: o.warmup, Seed: o.seed}
 }
 
 type competitor struct {
@@ -45,16 +50,8 @@ func usagef(format string, args ...any) error {
 func parseOptions(args []string) (*options, error) {
 	var opts options
 	var views, cases string
-	paths := map[string]*string{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	paths[contender] = flags.String(contender, "", "`path` of rt (required)")
-	for _, peer := range []string{"crun", "runc"} {
-		paths[peer] = flags.String(peer, peer, "`path` of "+peer+", empty to leave it out")
-	}
-	flags.IntVar(&opts.runs, "runs", 100, "measured `rounds` of each case")
-	flags.IntVar(&opts.warmup, "warmup", 3, "`rounds` before the measured ones")
-	flags.Uint64Var(&opts.seed, "seed", 1, "`seed` of the order in the rounds and of the resampling")
-	flags.StringVar(&views, "views", "v1,v2", "`list` of cgroup views")
+	paths := opts.commonFlags(flags, &views, 100)
 	flags.StringVar(&cases, "cases", strings.Join(caseNames(), ","), "`list` of cases")
 	flags.BoolVar(&opts.seccomp, "seccomp", false, "run-docker with Docker's seccomp profile")
 	flags.Func("bar", "`case:view:peer:max`: fail if the ratio rt/peer is above max (repeatable)", func(text string) error {
@@ -62,24 +59,45 @@ func parseOptions(args []string) (*options, error) {
 		opts.bars = append(opts.bars, b)
 		return err
 	})
-	flags.StringVar(&opts.markdown, "markdown", "", "write the results as markdown to `file`")
-	flags.StringVar(&opts.json, "json", "", "write the results with all samples as JSON to `file`")
-	flags.StringVar(&opts.plan, "plan", "", "`file` of a view's plan; for the harness itself")
+	flags.StringVar(&opts.planPath, "plan", "", "`file` of a view's plan; for the harness itself")
 	if err := flags.Parse(args); err != nil {
 		return nil, usageError{err}
 	}
-	if opts.plan != "" {
+	if opts.planPath != "" {
 		return &opts, nil
 	}
-	opts.views = strings.Split(views, ",")
 	opts.cases = strings.Split(cases, ",")
-	if flags.NArg() > 0 {
-		return nil, usagef("unexpected argument %q", flags.Arg(0))
-	}
-	if err := opts.check(); err != nil {
+	if err := opts.finish(flags, views, paths); err != nil {
 		return nil, err
 	}
-	return &opts, opts.findCompetitors(paths)
+	return &opts, opts.checkBars()
+}
+
+// finish checks what all modes have in common.
+func (o *options) finish(flags *flag.FlagSet, views string, paths map[string]*string) error {
+	if flags.NArg() > 0 {
+		return usagef("unexpected argument %q", flags.Arg(0))
+	}
+	o.views = strings.Split(views, ",")
+	if err := o.check(); err != nil {
+		return err
+	}
+	return o.findCompetitors(paths)
+}
+
+// commonFlags defines the flags that all modes have.
+func (o *options) commonFlags(flags *flag.FlagSet, views *string, runs int) (paths map[string]*string) {
+	paths = map[string]*string{contender: flags.String(contender, "", "`path` of rt (required)")}
+	for _, peer := range []string{"crun", "runc"} {
+		paths[peer] = flags.String(peer, peer, "`path` of "+peer+", empty to leave it out")
+	}
+	flags.IntVar(&o.runs, "runs", runs, "measured `rounds` of each case")
+	flags.IntVar(&o.warmup, "warmup", 3, "`rounds` before the measured ones")
+	flags.Uint64Var(&o.seed, "seed", 1, "`seed` of the order in the rounds and of the resampling")
+	flags.StringVar(views, "views", "v1,v2", "`list` of cgroup views")
+	flags.StringVar(&o.markdown, "markdown", "", "write the results as markdown to `file`")
+	flags.StringVar(&o.json, "json", "", "write the results with all samples as JSON to `file`")
+	return paths
 }
 
 func (o *options) check() error {
@@ -117,7 +135,7 @@ func (o *options) findCompetitors(paths map[string]*string) error {
 		}
 		o.competitors = append(o.competitors, competitor{Name: name, Path: found})
 	}
-	return o.checkBars()
+	return nil
 }
 
 // checkBars refuses bars that no result will decide, before any time is spent on them.

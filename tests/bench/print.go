@@ -61,12 +61,18 @@ func (r *report) print(w *bytes.Buffer, table func(io.Writer, [][]string) error)
 	return nil
 }
 
-func (r *report) printConditions(w io.Writer) {
+// printMachine says what ran, and on what.
+func (r *report) printMachine(w io.Writer) {
 	fmt.Fprintf(w, "- %d rounds after %d to warm up, seed %d\n", r.Runs, r.Warmup, r.Seed)
 	fmt.Fprintf(w, "- Linux %s, %d × %s\n", r.Kernel, r.CPUs, r.CPU)
+	fmt.Fprintf(w, "- kind of machine: %s\n", r.Machine)
 	for _, c := range r.Competitors {
 		fmt.Fprintf(w, "- %s: %s, %d bytes\n", c.Name, c.Version, c.Bytes)
 	}
+}
+
+func (r *report) printConditions(w io.Writer) {
+	r.printMachine(w)
 	seccomp := "without a seccomp profile"
 	if r.Seccomp {
 		seccomp = "with Docker's seccomp profile"

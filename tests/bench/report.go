@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/rtcontainers/rt/tests/bench/machine"
 )
 
 // versionTimeout is for `RUNTIME --version`.
@@ -22,6 +24,7 @@ type report struct {
 	Kernel  string
 	CPUs    int
 	CPU     string
+	Machine machine.Kind
 	Runs    int
 	Warmup  int
 	Seed    uint64
@@ -50,7 +53,9 @@ func newReport(ctx context.Context, opts *options) (*report, error) {
 		}
 		r.Competitors = append(r.Competitors, id)
 	}
-	return r, nil
+	var err error
+	r.Machine, err = machine.Measure()
+	return r, err
 }
 
 func identify(ctx context.Context, c competitor) (identity, error) {

@@ -15,6 +15,10 @@ import (
 
 // plan is what the part of a comparison inside a view has to do.
 type plan struct {
+	// Count, if any, asks for counts in place of times.
+	Count *countPlan `json:",omitempty"`
+	// Scale, if any, asks how times and memory grow.
+	Scale       *scalePlan `json:",omitempty"`
 	View        string
 	Competitors []competitor
 	// Floor is the path of the compiled floor.
@@ -49,7 +53,15 @@ func work(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	result, err := w.measureView(ctx)
+	var result any
+	switch {
+	case p.Count != nil:
+		result, err = w.countView(ctx)
+	case p.Scale != nil:
+		result, err = w.scaleView(ctx)
+	default:
+		result, err = w.measureView(ctx)
+	}
 	if err != nil {
 		return err
 	}

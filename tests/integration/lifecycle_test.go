@@ -565,6 +565,34 @@ func TestFirstProcessWithoutALeader(t *testing.T) {
 	}
 }
 
+// The program of an rt exec that was killed may still be in the cgroup, outside the container's pid
+// namespace, when the container is deleted. It ends soon, and then the cgroup has to go.
+func TestDeleteWaitsForAProcessThatEnds(t *testing.T) {
+	if systemd {
+		t.Skip("systemd removes a scope when it is empty")
+	}
+	b := newBundle(t, "sleep 1000")
+	b.placeCgroup("")
+	b.create()
+	script := "echo 0 > /sys/fs/cgroup" + b.cgroup + "/cgroup.procs"
+	if !cgroups.IsCgroup2UnifiedMode() {
+		script = "for d in /sys/fs/cgroup/*" + b.cgroup + "; do echo 0 > $d/cgroup.procs; done"
+	}
+	other := exec.Command("sh", "-c", script+"; echo there; exec sleep 0.1")
+	out, err := other.StdoutPipe()
+	must(t, err)
+	must(t, other.Start())
+	_, err = out.Read(make([]byte, 10))
+	must(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- other.Wait() }()
+	if r := b.rt("delete", "--force", b.id); r.code != 0 || r.stderr != "" {
+		t.Error(r)
+	}
+	must(t, <-ended)
+	b.noTrace()
+}
+
 // delete does not kill other processes in the same cgroup.
 func TestDeleteSparesOthers(t *testing.T) {
 	if systemd {

@@ -3,6 +3,7 @@ package birth
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -36,7 +37,15 @@ func writeFile(name, content string) error {
 		return os.WriteFile(name, []byte(content), 0o666)
 	}
 	tmp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_EXCL, 0o644)
+	// Never into a file that somebody else has put there, or through a link.
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := os.OpenFile(tmp, flags, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		// An rt that was killed has left it.
+		if err = os.Remove(tmp); err == nil {
+			f, err = os.OpenFile(tmp, flags, 0o644)
+		}
+	}
 	if err != nil {
 		return err
 	}

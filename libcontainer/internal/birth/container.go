@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -202,6 +203,9 @@ func (c Container) end(cg *cgroup.Cgroup) error {
 	return nil
 }
 
+// halfBorn is how long a program takes, at most, to notice that nobody serves it any more.
+const halfBorn = 300 * time.Millisecond
+
 // removeCgroup removes a cgroup that may not be empty. If the container has no processes
 // any more, those in the cgroup belong to somebody else: to another container with the
 // same linux.cgroupsPath, for example.
@@ -216,6 +220,11 @@ func (c Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string
 		return nil
 	}
 	pids, _ := cg.Pids()
+	// The program of an rt exec that was killed ends by itself, but not at once. It is not in the
+	// container's pid namespace before it has joined that, and so did not end with the first process.
+	for end := time.Now().Add(halfBorn); len(pids) > 0 && time.Now().Before(end); pids, _ = cg.Pids() {
+		time.Sleep(time.Millisecond)
+	}
 	if len(pids) == 0 && cg.Destroy() == nil {
 		return nil
 	}

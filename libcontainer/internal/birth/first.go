@@ -86,6 +86,12 @@ func First(ctx context.Context, o FirstOptions) (*Born, error) {
 	return f.born(), nil
 }
 
+// close releases what is not needed any more.
+func (f *first) close() {
+	f.hooks.stop()
+	f.Birth.close()
+}
+
 func newFirst(ctx context.Context, o FirstOptions) *first {
 	f := &first{Birth: Birth{Caller: o.Caller, ctx: ctx, rootless: o.Rootless}, o: o}
 	f.kind = f

@@ -37,7 +37,9 @@ type hookWatch struct {
 
 	field string
 	hook  *specs.Hook // nil: none runs
+	// timer closes the pidfd when it ends the hook; otherwise stop does.
 	timer *time.Timer
+	pidfd *os.File
 	late  chan struct{}
 }
 
@@ -66,6 +68,7 @@ func (w *hookWatch) begin(r compile.RequestHook, pidfd *os.File) error {
 		return pidfd.Close()
 	}
 	late := w.late
+	w.pidfd = pidfd
 	w.timer = time.AfterFunc(hooks.Timeout(w.hook), func() {
 		close(late)
 		_ = unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0)
@@ -78,10 +81,7 @@ func (w *hookWatch) done(r compile.RequestHookDone) error {
 	if w.hook == nil {
 		return errors.New("the init program ended an unknown hook")
 	}
-	if w.timer != nil {
-		w.timer.Stop()
-		w.timer = nil
-	}
+	w.stop()
 	var err error
 	select {
 	case <-w.late:
@@ -96,6 +96,14 @@ func (w *hookWatch) done(r compile.RequestHookDone) error {
 	}
 	w.hook = nil
 	return nil
+}
+
+// stop ends the watch over the time, of a hook that has ended or that nobody waits for any more.
+func (w *hookWatch) stop() {
+	if w.timer != nil && w.timer.Stop() {
+		w.pidfd.Close()
+	}
+	w.timer, w.pidfd = nil, nil
 }
 
 func (w *hookWatch) printed() []byte {

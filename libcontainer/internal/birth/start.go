@@ -29,6 +29,7 @@ func Start(ctx context.Context, c Container, program *launch.Conversation, h *st
 	end := interruptible(ctx, program)
 	s := &start{container: c, program: program, hooks: watch}
 	err := serve(program, s)
+	s.hooks.stop()
 	if why := end(); why != nil && !s.removed {
 		return errors.Join(why, c.Remove(nil))
 	}
