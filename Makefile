@@ -134,7 +134,7 @@ test-all: packages ## the same with current engines and in all systems: hours
 	@tests/parts $(TEST_PARTS) soak apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
-	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/... ./tests/soak/...
+	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/... ./tests/soak/... ./tests/profile/...
 	$(GO) test -tags os_signal ./internal/signals
 	cd tests/conformance && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
@@ -328,6 +328,12 @@ count: $(INSTALLED) packages ## page faults, switches, system calls of each comm
 bench-report: $(INSTALLED) packages ## 1 to 1,000 containers beside crun and runc: docs/performance.md, docs/performance.svg
 	$(GO) build -o bin/bench ./tests/bench
 	bin/bench scale -rt $(INSTALLED) -markdown docs/performance.md -svg docs/performance.svg
+
+# Where the time of run, exec and a pod goes: rt's own trace, beside crun and runc.
+.PHONY: profile
+profile: $(INSTALLED) packages ## each phase of run, exec and a pod, from rt's trace: docs/performance.md, docs/profile.svg
+	$(GO) build -o bin/profile ./tests/profile
+	tests/view v2 bin/profile -rt $(INSTALLED) -runs $(RUNS) -document docs/performance.md -picture docs/profile.svg
 
 # The project's bars: a regression in speed fails here. The tests do not include it,
 # because a busy machine would decide them.
