@@ -310,8 +310,13 @@ RUNS ?= 100
 INSTALLED := $(CURDIR)/bin/installed/usr/bin/rt
 $(INSTALLED): build
 	install -D bin/rt $@
-bench: $(INSTALLED) packages ## the comparison with crun and runc: docs/benchmarks.md
-	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
+# The current runc, with libseccomp.
+.PHONY: peers
+peers:
+	@tests/packages libseccomp-dev
+	CGO_ENABLED=1 $(GO) build -C tests/peers -tags seccomp -ldflags '-s -w' -o $(CURDIR)/bin/peers/ tool
+bench: $(INSTALLED) packages peers ## the comparison with crun and runc: docs/benchmarks.md
+	$(GO) run ./tests/bench -rt $(INSTALLED) -peer runc-current=bin/peers/runc -runs $(RUNS) -seccomp -markdown docs/benchmarks.md
 
 # What each command does, beside crun and runc: page faults, system calls and so on. With
 # COUNT_FLAGS='-bar run:v2:page-faults:crun:1.0' it fails where rt is above.

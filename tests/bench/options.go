@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,15 +18,17 @@ const (
 
 type options struct {
 	competitors []competitor
-	runs        int
-	warmup      int
-	seed        uint64
-	views       []string
-	cases       []string
-	seccomp     bool
-	bars        []bar
-	markdown    string
-	json        string
+	// further are peers beside those that everybody has.
+	further  []competitor
+	runs     int
+	warmup   int
+	seed     uint64
+	views    []string
+	cases    []string
+	seccomp  bool
+	bars     []bar
+	markdown string
+	json     string
 	// planPath makes this process the part of a comparison that runs inside a view.
 	planPath string
 }
@@ -91,6 +94,14 @@ func (o *options) commonFlags(flags *flag.FlagSet, views *string, runs int) (pat
 	for _, peer := range []string{"crun", "runc"} {
 		paths[peer] = flags.String(peer, peer, "`path` of "+peer+", empty to leave it out")
 	}
+	flags.Func("peer", "`name=path`: compare with this one, too, such as a newer runc (repeatable)", func(text string) error {
+		name, path, ok := strings.Cut(text, "=")
+		if !ok || !peerName.MatchString(name) {
+			return fmt.Errorf("%q is not NAME=PATH with a name of letters, digits, dots and hyphens", text)
+		}
+		o.further = append(o.further, competitor{name, path})
+		return nil
+	})
 	flags.IntVar(&o.runs, "runs", runs, "measured `rounds` of each case")
 	flags.IntVar(&o.warmup, "warmup", 3, "`rounds` before the measured ones")
 	flags.Uint64Var(&o.seed, "seed", 1, "`seed` of the order in the rounds and of the resampling")
@@ -121,22 +132,28 @@ func (o *options) findCompetitors(paths map[string]*string) error {
 	if *paths[contender] == "" {
 		return usagef("-rt is required")
 	}
-	for _, name := range []string{contender, "crun", "runc"} {
-		path := *paths[name]
-		if path == "" {
+	all := []competitor{{contender, *paths[contender]}, {"crun", *paths["crun"]}, {"runc", *paths["runc"]}}
+	for _, c := range append(all, o.further...) {
+		if c.Path == "" {
 			continue
 		}
-		found, err := exec.LookPath(path)
-		if err != nil {
-			return usagef("-%s: %w", name, err)
+		if slices.ContainsFunc(o.competitors, func(other competitor) bool { return other.Name == c.Name }) {
+			return usagef("%s is there twice", c.Name)
 		}
-		if found, err = filepath.Abs(found); err != nil {
+		found, err := exec.LookPath(c.Path)
+		if err != nil {
+			return usagef("%s: %w", c.Name, err)
+		}
+		if c.Path, err = filepath.Abs(found); err != nil {
 			return err
 		}
-		o.competitors = append(o.competitors, competitor{Name: name, Path: found})
+		o.competitors = append(o.competitors, c)
 	}
 	return nil
 }
+
+// peerName is what names of files and cgroups may be made of.
+var peerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]*$`)
 
 // checkBars refuses bars that no result will decide, before any time is spent on them.
 func (o *options) checkBars() error {

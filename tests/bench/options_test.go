@@ -30,6 +30,16 @@ func TestParseOptions(t *testing.T) {
 	}
 }
 
+func TestFurtherPeers(t *testing.T) {
+	opts, err := parseOptions(append(competitorArgs, "-peer", "runc-1.5.3=/bin/sh", "-bar", "run-default:v2:runc-1.5.3:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(opts.competitors); n != 4 || opts.competitors[3] != (competitor{"runc-1.5.3", opts.competitors[0].Path}) {
+		t.Errorf("%v", opts.competitors)
+	}
+}
+
 func TestParseOptionsDefaults(t *testing.T) {
 	opts, err := parseOptions(competitorArgs)
 	if err != nil {
@@ -44,6 +54,10 @@ func TestParseOptionsRejects(t *testing.T) {
 	for name, args := range map[string][]string{
 		"no rt":             {"-rt", ""},
 		"no such program":   {"-crun", "/nonexistent"},
+		"no such peer":      {"-peer", "runc-next=/nonexistent"},
+		"peer without name": {"-peer", "/bin/sh"},
+		"peer twice":        {"-peer", "runc=/bin/sh"},
+		"name of a peer":    {"-peer", "a/b=/bin/sh"},
 		"argument":          {"more"},
 		"no rounds":         {"-runs", "0"},
 		"negative warmup":   {"-warmup", "-1"},
