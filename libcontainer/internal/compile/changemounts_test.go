@@ -67,6 +67,7 @@ func TestAddMountsIsUndone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		k.p = plan.Program
 		if err := m.Run(k, stepLimit); err != nil {
 			t.Fatal(err)
 		}
