@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
+	"github.com/rtcontainers/rt/internal/sysfile"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,8 +42,7 @@ func writeFile(name, content string) error {
 	// Never into a file that somebody else has put there, or through a link.
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := os.OpenFile(tmp, flags, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		// An rt that was killed has left it.
+	if errors.Is(err, fs.ErrExist) && leftBehind(tmp) {
 		if err = os.Remove(tmp); err == nil {
 			f, err = os.OpenFile(tmp, flags, 0o644)
 		}
@@ -58,6 +59,17 @@ func writeFile(name, content string) error {
 		os.Remove(tmp)
 	}
 	return err
+}
+
+// leftBehind tells whether a hidden file is one that an rt which was killed has left, and
+// not the user's: "~/bashrc" is a possible name of a pid file.
+func leftBehind(name string) bool {
+	var st unix.Stat_t
+	if unix.Lstat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != uint32(os.Geteuid()) || st.Nlink != 1 {
+		return false
+	}
+	text, err := sysfile.Read(name)
+	return err == nil && strings.Trim(string(text), "0123456789") == ""
 }
 
 // takeTerminal passes the master of a terminal to the caller.

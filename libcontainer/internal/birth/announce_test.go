@@ -6,44 +6,43 @@ import (
 	"testing"
 )
 
-// An rt that is killed while it writes the pid file leaves a hidden file beside it. The next one with
-// the same --pid-file replaces it, but does not write through a link.
+// An rt that is killed while it writes the pid file leaves a hidden file beside it. The
+// next one with the same --pid-file replaces it, and nothing else that has its name.
 func TestThePidFileReplacesWhatAKilledRtLeft(t *testing.T) {
-	dir := t.TempDir()
-	name, hidden, other := filepath.Join(dir, "pid"), filepath.Join(dir, ".pid"), filepath.Join(dir, "other")
-	write := func(name string) {
+	write := func(name, text string) {
 		t.Helper()
-		if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(other)
-	for what, leave := range map[string]func(){
-		"nothing": func() {}, "a file": func() { write(hidden) },
-		"a link": func() {
-			if err := os.Symlink(other, hidden); err != nil {
-				t.Fatal(err)
-			}
-		},
+	for what, test := range map[string]struct {
+		leave    func(hidden, other string)
+		replaced bool
+	}{
+		"nothing":           {func(_, _ string) {}, true},
+		"an empty file":     {func(hidden, _ string) { write(hidden, "") }, true},
+		"a pid":             {func(hidden, _ string) { write(hidden, "4711") }, true},
+		"a file of a user":  {func(hidden, _ string) { write(hidden, "alias ll='ls -l'\n") }, false},
+		"a symlink":         {func(hidden, other string) { _ = os.Symlink(other, hidden) }, false},
+		"a second hardlink": {func(hidden, other string) { _ = os.Link(other, hidden) }, false},
+		"a directory":       {func(hidden, _ string) { _ = os.Mkdir(hidden, 0o700) }, false},
 	} {
-		leave()
-		if err := writeFile(name, "17"); err != nil {
+		dir := t.TempDir()
+		name, hidden, other := filepath.Join(dir, "pid"), filepath.Join(dir, ".pid"), filepath.Join(dir, "other")
+		write(other, "12")
+		test.leave(hidden, other)
+		err := writeFile(name, "17")
+		if (err == nil) != test.replaced {
 			t.Errorf("%s was left: %v", what, err)
 		}
-		for file, want := range map[string]string{name: "17", other: "old"} {
-			if text, err := os.ReadFile(file); err != nil || string(text) != want {
-				t.Errorf("%s was left: %s has %q, want %q (%v)", what, file, text, want, err)
-			}
+		if text, _ := os.ReadFile(name); (string(text) == "17") != test.replaced {
+			t.Errorf("%s was left: the pid file has %q", what, text)
 		}
-		if _, err := os.Lstat(hidden); !os.IsNotExist(err) {
-			t.Errorf("%s was left: the hidden file stays: %v", what, err)
+		if text, _ := os.ReadFile(other); string(text) != "12" {
+			t.Errorf("%s was left: the other file has %q now", what, text)
 		}
-	}
-	// Nothing but a file or a link is removed.
-	if err := os.MkdirAll(filepath.Join(hidden, "x"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := writeFile(name, "18"); err == nil {
-		t.Error("a directory is replaced")
+		if _, err := os.Lstat(hidden); os.IsNotExist(err) != test.replaced {
+			t.Errorf("%s was left: the hidden file: %v", what, err)
+		}
 	}
 }
