@@ -180,7 +180,9 @@ func (c *Container) Status() specs.ContainerState {
 		}
 		return Stopped // its creator died
 	}
-	if !c.lives() {
+	// A process that runs the program of this container is this container's, and lives.
+	waits := c.waits()
+	if (!waits || defence.Off(defence.QuietQueries)) && !c.lives() {
 		return Stopped
 	}
 	if !cgroup.Config(c.state.Cgroup).Thawed() {
@@ -188,7 +190,7 @@ func (c *Container) Status() specs.ContainerState {
 			return Paused // before or after its start
 		}
 	}
-	if c.waits() {
+	if waits {
 		return Created
 	}
 	return Running
@@ -205,7 +207,7 @@ func (c *Container) waits() bool {
 	}
 	runs, err := launch.Image(*c.state.Image).Runs(c.state.Pid)
 	if err == unix.EACCES { // a user may not look into every user namespace
-		return launch.HasGate(c.dir.File)
+		return launch.HasGate(c.dir.File) && c.lives()
 	}
 	return runs
 }

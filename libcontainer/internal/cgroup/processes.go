@@ -171,7 +171,7 @@ func (cfg Config) Thawed() bool {
 	if dir == "" {
 		return false
 	}
-	text, err := sysfile.Read(dir + "/" + name)
+	text, err := sysfile.ReadLine(dir + "/" + name)
 	return err == nil && string(text) == thawed
 }
 
