@@ -9,6 +9,10 @@ package libcontainer
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -65,6 +69,11 @@ func Load(root, id string) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	return load(dir)
+}
+
+// load takes over the container's directory.
+func load(dir *state.Dir) (*Container, error) {
 	s, err := dir.Load()
 	if err != nil {
 		dir.Close()
@@ -76,24 +85,53 @@ func Load(root, id string) (*Container, error) {
 // List opens all containers below root. What disappears meanwhile is left out;
 // what cannot be read is, too, and named in the error.
 func List(root string) ([]*Container, error) {
-	ids, err := state.List(root)
-	if err != nil {
-		return nil, err
-	}
+	var mutex sync.Mutex
 	var list []*Container
-	var unreadable []error
-	for _, id := range ids {
-		c, err := Load(root, id)
-		if errors.Is(err, ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			unreadable = append(unreadable, fmt.Errorf("container %q: %w", id, err))
-			continue
-		}
+	err := each(root, func(c *Container) {
+		mutex.Lock()
+		defer mutex.Unlock()
 		list = append(list, c)
+	})
+	slices.SortFunc(list, func(a, b *Container) int { return strings.Compare(a.ID(), b.ID()) })
+	return list, err
+}
+
+// Each calls f with each container below root and closes it. Unlike List, it does not hold the
+// descriptors of all of them. If there are many, several goroutines call f at once. The error is
+// that of List.
+func Each(root string, f func(*Container)) error {
+	return each(root, func(c *Container) {
+		defer c.Close()
+		f(c)
+	})
+}
+
+func each(root string, f func(*Container)) error {
+	var mutex sync.Mutex
+	unreadable := map[string]error{}
+	err := state.Each(root, func(id string, dir *state.Dir, err error) {
+		var c *Container
+		if err == nil {
+			c, err = load(dir)
+		}
+		switch {
+		case errors.Is(err, ErrNotExist):
+		case err != nil:
+			mutex.Lock()
+			defer mutex.Unlock()
+			unreadable[id] = fmt.Errorf("container %q: %w", id, err)
+		default:
+			f(c)
+		}
+	})
+	if err != nil {
+		return err
 	}
-	return list, errors.Join(unreadable...)
+	var inOrder []error
+	for _, id := range slices.Sorted(maps.Keys(unreadable)) {
+		inOrder = append(inOrder, unreadable[id])
+	}
+	return errors.Join(inOrder...)
 }
 
 // Close gives the container's descriptor back. The container lives on.
@@ -142,13 +180,17 @@ func (c *Container) Status() specs.ContainerState {
 		}
 		return Stopped // its creator died
 	}
-	if !c.lives() {
+	// A process that runs the program of this container is this container's, and lives.
+	waits := c.waits()
+	if (!waits || defence.Off(defence.QuietQueries)) && !c.lives() {
 		return Stopped
 	}
-	if cg, err := c.cgroup(); err == nil && cg.Frozen() {
-		return Paused // before or after its start
+	if !cgroup.Config(c.state.Cgroup).Thawed() {
+		if cg, err := c.cgroup(); err == nil && cg.Frozen() {
+			return Paused // before or after its start
+		}
 	}
-	if c.waits() {
+	if waits {
 		return Created
 	}
 	return Running
@@ -165,7 +207,7 @@ func (c *Container) waits() bool {
 	}
 	runs, err := launch.Image(*c.state.Image).Runs(c.state.Pid)
 	if err == unix.EACCES { // a user may not look into every user namespace
-		return launch.HasGate(c.dir.File)
+		return launch.HasGate(c.dir.File) && c.lives()
 	}
 	return runs
 }

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -89,12 +94,7 @@ func listCommand() command {
 			if len(in.args) > 0 {
 				return fmt.Errorf("list: takes no arguments, but got %q", in.args[0])
 			}
-			containers, err := libcontainer.List(in.String("root"))
-			states := make([]containerState, 0, len(containers))
-			for _, c := range containers {
-				states = append(states, describe(c))
-				c.Close()
-			}
+			states, err := describeAll(in.String("root"))
 			if err != nil && len(states) == 0 {
 				return err
 			}
@@ -119,11 +119,27 @@ func listCommand() command {
 	}
 }
 
+// describeAll describes the containers, in the order of their names.
+func describeAll(root string) ([]containerState, error) {
+	var mutex sync.Mutex
+	states := []containerState{}
+	err := libcontainer.Each(root, func(c *libcontainer.Container) {
+		s := describe(c)
+		mutex.Lock()
+		defer mutex.Unlock()
+		states = append(states, s)
+	})
+	slices.SortFunc(states, func(a, b containerState) int { return strings.Compare(a.ID, b.ID) })
+	return states, err
+}
+
 func printTable(states []containerState) error {
-	w := tabwriter.NewWriter(os.Stdout, 12, 1, 3, ' ', 0)
+	// The writer of tables writes each cell, and the space beside it, by itself.
+	out := bufio.NewWriter(os.Stdout)
+	w := tabwriter.NewWriter(out, 12, 1, 3, ' ', 0)
 	fmt.Fprint(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
 	for _, s := range states {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
 	}
-	return w.Flush()
+	return errors.Join(w.Flush(), out.Flush())
 }

@@ -21,7 +21,7 @@ func (p Process) Dead() bool {
 
 // ReadProcess reads the stat file of a process.
 func ReadProcess(pid int) (Process, error) {
-	data, err := Read("/proc/" + strconv.Itoa(pid) + "/stat")
+	data, err := ReadLine("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return Process{}, err
 	}

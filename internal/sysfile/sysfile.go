@@ -31,6 +31,27 @@ func ReadAt(dir int, name string) ([]byte, error) {
 	return ReadAll(fd, name, math.MaxInt64)
 }
 
+// ReadLine is Read for a kernel file that has a single line: one call less, as nothing follows the end
+// of the line.
+func ReadLine(name string) ([]byte, error) {
+	fd, err := OpenAt(unix.AT_FDCWD, name, unix.O_RDONLY|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var buf [1024]byte
+	n, err := retry(func() (int, error) { return unix.Read(fd, buf[:]) })
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: name, Err: err}
+	}
+	line := append([]byte(nil), buf[:n]...)
+	if n == 0 || line[n-1] == '\n' {
+		return line, nil
+	}
+	rest, err := ReadAll(fd, name, math.MaxInt64)
+	return append(line, rest...), err
+}
+
 // ReadRegular returns the content of an open file, which must be a regular one and
 // have no more than limit bytes. The name is for errors.
 func ReadRegular(fd int, name string, limit int64) ([]byte, error) {

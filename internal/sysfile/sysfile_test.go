@@ -3,6 +3,8 @@ package sysfile
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -53,5 +55,24 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := ReadAt(int(dir.Fd()), "link"); !errors.Is(err, unix.ELOOP) {
 		t.Error(err)
+	}
+}
+
+// ReadLine reads one line with one call, and any other file to its end.
+func TestReadLine(t *testing.T) {
+	for _, text := range []string{"", "\n", "line\n", "no end", strings.Repeat("x", 1023) + "\n", strings.Repeat("y", 1024) + "\n", strings.Repeat("z", 9000)} {
+		name := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadLine(name); err != nil || string(got) != text {
+			t.Errorf("%.10q…, %d bytes: %.10q…, %d bytes, %v", text, len(text), got, len(got), err)
+		}
+	}
+	if _, err := ReadLine(filepath.Join(t.TempDir(), "none")); !IsNotExist(err) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if got, err := ReadLine("/proc/self/stat"); err != nil || !strings.HasPrefix(string(got), strconv.Itoa(os.Getpid())+" ") {
+		t.Errorf("/proc/self/stat: %q, %v", got, err)
 	}
 }

@@ -40,8 +40,11 @@ type scalePoint struct {
 	Holds map[string]holding
 }
 
-// scaleCommands are measured at every point; the first six are those of measureLifecycle.
-var scaleCommands = []string{"create", "start", "state", "exec", "kill", "delete", "list"}
+// scaleCommands are measured at every point; the first six are those of measureLifecycle. The last,
+// which asks nothing about containers, shows how fast the machine itself was at that point.
+var scaleCommands = []string{"create", "start", "state", "exec", "kill", "delete", "list", control}
+
+const control = "--version"
 
 func runScale(ctx context.Context, args []string) error {
 	var opts options
@@ -204,14 +207,17 @@ func (c *crowd) measurePoint(ctx context.Context, point *scalePoint, order *rand
 			if err != nil {
 				return fmt.Errorf("%s failed: %w", s.Name, err)
 			}
-			elapsed, err := c.run(s.argv("list"))
-			if err != nil {
-				return fmt.Errorf("%s failed: %w", s.Name, err)
+			for _, command := range []string{"list", control} {
+				elapsed, err := c.run(s.argv(command))
+				if err != nil {
+					return fmt.Errorf("%s failed: %w", s.Name, err)
+				}
+				samples = append(samples, milliseconds(elapsed))
 			}
 			if round < c.Warmup {
 				continue
 			}
-			for j, sample := range append(samples, milliseconds(elapsed)) {
+			for j, sample := range samples {
 				add(point.Times, scaleCommands[j], s.Name, sample)
 			}
 		}

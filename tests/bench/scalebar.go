@@ -8,7 +8,8 @@ const (
 	rateBar = 1.4
 	// memoryBar is the greatest ratio of a created container's memory to crun's.
 	memoryBar = 0.2
-	// stateBar is how much longer state may take with the most containers than with the fewest.
+	// stateBar is how much longer state may take with the most containers than with the fewest. It
+	// and linearBar compare different minutes of a machine, and so count in units of the control.
 	stateBar = 1.1
 	// listBar is the greatest ratio of list's time to crun's with the most containers. linearBar is
 	// how much more the last containers may add to it, each, than those before.
@@ -32,12 +33,17 @@ func (v *scaleView) bars(competitors []identity) []string {
 	}
 	first, last := v.Points[0], v.Points[len(v.Points)-1]
 	time := func(p scalePoint, command, who string) float64 { return median(p.Times[command][who]) }
-	grows := time(last, "state", contender) / time(first, "state", contender)
-	verdict(grows <= stateBar, "state with %d containers takes %.2f of its time with %d (at most %.2f)", last.Alive, grows, first.Alive, stateBar)
+	// In units of the control, at the same time.
+	units := func(p scalePoint, command string) float64 {
+		return time(p, command, contender) / time(p, control, contender)
+	}
+	grows := units(last, "state") / units(first, "state")
+	verdict(grows <= stateBar, "state with %d containers takes %.2f of its time with %d, both in units of %s (at most %.2f)",
+		last.Alive, grows, first.Alive, control, stateBar)
 	if len(v.Points) > 2 {
 		before := v.Points[len(v.Points)-2]
 		each := func(p, q scalePoint) float64 {
-			return (time(q, "list", contender) - time(p, "list", contender)) / float64(q.Alive-p.Alive)
+			return (units(q, "list") - units(p, "list")) / float64(q.Alive-p.Alive)
 		}
 		factor := each(before, last) / each(first, before)
 		verdict(factor <= linearBar, "each container from %d to %d adds %.2f of what each from %d to %d adds to list (at most %.2f)",

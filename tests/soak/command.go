@@ -31,11 +31,14 @@ func (l *lifecycle) rt(args ...string) (out string, code int, err error) {
 
 // harmed runs rt, and harms it meanwhile. The output goes to files: a container may keep it open.
 func (l *lifecycle) harmed(h *harm, args ...string) (out string, code int, err error) {
+	// The file of the command before may be the output of a container that still writes.
+	_ = os.Remove(l.outFile())
 	stdout, err := os.Create(l.outFile())
 	if err != nil {
 		return "", 0, err
 	}
 	defer stdout.Close()
+	_ = os.Remove(l.errFile())
 	stderr, err := os.Create(l.errFile())
 	if err != nil {
 		return "", 0, err

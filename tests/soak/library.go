@@ -78,6 +78,9 @@ func (l *lifecycle) libraryRuns(ctx context.Context, c *libcontainer.Container, 
 		var failed error
 		for range l.rng.IntN(4) {
 			operation := libraryOperations[l.rng.IntN(len(libraryOperations))]
+			if operation.limits && !l.w.controllers {
+				continue
+			}
 			l.drawn = append(l.drawn, operation.name)
 			if err := operation.do(ctx, c); err != nil {
 				failed = errors.Join(failed, fmt.Errorf("%s: %w", operation.name, err))
@@ -100,9 +103,11 @@ func (l *lifecycle) libraryRuns(ctx context.Context, c *libcontainer.Container, 
 
 var libraryOperations = []struct {
 	name string
-	do   func(ctx context.Context, c *libcontainer.Container) error
+	// limits: it needs the controllers of a machine with limits.
+	limits bool
+	do     func(ctx context.Context, c *libcontainer.Container) error
 }{
-	{"Exec", func(ctx context.Context, c *libcontainer.Container) error {
+	{"Exec", false, func(ctx context.Context, c *libcontainer.Container) error {
 		process, err := c.Process()
 		if err != nil {
 			return err
@@ -114,7 +119,7 @@ var libraryOperations = []struct {
 		}
 		return ended(ctx, p, 5, false)
 	}},
-	{"Pause and Resume", func(_ context.Context, c *libcontainer.Container) error {
+	{"Pause and Resume", false, func(_ context.Context, c *libcontainer.Container) error {
 		if err := c.Pause(); err != nil {
 			return err
 		}
@@ -124,21 +129,21 @@ var libraryOperations = []struct {
 		}
 		return nil
 	}},
-	{"Stats", func(_ context.Context, c *libcontainer.Container) error { _, err := c.Stats(); return err }},
-	{"Pids", func(_ context.Context, c *libcontainer.Container) error {
+	{"Stats", false, func(_ context.Context, c *libcontainer.Container) error { _, err := c.Stats(); return err }},
+	{"Pids", false, func(_ context.Context, c *libcontainer.Container) error {
 		pids, err := c.Pids()
 		if err == nil && len(pids) == 0 {
 			err = errors.New("no processes")
 		}
 		return err
 	}},
-	{"State", func(_ context.Context, c *libcontainer.Container) error {
+	{"State", false, func(_ context.Context, c *libcontainer.Container) error {
 		if state := c.State(); state.Status != libcontainer.Running {
 			return fmt.Errorf("status %s, want running", state.Status)
 		}
 		return nil
 	}},
-	{"WatchOOM", func(_ context.Context, c *libcontainer.Container) error {
+	{"WatchOOM", true, func(_ context.Context, c *libcontainer.Container) error {
 		stop, err := c.WatchOOM(func() {})
 		if err == nil {
 			stop()

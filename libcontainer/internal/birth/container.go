@@ -56,26 +56,29 @@ func (c Container) Process() (*os.File, error) {
 	default:
 		return nil, fmt.Errorf("container %q: pidfd_open: %w", c.State.ID, err)
 	}
-	stat, err := sysfile.ReadProcess(c.State.Pid)
-	ended := errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
-	switch {
-	case err != nil && !ended:
+	if err := c.alive(); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("container %q: %w", c.State.ID, err)
-	case ended, stat.Start != c.State.StartTime, stat.Dead():
-		unix.Close(fd)
-		return nil, unix.ESRCH
+		return nil, err
 	}
 	return os.NewFile(uintptr(fd), "pidfd"), nil
 }
 
 // Lives tells whether the container's first process has not ended, as far as rt can know.
 func (c Container) Lives() bool {
-	p, err := c.Process()
-	if err == nil {
-		p.Close()
+	return c.State.Pid != 0 && c.alive() != unix.ESRCH
+}
+
+// alive returns unix.ESRCH if the pid is not that of the container's first process any more.
+func (c Container) alive() error {
+	stat, err := sysfile.ReadProcess(c.State.Pid)
+	ended := errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOENT)
+	switch {
+	case err != nil && !ended:
+		return fmt.Errorf("container %q: %w", c.State.ID, err)
+	case ended, stat.Start != c.State.StartTime, stat.Dead():
+		return unix.ESRCH
 	}
-	return err != unix.ESRCH
+	return nil
 }
 
 // CheckMemory returns an error if the container's process has already ended for lack of

@@ -394,7 +394,9 @@ func (f *first) saveState() error {
 	}
 	s.Pid, s.StartTime = f.proc.Pid, p.Start
 	if f.o.Gate {
-		s.Steps = steps(f.plan)
+		if err := f.container.Dir.SaveSteps(steps(f.plan)); err != nil {
+			return err
+		}
 	}
 	if err := f.container.Dir.SaveConfig(f.config); err != nil {
 		return err

@@ -70,10 +70,12 @@ func (s *start) handListener(fd int) error {
 	return s.container.HandListener(fd, int(p.Fd()), s.container.State.Pid)
 }
 
-// failure finds the step in the state: there is no plan any more.
+// failure finds the step in the file that create has left: there is no plan any more.
 func (s *start) failure(r compile.RequestFailure) error {
 	f := &program.Failure{Index: image.Index(r.Record), Errno: r.Errno, Purpose: "start the process"}
-	for _, step := range s.container.State.Steps {
+	// Without them the error has at least its number.
+	steps, _ := s.container.Dir.Steps()
+	for _, step := range steps {
 		if step.Index == f.Index {
 			f.Source, f.Purpose, f.Call = step.Source, step.Purpose, step.Call
 		}

@@ -161,6 +161,20 @@ func (c *Cgroup) Kill() error {
 	}
 }
 
+// Thawed tells whether one look is enough to know that a container is not paused. Otherwise Frozen
+// knows.
+func (cfg Config) Thawed() bool {
+	dir, name, thawed := cfg.Paths[""], "cgroup.freeze", "0\n"
+	if v1, ok := cfg.Paths["freezer"]; ok {
+		dir, name, thawed = v1, "freezer.state", "THAWED\n"
+	}
+	if dir == "" {
+		return false
+	}
+	text, err := sysfile.ReadLine(dir + "/" + name)
+	return err == nil && string(text) == thawed
+}
+
 // Frozen tells whether the container is paused.
 func (c *Cgroup) Frozen() bool {
 	state, err := c.manager.GetFreezerState()

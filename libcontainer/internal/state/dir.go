@@ -6,7 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/jsontext"
@@ -18,6 +22,7 @@ import (
 const (
 	stateName  = "state.json"
 	configName = "config.json"
+	stepsName  = "steps.json"
 )
 
 // The errors of opening a container.
@@ -235,6 +240,26 @@ func (d *Dir) ReplaceConfig(data []byte) error { return d.replace(configName, da
 // Config reads the saved configuration.
 func (d *Dir) Config() ([]byte, error) { return d.read(configName) }
 
+// SaveSteps saves the instructions that run at the start.
+func (d *Dir) SaveSteps(steps []Step) error {
+	return sysfile.CreateAt(int(d.Fd()), stepsName, appendSteps(make([]byte, 0, 8192), &Steps{steps}))
+}
+
+// Steps reads them.
+func (d *Dir) Steps() ([]Step, error) {
+	data, err := d.read(stepsName)
+	if err != nil {
+		return nil, err
+	}
+	var s Steps
+	text := jsontext.NewDecoder(string(data))
+	decodeSteps(text, &s)
+	if err := text.End(); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(d.path, stepsName), err)
+	}
+	return s.Steps, nil
+}
+
 // Load reads the state. The error is ErrNotExist if there is none: not yet, or not any
 // more.
 func (d *Dir) Load() (*State, error) {
@@ -302,7 +327,7 @@ func (d *Dir) replace(name string, data []byte) error {
 // Path is the directory's place.
 func (d *Dir) Path() string { return d.path }
 
-// Names are the files of the directory in the order in which to remove them.
+// Names are the files of a directory without steps in the order in which to remove them.
 func (d *Dir) Names() []string {
 	return []string{configName, "." + configName, "." + stateName, stateName}
 }
@@ -315,7 +340,7 @@ func (d *Dir) Remove() error {
 		return err
 	}
 	fd := int(d.Fd())
-	for _, name := range d.Names() {
+	for _, name := range append([]string{stepsName}, d.Names()...) {
 		if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
 			return d.removeAll()
 		}
@@ -342,25 +367,41 @@ func (d *Dir) removeAll() error {
 	return os.RemoveAll(d.path)
 }
 
-// List returns the ids of the containers below root, including those of others.
-func List(root string) ([]string, error) {
+// alone is how many containers one goroutine reads as fast as several.
+const alone = 32
+
+// Each opens the directories of the containers below root, including those of others. f takes the
+// directory over, or gets the error of opening it. If there are many, several goroutines call f.
+func Each(root string, f func(id string, d *Dir, err error)) error {
 	r, err := openRoot(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.close()
+	defer r.close()
 	entries, err := os.ReadDir(root)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var ids []string
-	for _, e := range entries {
-		if e.IsDir() && CheckID(e.Name()) == nil {
-			ids = append(ids, e.Name())
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() || CheckID(e.Name()) != nil })
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < len(entries); i = int(next.Add(1)) - 1 {
+			id := entries[i].Name()
+			d, err := r.open(id)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = fmt.Errorf("%q: %w (in %s)", id, ErrNotExist, root)
+			}
+			f(id, d, err)
 		}
 	}
-	return ids, nil
+	var others sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(entries)/alone) - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+	return nil
 }

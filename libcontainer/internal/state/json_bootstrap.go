@@ -10,3 +10,7 @@ import "github.com/rtcontainers/rt/internal/jsontext"
 func appendState([]byte, *State) []byte { panic("jsongen has not run") }
 
 func decodeState(*jsontext.Decoder, *State) { panic("jsongen has not run") }
+
+func appendSteps([]byte, *Steps) []byte { panic("jsongen has not run") }
+
+func decodeSteps(*jsontext.Decoder, *Steps) { panic("jsongen has not run") }

@@ -120,19 +120,8 @@ func decodeState(d *jsontext.Decoder, v *State) {
 				}
 				decodeImage(d, v.Image)
 			}
-		case "steps":
-			if d.Null() {
-				v.Steps = nil
-			} else {
-				s1, n1 := v.Steps, 0
-				for e := d.Array(); e.Next(); n1++ {
-					s1 = jsontext.Extend(s1, n1)
-					decodeStep(d, &s1[n1])
-				}
-				v.Steps = jsontext.Cut(s1, n1)
-			}
 		default:
-			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "keyring", "hooks", "seccomp", "resctrl", "image", "steps") {
+			if m.Fold("ociVersion", "id", "bundle", "rootfs", "created", "uid", "annotations", "cgroup", "pid", "startTime", "sharedPids", "rootMount", "mountNamespace", "keyring", "hooks", "seccomp", "resctrl", "image") {
 				goto again
 			}
 			d.Skip()
@@ -225,18 +214,45 @@ func appendState(b []byte, v *State) []byte {
 			b = appendImage(b, v.Image)
 		}
 	}
-	if len(v.Steps) > 0 {
-		b = jsontext.AppendKey(b, "steps")
-		if v.Steps == nil {
-			b = append(b, "null"...)
-		} else {
-			b = append(b, '[')
-			for i := range v.Steps {
-				b = jsontext.AppendComma(b)
-				b = appendStep(b, &v.Steps[i])
+	return append(b, '}')
+}
+
+func decodeSteps(d *jsontext.Decoder, v *Steps) {
+	for m := d.Object(); m.Next(); {
+	again:
+		switch m.Key {
+		case "steps":
+			if d.Null() {
+				v.Steps = nil
+			} else {
+				s1, n1 := v.Steps, 0
+				for e := d.Array(); e.Next(); n1++ {
+					s1 = jsontext.Extend(s1, n1)
+					decodeStep(d, &s1[n1])
+				}
+				v.Steps = jsontext.Cut(s1, n1)
 			}
-			b = append(b, ']')
+		default:
+			if m.Fold("steps") {
+				goto again
+			}
+			d.Skip()
 		}
+	}
+}
+
+func appendSteps(b []byte, v *Steps) []byte {
+	b = append(b, '{')
+	b = jsontext.AppendKey(b, "steps")
+	if v.Steps == nil {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '[')
+		for i := range v.Steps {
+			b = jsontext.AppendComma(b)
+			b = appendStep(b, &v.Steps[i])
+		}
+		b = append(b, ']')
 	}
 	return append(b, '}')
 }

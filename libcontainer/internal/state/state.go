@@ -44,8 +44,12 @@ type State struct {
 	Resctrl *Resctrl `json:"resctrl,omitempty"`
 	// Image is the program in which a created container's process waits.
 	Image *Image `json:"image,omitempty"`
-	// Steps describe the instructions that run at the start.
-	Steps []Step `json:"steps,omitempty"`
+}
+
+// Steps describe the instructions that run at the start. They are in a file of their own: they are
+// most of what rt knows about a created container, and only the errors of start need them.
+type Steps struct {
+	Steps []Step `json:"steps"`
 }
 
 // Cgroup is where the container's cgroup is: cgroup.Config.

@@ -27,7 +27,7 @@ var sets = map[string]roots{
 	},
 	"state": {
 		pkg: "state", path: "github.com/rtcontainers/rt/libcontainer/internal/state",
-		types: []reflect.Type{reflect.TypeFor[state.State]()}, encode: true,
+		types: []reflect.Type{reflect.TypeFor[state.State](), reflect.TypeFor[state.Steps]()}, encode: true,
 	},
 }
 
