@@ -23,7 +23,6 @@ func FuzzLoad(f *testing.F) {
 		{ID: "box", OCIVersion: "1.0.2", Pid: 7, StartTime: 12},
 		{
 			ID: "box", Bundle: "/b", Annotations: map[string]string{"a": "b\u2028"}, Cgroup: Cgroup{Paths: map[string]string{"": "/sys/fs/cgroup/box"}},
-			Steps: []Step{{Index: 3, Call: "execve", Source: "process.args[0]", Purpose: "exec"}},
 			Hooks: &Hooks{Poststop: StoredHooks([]specs.Hook{{Path: "/bin/true", Args: []string{"true"}, Timeout: new(3)}})},
 		},
 	} {
