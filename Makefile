@@ -341,9 +341,11 @@ profile: $(INSTALLED) packages ## each phase of run, exec and a pod, from rt's t
 	tests/view v2 bin/profile -rt $(INSTALLED) -runs $(RUNS) -document docs/performance.md -picture docs/profile.svg
 
 # The project's bars: a regression in speed fails here. The tests do not include it,
-# because a busy machine would decide them.
+# because a busy machine would decide them, and whether it lets programs ask for huge pages.
 bench-bars: $(INSTALLED) packages
-	$(GO) run ./tests/bench -rt $(INSTALLED) -runs $(RUNS) -cases run-default \
+	$(GO) build -o bin/bench ./tests/bench
+	bin/bench count -rt $(INSTALLED) $(foreach v,v1 v2,$(foreach c,run exec,-bar $(c):$(v):page-faults:380 -bar $(c):$(v):page-faults:crun:1) -bar run:$(v):context-switches:40)
+	bin/bench -rt $(INSTALLED) -runs $(RUNS) -cases run-default \
 		-bar run-default:v2:crun:0.75 -bar run-default:v2:runc:0.30 \
 		-bar run-default:v1:crun:0.50 -bar run-default:v1:runc:0.20
 
