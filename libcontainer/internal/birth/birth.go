@@ -103,7 +103,9 @@ type Birth struct {
 	// place is how to get into the cgroup; thread is entering it, or nil.
 	place  *cgroup.Placement
 	thread *launch.Thread
-	clone  launch.Config
+	// left is closed when the thread has left what can stop it; nil: there was none.
+	left  <-chan struct{}
+	clone launch.Config
 	// release lets the program continue when it is ready, if it has no gate.
 	release *os.File
 	// births are those that the program has announced.
@@ -164,6 +166,7 @@ func (b *Birth) undoing(f func()) { b.undo = append(b.undo, f) }
 
 // goBack undoes all steps.
 func (b *Birth) goBack() {
+	b.awaitLeft()
 	for _, f := range slices.Backward(b.undo) {
 		f()
 	}
@@ -191,11 +194,23 @@ func (b *Birth) close() {
 	b.held = nil
 }
 
+// awaitLeft waits until the thread is not in the container's cgroup any more, as far as that can
+// be limited, frozen or killed.
+func (b *Birth) awaitLeft() {
+	if b.left != nil {
+		<-b.left
+	}
+}
+
 // leave ends the thread, which then leaves the container's cgroup.
 func (b *Birth) leave() {
 	if b.thread != nil {
 		_ = b.thread.Wait()
-		b.thread.End()
+		var last func()
+		if b.place != nil {
+			last = b.place.Leave
+		}
+		b.left = b.thread.End(last)
 		b.thread = nil
 	}
 	if b.place != nil && b.place.Dir != nil {

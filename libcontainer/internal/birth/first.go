@@ -254,6 +254,7 @@ func (f *first) meanwhile() error {
 	if f.cgroup.Systemd {
 		return nil
 	}
+	f.awaitLeft()
 	if err := f.cgroup.Limit(); err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func inMountNamespace(ns *state.Namespace, f func()) error {
 		return os.ErrNotExist
 	}
 	t := launch.NewThread()
-	defer t.End() // in that namespace
+	defer t.End(nil) // in that namespace
 	t.Do(func() error {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return os.NewSyscallError("unshare", err)

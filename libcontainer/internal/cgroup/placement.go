@@ -19,6 +19,9 @@ type Placement struct {
 	// Prepare moves the calling OS thread into the cgroup v1 directories, so that its next
 	// child is born there. It is nil if there are none.
 	Prepare func() error
+	// Leave moves the calling OS thread, after Prepare, out of the hierarchies that can stop
+	// it. It is nil if it is in none.
+	Leave func()
 	// Move moves a process there, in systemd's way, or is nil.
 	Move func(pid int) error
 	// Halting are the files by which a process enters the cgroup v1 hierarchies that can
@@ -43,8 +46,29 @@ func (c *Cgroup) Placement() (*Placement, error) {
 	p, err := c.placement(paths, func(_, path string) string { return path })
 	if err == nil {
 		p.Paths = paths
+		if len(p.Halting) > 0 {
+			p.Leave = c.leaveHalting
+		}
 	}
 	return p, err
+}
+
+// halting are the controllers of cgroup v1 that can stop a process.
+var halting = []string{"freezer", "cpu"}
+
+// leaveHalting moves the calling thread to where rt itself is. A thread that is about to end needs
+// a moment for it, which a low cpu.shares gives it late on a busy machine; meanwhile it would be
+// in a cgroup that somebody else may freeze.
+func (c *Cgroup) leaveHalting() {
+	own, err := v1Paths("", c.own)
+	if err != nil {
+		return
+	}
+	for _, controller := range halting {
+		if dir := own[controller]; dir != "" {
+			_ = sysfile.Write(filepath.Join(dir, "tasks"), []byte("0"))
+		}
+	}
 }
 
 // move lets systemd make the scope around a process. On v1 some limits come with it.
@@ -86,7 +110,7 @@ func (c *Cgroup) placement(paths map[string]string, at func(controller, path str
 				continue // not made, or not for us
 			}
 			p.tasks = append(p.tasks, file)
-			if own == paths["freezer"] || own == paths["cpu"] {
+			if slices.ContainsFunc(halting, func(controller string) bool { return own == paths[controller] }) {
 				p.Halting = append(p.Halting, file)
 			}
 		}

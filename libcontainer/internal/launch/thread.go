@@ -24,12 +24,15 @@ type Thread struct {
 	made uint64
 	// failed is the error of the first job that failed: later jobs are not done.
 	failed error
+	// last is done in any case before the thread ends, and closes over.
+	last func()
+	over chan struct{}
 }
 
 // NewThread starts a thread. End it with End.
 func NewThread() *Thread {
 	const atOnce = 4
-	t := &Thread{jobs: make(chan func() error, atOnce), results: make(chan error, atOnce), given: noSemaphore, done: noSemaphore}
+	t := &Thread{jobs: make(chan func() error, atOnce), results: make(chan error, atOnce), given: noSemaphore, done: noSemaphore, over: make(chan struct{})}
 	if runtime.NumCPU() > 1 {
 		// With a locked thread, the scheduler has to be told that there is nothing to do.
 		t.given, t.done = newSemaphore(), newSemaphore()
@@ -43,6 +46,10 @@ func (t *Thread) work() {
 		t.given.take()
 		job, ok := <-t.jobs
 		if !ok {
+			if t.last != nil {
+				t.last()
+			}
+			close(t.over)
 			t.given.close()
 			t.done.close()
 			return
@@ -97,10 +104,13 @@ func (t *Thread) Start(cfg *Config) (*Process, error) {
 	return p, t.Wait()
 }
 
-// End ends the thread after its last job.
-func (t *Thread) End() {
+// End ends the thread after its last job, and after last, which may be nil. It does not wait for
+// that; the channel that it returns is closed then.
+func (t *Thread) End(last func()) (over <-chan struct{}) {
+	t.last = last
 	close(t.jobs)
 	t.given.give()
+	return t.over
 }
 
 // startThread runs f on an OS thread that runs nothing else, now or later.
