@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
@@ -40,11 +41,8 @@ func writeFile(name, content string) error {
 	// Never into a file that somebody else has put there, or through a link.
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := os.OpenFile(tmp, flags, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		// An rt that was killed has left it.
-		if err = os.Remove(tmp); err == nil {
-			f, err = os.OpenFile(tmp, flags, 0o644)
-		}
+	if errors.Is(err, fs.ErrExist) && leftByRt(tmp) && os.Remove(tmp) == nil {
+		f, err = os.OpenFile(tmp, flags, 0o644)
 	}
 	if err != nil {
 		return err
@@ -58,6 +56,16 @@ func writeFile(name, content string) error {
 		os.Remove(tmp)
 	}
 	return err
+}
+
+// leftByRt tells whether a file can be one that an rt of the same user left when it was killed.
+func leftByRt(name string) bool {
+	info, err := os.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
 }
 
 // takeTerminal passes the master of a terminal to the caller.
