@@ -66,6 +66,12 @@ func (r *report) printMachine(w io.Writer) {
 	fmt.Fprintf(w, "- %d rounds after %d to warm up, seed %d\n", r.Runs, r.Warmup, r.Seed)
 	fmt.Fprintf(w, "- Linux %s, %d × %s\n", r.Kernel, r.CPUs, r.CPU)
 	fmt.Fprintf(w, "- kind of machine: %s\n", r.Machine)
+	// Half a CPU of work besides is a machine that does something else.
+	busy := ""
+	if r.Load > float64(r.CPUs)/2 {
+		busy = ": a busy machine, whose times mean little; ratios meet all alike"
+	}
+	fmt.Fprintf(w, "- load average before: %.1f%s\n", r.Load, busy)
 	for _, c := range r.Competitors {
 		fmt.Fprintf(w, "- %s: %s, %d bytes\n", c.Name, c.Version, c.Bytes)
 	}

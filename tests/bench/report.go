@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,8 @@ type report struct {
 	CPUs    int
 	CPU     string
 	Machine machine.Kind
+	// Load is the load average of the last minute, before the first measurement.
+	Load    float64
 	Runs    int
 	Warmup  int
 	Seed    uint64
@@ -54,6 +57,9 @@ func newReport(ctx context.Context, opts *options) (*report, error) {
 		r.Competitors = append(r.Competitors, id)
 	}
 	var err error
+	if r.Load, err = loadAverage(); err != nil {
+		return nil, err
+	}
 	r.Machine, err = machine.Measure()
 	return r, err
 }
@@ -71,6 +77,16 @@ func identify(ctx context.Context, c competitor) (identity, error) {
 	}
 	version, _, _ := strings.Cut(string(output), "\n")
 	return identity{competitor: c, Version: version, Bytes: info.Size()}, nil
+}
+
+// loadAverage is the first number of proc_loadavg(5).
+func loadAverage() (float64, error) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return strconv.ParseFloat(first, 64)
 }
 
 func kernel() string {

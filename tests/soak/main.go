@@ -68,6 +68,9 @@ func main() {
 	}
 }
 
+// progress is after how many lifecycles soak says how far it is.
+const progress = 2000
+
 func run(ctx context.Context, o options) (err error) {
 	if o.rt, err = filepath.Abs(o.rt); err != nil {
 		return err
@@ -100,6 +103,9 @@ func run(ctx context.Context, o options) (err error) {
 		done = next
 		if err := w.flat(done, o.lifecycles); err != nil {
 			return err
+		}
+		if done%progress == 0 && done < o.lifecycles {
+			fmt.Fprintf(os.Stderr, "soak: %d of %d lifecycles in %v\n", done, o.lifecycles, time.Since(began).Round(time.Second))
 		}
 	}
 	fmt.Printf("soak: seed %d, %d lifecycles in %v: no leak, no unexplained failure\n", o.seed, done, time.Since(began).Round(time.Second))
