@@ -140,12 +140,16 @@ func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 		switch {
 		case err == unix.EINTR:
 			continue
+		case err == unix.ECONNRESET:
+			// The program ended before it read an answer. Its last message, which the kernel
+			// keeps back for this error, can still be read.
+			continue
 		case err == unix.EAGAIN: // nothing for a second
 			if err := stopped.look(c.pid, c.Frozen); err != nil {
 				return nil, nil, err
 			}
 			continue
-		case err == unix.ECONNRESET || (err == nil && n == 0):
+		case err == nil && n == 0:
 			return nil, nil, io.EOF
 		case err != nil:
 			return nil, nil, os.NewSyscallError("recvmsg", err)
@@ -153,6 +157,13 @@ func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 		file, err := fileOf(oob[:oobn])
 		return buf[:n], file, err
 	}
+}
+
+// Waiting tells whether a message waits to be received, or the end.
+func (c *Conversation) Waiting() bool {
+	fds := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+	n, _ := unix.Poll(fds, 0)
+	return n > 0
 }
 
 // fileOf is the file of a control message: SCM_RIGHTS, unix(7).
