@@ -71,6 +71,8 @@ type Conversation struct {
 	fd int
 	// pid is the program, if it is known.
 	pid int
+	// Unread is true if the program has ended without reading all that was sent to it.
+	Unread bool
 	// Frozen returns the cgroup in which a process is frozen, or "". It may be nil.
 	Frozen func(pid int) string
 }
@@ -143,6 +145,7 @@ func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 		case err == unix.ECONNRESET:
 			// The program ended before it read an answer. Its last message, which the kernel
 			// keeps back for this error, can still be read.
+			c.Unread = true
 			continue
 		case err == unix.EAGAIN: // nothing for a second
 			if err := stopped.look(c.pid, c.Frozen); err != nil {
@@ -316,6 +319,9 @@ func Reap(pid int) unix.WaitStatus {
 // Interrupt ends the conversation: Receive returns its end. The program does not end: see
 // KillUnnamed. It may be called while others use the conversation, until that is closed.
 func (c *Conversation) Interrupt() { _ = unix.Shutdown(c.fd, unix.SHUT_RD) }
+
+// HangUp ends the conversation for the program, too, which then ends.
+func (c *Conversation) HangUp() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) }
 
 // AwaitEnd waits until the process of a pidfd has ended, without reaping it, or until
 // ctx ends, which is an error.
