@@ -145,7 +145,7 @@ var likely = map[int][]unix.Errno{
 	unix.SYS_CLONE: {unix.EAGAIN, unix.ENOMEM}, unix.SYS_CLONE3: {unix.EAGAIN, unix.ENOMEM}, unix.SYS_EXECVE: {unix.ENOMEM, unix.EACCES},
 	unix.SYS_SOCKET: {unix.EMFILE, unix.ENOMEM}, unix.SYS_SOCKETPAIR: {unix.EMFILE, unix.ENOMEM}, unix.SYS_PIPE2: {unix.EMFILE, unix.ENFILE},
 	unix.SYS_EVENTFD2: {unix.EMFILE}, unix.SYS_MEMFD_CREATE: {unix.EMFILE, unix.ENOMEM}, unix.SYS_BIND: {unix.ENOMEM, unix.EADDRINUSE},
-	unix.SYS_LISTEN: {unix.EADDRINUSE}, unix.SYS_CONNECT: {unix.EAGAIN, unix.EINTR}, unix.SYS_SENDMSG: {unix.ENOBUFS, unix.EINTR, unix.ETOOMANYREFS},
+	unix.SYS_LISTEN: {unix.EADDRINUSE}, unix.SYS_CONNECT: {unix.EAGAIN, unix.ENOMEM}, unix.SYS_SENDMSG: {unix.ENOBUFS, unix.EINTR, unix.ETOOMANYREFS},
 	unix.SYS_RECVMSG: {unix.ENOMEM, unix.EINTR, unix.EMFILE}, unix.SYS_SENDTO: {unix.ENOBUFS}, unix.SYS_RECVFROM: {unix.ENOMEM, unix.EINTR},
 	unix.SYS_POLL: {unix.ENOMEM, unix.EINTR}, unix.SYS_PPOLL: {unix.ENOMEM, unix.EINTR}, unix.SYS_EPOLL_PWAIT: {unix.EINTR},
 	unix.SYS_WAIT4: {unix.EINTR}, unix.SYS_WAITID: {unix.EINTR, unix.ENOMEM},

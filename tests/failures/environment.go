@@ -328,19 +328,6 @@ func (r *report) disks(b *bundle) {
 	}
 }
 
-// ended kills what a container has left of which rt knows nothing any more.
-func (a *around) ended() {
-	for _, pid := range descendants() {
-		_ = unix.Kill(pid, unix.SIGKILL)
-	}
-	for end := time.Now().Add(patience); time.Now().Before(end) && len(descendants()) > 0; {
-		time.Sleep(time.Millisecond)
-	}
-	for _, dir := range a.b.cgroups() {
-		_ = os.Remove(dir)
-	}
-}
-
 // states has a state that vanished or is corrupt.
 func (r *report) states(b *bundle) {
 	later := lifecycle[2:]
@@ -356,7 +343,7 @@ func (r *report) states(b *bundle) {
 				a.wrong("%s", o)
 			}
 			a.gone()
-			a.ended()
+			b.end()
 		})
 		r.surrounding(b, kindState, "root vanished", name, func(a *around) {
 			for _, args := range c.before {
@@ -365,7 +352,7 @@ func (r *report) states(b *bundle) {
 			os.RemoveAll(b.root)
 			a.do(c.args...)
 			a.gone()
-			a.ended()
+			b.end()
 		})
 	}
 	for _, file := range []string{"state.json", "config.json"} {
@@ -387,7 +374,7 @@ func (r *report) states(b *bundle) {
 					}
 					a.do(c.args...)
 					a.gone()
-					a.ended()
+					b.end()
 				})
 			}
 		}
@@ -467,7 +454,7 @@ func (r *report) foreignPids(b *bundle) {
 			}
 			_ = own.Process.Kill()
 			_ = own.Wait()
-			a.ended()
+			b.end()
 		})
 	}
 }

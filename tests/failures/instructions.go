@@ -614,7 +614,8 @@ func (f *flow) misreported(l *listing, s *step, errno unix.Errno, t trial) strin
 		return ""
 	case t.failed < 0 && (s.Call == "clone" || s.Call == "clone3") && errno == unix.EAGAIN:
 		return "" // exec tries once more, with another program
-	case t.failed == 1 && l.command == 0 && strings.Contains(t.message(), "cannot start a container that is stopped") && slices.Contains(unheard, s.Purpose):
+	case t.failed == 1 && l.command == 0 && slices.Contains(unheard, s.Purpose) &&
+		(strings.Contains(t.message(), "cannot start a container that is stopped") || strings.Contains(t.message(), "ended before it could start")):
 		return ""
 	case t.failed != l.command && !(t.failed == 1 && l.command == 0): // start reports what create has made
 		return "not reported"

@@ -173,6 +173,9 @@ func (t *tracer) stopped(pid int, ws unix.WaitStatus) {
 	case stop == unix.SIGTRAP && ws.TrapCause() > 0:
 		if made, err := unix.PtraceGetEventMsg(pid); err == nil && !sameProcess(int(made), t.main) {
 			t.child = int(made)
+			if t.threads[t.child] == nil { // it may not have stopped yet when rt is killed
+				t.threads[t.child] = new(thread)
+			}
 		}
 	case stop == unix.SIGSTOP && !th.started:
 		th.started = true

@@ -342,7 +342,7 @@ func (b *bundle) leftNow() (left []string) {
 	for _, dir := range b.cgroups() {
 		left = append(left, "cgroup "+dir)
 	}
-	if mounts, _ := os.ReadFile("/proc/self/mountinfo"); bytes.Contains(mounts, []byte(b.dir)) {
+	if mounts, _ := os.ReadFile("/proc/self/mountinfo"); bytes.Contains(mounts, []byte(b.dir+"/")) {
 		left = append(left, "a mount")
 	}
 	for _, pid := range descendants() {
@@ -409,9 +409,11 @@ func describe(pid int) string {
 	return strings.TrimSpace(strings.ReplaceAll(string(name), "\x00", " "))
 }
 
-// sweep removes what a trial has left, so that the next one begins in a clean world.
-func (b *bundle) sweep() {
-	b.do("delete", "--force", "ID")
+// end ends what a container has left of which rt knows nothing any more.
+func (b *bundle) end() {
+	for _, dir := range b.cgroups() { // a process of a frozen v1 cgroup does not end
+		_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
+	}
 	for _, pid := range descendants() {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
@@ -421,6 +423,12 @@ func (b *bundle) sweep() {
 	for _, dir := range b.cgroups() {
 		_ = os.Remove(dir)
 	}
+}
+
+// sweep removes what a trial has left, so that the next one begins in a clean world.
+func (b *bundle) sweep() {
+	b.do("delete", "--force", "ID")
+	b.end()
 	entries, _ := os.ReadDir(b.root)
 	for _, e := range entries {
 		os.RemoveAll(filepath.Join(b.root, e.Name()))
