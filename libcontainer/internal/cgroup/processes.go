@@ -84,9 +84,19 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 		}
 		next, e := c.Pids()
 		if e != nil {
-			break // it has ended, or may not be read
+			err = errors.Join(err, unlessGone(e))
+			break
 		}
 		pids = next
+	}
+	return err
+}
+
+// unlessGone is an error of listing processes, or nil if the cgroup has gone, and all of them
+// with it.
+func unlessGone(err error) error {
+	if errors.Is(err, ErrNone) || vanished(err) {
+		return nil
 	}
 	return err
 }
@@ -111,7 +121,7 @@ func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 	}
 	still, e := c.Pids()
 	if e != nil {
-		return err // the cgroup has gone, and all with it
+		return errors.Join(err, unlessGone(e))
 	}
 	for _, pid := range still {
 		if fd, ok := held[pid]; ok {
