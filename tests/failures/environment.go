@@ -154,9 +154,13 @@ func (r *report) surroundings(w *world) error {
 
 // restricted tries each command with few resources.
 func (r *report) restricted(b *bundle) {
+	pausing := true
 	limit := func(kind, name, script string, crash bool, numbers ...int) {
 		for _, n := range numbers {
 			for _, c := range lifecycle {
+				if words(c.args) == "resume ID" && !pausing {
+					continue
+				}
 				r.surrounding(b, kind, name, fmt.Sprintf("%d, %s", n, words(c.args)), func(a *around) {
 					for _, args := range c.before {
 						a.ok(args...)
@@ -195,6 +199,7 @@ func (r *report) restricted(b *bundle) {
 		return
 	}
 	b = user
+	pausing = false // the user has no cgroup
 	limit(kindProcesses, "RLIMIT_NPROC", "prlimit --pid $$ --nproc=%d", false, sequence(1, 24, 1)...)
 }
 
@@ -339,7 +344,7 @@ func (r *report) states(b *bundle) {
 			}
 			os.RemoveAll(filepath.Join(b.root, b.id))
 			o := a.do(c.args...)
-			if quiet := c.args[0] == "list" || slices.Contains(c.args, "--force"); !quiet && (o.code != 1 || !strings.Contains(o.message(), "does not exist")) {
+			if quiet := c.args[0] == "list" || slices.Contains(c.args, "--force"); !quiet && (o.code == 0 || !strings.Contains(o.message(), "does not exist")) {
 				a.wrong("%s", o)
 			}
 			a.gone()
@@ -553,32 +558,49 @@ func (r *report) hooks(w *world) error {
 				})
 				continue
 			}
+			onHost := phase == "prestart" || phase == "createRuntime" || phase == "poststart"
 			for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGKILL} {
 				r.surrounding(b, kindHook, "hook", phase+" without a timeout, "+unix.SignalName(sig), func(a *around) {
 					for _, args := range [][]string{create, start} {
-						if a.interrupted(sig, args) {
+						if a.hanging(args, func(pid int) { _ = unix.Kill(pid, sig) }) {
 							break
 						}
 					}
 					a.gone()
+					if onHost { // a program of the host, which outlives an rt that is killed
+						b.end()
+					}
+				})
+				if sig == unix.SIGKILL || phase == "poststart" {
+					continue
+				}
+				r.surrounding(b, kindHook, "hook", phase+" without a timeout, run, "+unix.SignalName(sig), func(a *around) {
+					if !a.hanging([]string{"run", "--bundle", "BUNDLE", "ID"}, func(pid int) { _ = unix.Kill(pid, sig) }) {
+						a.wrong("the hook does not hang")
+					}
 				})
 			}
 			r.surrounding(b, kindHook, "hook", phase+" without a timeout, delete --force", func(a *around) {
 				for _, args := range [][]string{create, start} {
-					if a.hanging(args, func(int) { a.gone() }) {
+					did := a.hanging(args, func(pid int) {
+						// It cannot know the hook, and must not wait for ever.
+						if o := a.do("delete", "--force", "ID"); o.code != 0 && !strings.Contains(o.message(), "hook hangs") {
+							a.wrong("%s", o)
+						}
+						_ = unix.Kill(pid, unix.SIGKILL)
+					})
+					if did {
 						break
 					}
 				}
 				a.gone()
+				if onHost {
+					b.end()
+				}
 			})
 		}
 	}
 	return nil
-}
-
-// interrupted sends a signal to a command that hangs, and tells whether it did.
-func (a *around) interrupted(sig unix.Signal, args []string) bool {
-	return a.hanging(args, func(pid int) { _ = unix.Kill(pid, sig) })
 }
 
 // hanging executes a command, calls then once a hook runs, and tells whether one did. The
