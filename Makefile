@@ -98,7 +98,7 @@ demo: build ## make a bundle and run it
 
 lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	@test -z "$$(gofmt -l cmd internal libcontainer spec tests | tee /dev/stderr)" || { echo 'lint: run gofmt -w on these files' >&2; exit 1; }
-	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration
+	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration && $(GO) vet -tags failing ./libcontainer/...
 	cd tests/conformance && $(GO) vet ./...
 	cd tests/weigh && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
@@ -125,13 +125,13 @@ govulncheck: ## look for known vulnerabilities in the dependencies
 # Current engines and the other guests seldom find what the other tests do not, and
 # take longer than all of them: run them before a release, and after a change of the
 # shim or of cgroups.
-TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults soak-short docs-test conformance
+TEST_PARTS := lint build shim build-arm64 unit arm64 fuzz integration devices-test attacks compare faults failures-short soak-short docs-test conformance
 test test-all: export COMPARE := false
 test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) soak apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) failures soak apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/... ./tests/soak/... ./tests/profile/...
@@ -184,6 +184,17 @@ faults: build ## bundles with one fault each
 faults-table: build
 	$(GO) build -o bin/faults ./tests/faults
 	tests/view v1 bin/faults -rt bin/rt -markdown docs/faults.md
+
+# Everything that can fail while rt works fails, one thing at a time.
+.PHONY: failing failures failures-short failures-table
+failing:
+	$(GO) build -trimpath -buildvcs=false -tags '$(TAGS) failing' -ldflags '$(LDFLAGS) -E rt_entry' -o bin/rt-failing ./cmd/rt
+failures failures-short failures-table: build failing ## everything that can fail, one thing at a time; -short: a sample; -table: docs/failures.md
+	@tests/packages busybox-static util-linux
+	$(GO) build -o bin/failures ./tests/failures
+	tests/view hybrid bin/failures $(FAILURES_$@)
+FAILURES_failures-short := -short
+FAILURES_failures-table := -markdown docs/failures.md
 
 # The engines from Debian's packages (engines-packaged-test), and also the current
 # containerd, Docker and BuildKit (engines-test), on rt and on runc.

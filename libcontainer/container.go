@@ -228,7 +228,7 @@ func (c *Container) Signal(sig unix.Signal) error {
 	}
 	err := c.signalFirst(sig)
 	if cg, none := c.cgroup(); sig == unix.SIGKILL && err == nil && none == nil {
-		cg.Thaw()
+		return cg.Thaw()
 	}
 	return err
 }

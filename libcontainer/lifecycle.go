@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/rtcontainers/rt/libcontainer/internal/birth"
 	"github.com/rtcontainers/rt/libcontainer/internal/launch"
@@ -89,8 +90,10 @@ func (c *Container) Start(ctx context.Context) error {
 
 // lock waits until no other rt works on the container, and reads the state as it
 // is then.
-func (c *Container) lock() error {
-	err := c.dir.Lock()
+func (c *Container) lock() error { return c.locked(c.dir.Lock()) }
+
+// locked is told how the attempt to lock the container ended.
+func (c *Container) locked(err error) error {
 	if err != nil {
 		return fmt.Errorf("container %q: %w", c.ID(), err)
 	}
@@ -119,7 +122,11 @@ func (c *Container) Delete(force bool, logger *slog.Logger) error {
 		// does not end.
 		_ = c.Signal(unix.SIGKILL)
 	}
-	if err := c.lock(); err != nil {
+	lock := c.dir.Lock
+	if force {
+		lock = func() error { return c.dir.LockWithin(creation) }
+	}
+	if err := c.locked(lock()); err != nil {
 		return err
 	}
 	defer c.dir.Unlock()
@@ -128,6 +135,10 @@ func (c *Container) Delete(force bool, logger *slog.Logger) error {
 	}
 	return c.birth().Remove(warner(logger))
 }
+
+// creation is how long deletion by force waits for somebody who makes or starts the
+// container: for ever, if a hook outside the container hangs.
+const creation = 20 * time.Second
 
 func (c *Container) deletable(force bool) error {
 	status := c.Status()
@@ -153,7 +164,11 @@ func Delete(root, id string, force bool, logger *slog.Logger) error {
 			return err
 		}
 		// Its creator is waited for.
-		if err := dir.Lock(); err != nil {
+		lock := dir.Lock
+		if force {
+			lock = func() error { return dir.LockWithin(creation) }
+		}
+		if err := lock(); err != nil {
 			return err
 		}
 		defer dir.Unlock()

@@ -68,8 +68,8 @@ func (c *Container) freeze(on bool, what string, allowed ...specs.ContainerState
 			}
 			// Cgroup v1 keeps a process frozen that SIGKILL waits for. Who sent it has
 			// thawed the cgroup right after that, which was too early.
-			cg.Thaw()
-			return fmt.Errorf("container %q: %w: it was killed as it was paused", c.ID(), ErrWrongState)
+			err = cg.Thaw()
+			return errors.Join(fmt.Errorf("container %q: %w: it was killed as it was paused", c.ID(), ErrWrongState), err)
 		}
 	}
 	return fmt.Errorf("container %q: %w: cannot %s a container that is %s", c.ID(), ErrWrongState, what, status)

@@ -40,7 +40,8 @@ func createCommand() command {
 				return err
 			}
 			p.Close()
-			return c.Close()
+			c.Close()
+			return nil // the container is created, whatever an error of close(2) may say
 		},
 	}
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rtcontainers/rt/internal/signals"
@@ -60,7 +62,9 @@ func run(in *input) error {
 			return err
 		}
 	}
-	c, p, err := libcontainer.Run(context.Background(), *o)
+	ctx, made := f.interruptible()
+	c, p, err := libcontainer.Run(ctx, *o)
+	made()
 	if err != nil {
 		return err
 	}
@@ -100,6 +104,8 @@ type front struct {
 	tty      *foreground
 	terminal func(*os.File) error
 	signals  chan os.Signal
+	// waits is true if rt waits for the process.
+	waits bool
 	// caught holds signals back until there is a process to send them to.
 	caught signals.Caught
 }
@@ -115,6 +121,7 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 	if f.caught, err = signals.Catch(); err != nil {
 		return nil, err
 	}
+	f.waits = true
 	if f.terminal == nil {
 		f.tty = new(foreground)
 		f.terminal = func(master *os.File) error {
@@ -128,6 +135,34 @@ func attach(in *input, socket func(*os.File) error, detach bool) (*front, error)
 		}
 	}
 	return f, nil
+}
+
+// interruptible returns a context for the creation. Signals wait for the container's
+// process; but if that takes long, as with a hook that hangs, those that ask a program to
+// end interrupt the creation. The function stops that.
+func (f *front) interruptible() (ctx context.Context, stop func()) {
+	const long, every = time.Second, 100 * time.Millisecond
+	if !f.waits { // a signal ends rt
+		return context.Background(), func() {}
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var over atomic.Bool
+	var look func()
+	look = func() {
+		if over.Load() {
+			return
+		}
+		if sig := f.caught.Terminating(); sig != 0 {
+			cancel(fmt.Errorf("%s came before the container's process existed: nothing is left of the container", unix.SignalName(sig)))
+			return
+		}
+		time.AfterFunc(every, look)
+	}
+	timer := time.AfterFunc(long, look)
+	return ctx, func() {
+		over.Store(true)
+		timer.Stop()
+	}
 }
 
 // takeLeave lets keep replace rt by the keeper. If keep returns, rt continues.

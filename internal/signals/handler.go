@@ -74,6 +74,17 @@ func (c Caught) SendTo(pidfd int) {
 	c.pass(func(s unix.Signal) { _ = unix.PidfdSendSignal(pidfd, s, nil, 0) })
 }
 
+// Terminating returns a signal that asks rt to end and waits for a process, or 0.
+func (c Caught) Terminating() unix.Signal {
+	set := atomic.LoadUint64(&received)
+	for _, s := range terminating {
+		if set>>s&1 == 1 {
+			return s
+		}
+	}
+	return 0
+}
+
 // pass sends the signals that arrived before.
 func (c Caught) pass(to func(unix.Signal)) {
 	for set := atomic.SwapUint64(&received, 0); set != 0; set &= set - 1 {

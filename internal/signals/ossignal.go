@@ -5,6 +5,7 @@ package signals
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +42,21 @@ func (w *waiting) take(s unix.Signal) {
 		return
 	}
 	_ = unix.PidfdSendSignal(w.target, s, nil, 0)
+}
+
+// Terminating returns a signal that asks rt to end and waits for a process, or 0.
+func (c Caught) Terminating() unix.Signal {
+	if c.waiting == nil {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.came {
+		if slices.Contains(terminating, s) {
+			return s
+		}
+	}
+	return 0
 }
 
 // SendTo sends the signals that have arrived, and those that will arrive, to the process

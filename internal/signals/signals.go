@@ -14,3 +14,6 @@ import (
 
 // Forwarded are the signals that people and service managers send.
 var Forwarded = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2}
+
+// terminating are those of them that ask a program to end.
+var terminating = []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT}

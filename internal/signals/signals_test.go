@@ -47,6 +47,9 @@ func TestCaughtSignals(t *testing.T) {
 	}
 
 	send(unix.SIGUSR2)
+	if s := c.Terminating(); s != 0 {
+		t.Errorf("terminating: %v", s)
+	}
 	first, fd := child()
 	c.SendTo(fd)
 	endedBy(first, unix.SIGUSR2)
@@ -58,6 +61,9 @@ func TestCaughtSignals(t *testing.T) {
 
 	c.SendTo(-1)
 	send(unix.SIGHUP)
+	if s := c.Terminating(); s != unix.SIGHUP {
+		t.Errorf("terminating: %v", s)
+	}
 	c.Release(signals)
 	send(unix.SIGUSR1)
 	send(unix.SIGHUP)

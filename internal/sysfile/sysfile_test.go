@@ -76,3 +76,16 @@ func TestReadLine(t *testing.T) {
 		t.Errorf("/proc/self/stat: %q, %v", got, err)
 	}
 }
+
+func TestBootOffset(t *testing.T) {
+	for text, want := range map[string]int64{
+		"monotonic           5         0\nboottime           10         0\n":            1000,
+		"monotonic           0         0\nboottime          -10 500000000\n":            -950,
+		"monotonic           7         0\nboottime            0         0\nother 1 2\n": 0,
+		"": 0,
+	} {
+		if got := int64(bootOffset([]byte(text))); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}

@@ -336,7 +336,12 @@ func (b *Birth) start(exe *os.File, streams [3]*os.File) (err error) {
 
 // allow lets a program that waits at the other end of the pipe continue. If nobody reads
 // the pipe, Receive reports it.
-func (b *Birth) allow() { _, _ = b.release.Write([]byte{1}) }
+func (b *Birth) allow() error {
+	if _, err := b.release.Write([]byte{1}); err != nil && !errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("let the init program execute the process: %w", err)
+	}
+	return nil
+}
 
 // releasePipe makes the pipe through which the program gets its permission. Unlike one of
 // os.Pipe, it is not in the Go runtime's poller.

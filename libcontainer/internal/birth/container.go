@@ -198,7 +198,9 @@ func (c Container) end(cg *cgroup.Cgroup) error {
 		return fmt.Errorf("container %q: pidfd_send_signal: %w", c.State.ID, err)
 	}
 	if cg != nil {
-		cg.Thaw()
+		if err := cg.Thaw(); err != nil {
+			return err
+		}
 	}
 	if !waitEnd(int(p.Fd())) {
 		return fmt.Errorf("process %d does not end", c.State.Pid)

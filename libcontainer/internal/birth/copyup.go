@@ -48,6 +48,9 @@ func (f *first) copyUp(tmpfs *os.File) error {
 		}
 	}
 	if err := f.asContainerRoot(func() error { return writer.copyTree(from, to) }); err != nil {
+		if r := new(reported); errors.As(err, &r) {
+			return f.failure(r.RequestFailure)
+		}
 		return fmt.Errorf("mounts: tmpcopyup: %w", err)
 	}
 	if defence.Off(defence.ChargedCopies) {
@@ -82,13 +85,22 @@ func (w *writer) command(c *compile.CopyCommand, fds ...int) error {
 	}
 	closeFiles([]*os.File{file})
 	r, err := compile.Decode(message)
-	if copied, ok := r.(compile.RequestCopied); !ok {
-		return errors.Join(errors.New("the init program did not copy the files"), err)
-	} else if copied.Result < 0 {
-		return unix.Errno(-copied.Result)
+	switch q := r.(type) {
+	case compile.RequestCopied:
+		if q.Result < 0 {
+			return unix.Errno(-q.Result)
+		}
+		return nil
+	case compile.RequestFailure:
+		return &reported{q}
 	}
-	return nil
+	return errors.Join(errors.New("the init program did not copy the files"), err)
 }
+
+// reported is a failure of the program itself, in place of an answer.
+type reported struct{ compile.RequestFailure }
+
+func (r *reported) Error() string { return r.Errno.Error() }
 
 func (w *writer) send(c *compile.CopyCommand, fds ...int) (err error) {
 	if w.message, err = c.Encode(w.message[:0]); err != nil {

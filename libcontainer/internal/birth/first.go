@@ -353,8 +353,7 @@ func (f *first) permit() error {
 		return f.proc.Reply()
 	}
 	f.endedEarly = f.proc.Ended()
-	f.allow()
-	return nil
+	return f.allow()
 }
 
 // ended: the socket closes when the program executes the user's.

@@ -203,7 +203,9 @@ func (f *further) meanwhile() error {
 // permit also makes the program of Process.Handover while the process is executed. Without
 // one the caller stays.
 func (f *further) permit() error {
-	f.allow()
+	if err := f.allow(); err != nil {
+		return err
+	}
 	if k := f.Keeper; k != nil {
 		_ = f.makeKeeper(&compile.Keeper{Pid: f.proc.Pid, PidFD: f.proc.PidFD, NoRemoval: true, Ignored: k.Ignored})
 	}

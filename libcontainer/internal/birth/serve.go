@@ -1,6 +1,7 @@
 package birth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -63,7 +64,26 @@ func serve(c *launch.Conversation, s server) error {
 			err = c.Reply()
 		}
 		if err != nil && !errors.Is(err, launch.ErrGone) { // otherwise Receive reports it
-			return err
+			return cmp.Or(failed(c, s), err)
 		}
 	}
+}
+
+// failed returns the failure that a program has reported and not waited for an answer. A
+// request of a program that has ended fails for reasons that only confuse.
+func failed(c *launch.Conversation, s server) error {
+	for c.Waiting() {
+		message, file, err := c.Receive()
+		if err != nil {
+			return nil
+		}
+		closeFiles([]*os.File{file})
+		if asked, err := compile.Decode(message); err == nil {
+			if f, ok := asked.(compile.RequestFailure); ok {
+				_, err = s.serve(&request{f, nil})
+				return err
+			}
+		}
+	}
+	return nil
 }

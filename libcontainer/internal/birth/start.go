@@ -3,6 +3,7 @@ package birth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -40,6 +41,11 @@ func (s *start) serve(r *request) (answer, error) {
 	var err error
 	switch q := r.Request.(type) {
 	case compile.RequestFailure:
+		if s.hooks.hook != nil { // the program waits for the hook, which cannot be executed
+			err = s.failure(q)
+			break
+		}
+		s.program.HangUp()
 		s.container.awaitEnd()
 		return given, s.failure(q)
 	case compile.RequestListener:
@@ -85,7 +91,12 @@ func (s *start) failure(r compile.RequestFailure) error {
 
 func (s *start) ended(err error) error {
 	if errors.Is(err, io.EOF) {
-		return errors.Join(s.hooks.gone(), s.container.CheckMemory())
+		err = errors.Join(s.hooks.gone(), s.container.CheckMemory())
+		if err == nil && s.program.Unread {
+			s.container.awaitEnd()
+			err = fmt.Errorf("container %q: its init program ended before it could start the process", s.container.State.ID)
+		}
+		return err
 	}
 	return err
 }

@@ -174,6 +174,9 @@ func (cfg Config) open(c *cgroups.Cgroup) (*Cgroup, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Systemd {
+		m = patientManager{m}
+	}
 	return &Cgroup{Config: cfg, manager: m, resources: c.Resources, owner: c.OwnerUID}, nil
 }
 

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -57,7 +58,7 @@ func leaders(dir string) (func(pid int) bool, error) {
 // Signal sends a signal to all processes in the cgroup and below, even if they fork
 // meanwhile. SIGKILL also kills frozen processes. The error is ErrNone if the cgroup is
 // gone.
-func (c *Cgroup) Signal(sig unix.Signal) error {
+func (c *Cgroup) Signal(sig unix.Signal) (err error) {
 	pids, err := c.Pids()
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 		// A cgroup that rt itself is in cannot be killed as a whole.
 		if dir := c.Unified(); dir == "" || sysfile.Write(filepath.Join(dir, "cgroup.kill"), []byte("1")) != nil { // since Linux 5.14
 			_ = c.manager.Freeze(cgroups.Frozen) // nobody forks while the list is worked through
-			defer c.Thaw()
+			defer func() { err = errors.Join(err, c.Thaw()) }()
 		}
 	}
 	sent := map[int]bool{os.Getpid(): true}
@@ -84,9 +85,19 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 		}
 		next, e := c.Pids()
 		if e != nil {
-			break // it has ended, or may not be read
+			err = errors.Join(err, unlessGone(e))
+			break
 		}
 		pids = next
+	}
+	return err
+}
+
+// unlessGone is an error of listing processes, or nil if the cgroup has gone, and all of them
+// with it.
+func unlessGone(err error) error {
+	if errors.Is(err, ErrNone) || vanished(err) {
+		return nil
 	}
 	return err
 }
@@ -111,7 +122,7 @@ func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 	}
 	still, e := c.Pids()
 	if e != nil {
-		return err // the cgroup has gone, and all with it
+		return errors.Join(err, unlessGone(e))
 	}
 	for _, pid := range still {
 		if fd, ok := held[pid]; ok {
@@ -125,18 +136,39 @@ func (c *Cgroup) signal(pids []int, sig unix.Signal) (err error) {
 
 // Thaw thaws all processes in the cgroup and below. On v1, frozen processes do not end,
 // nor does the init of their pid namespace.
-func (c *Cgroup) Thaw() {
+//
+// Only an error after which the container is frozen is one. Then whoever killed it must
+// know: it does not end.
+func (c *Cgroup) Thaw() error {
 	if c.Unified() != "" || defence.Off(defence.CgroupTree) {
 		_ = c.manager.Freeze(cgroups.Thawed)
-		return
+		return nil // there, frozen processes end
 	}
-	// A cgroup that is gone needs no thawing.
-	_ = walkDown(c.Paths["freezer"], func(dir int) {
-		if fd, err := unix.Openat(dir, "freezer.state", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
-			_, _ = unix.Write(fd, []byte("THAWED"))
+	err := c.thawTree()
+	if err != nil && c.Frozen() {
+		if err = c.thawTree(); err != nil && c.Frozen() {
+			return fmt.Errorf("thaw the cgroup %s: %w", c.Paths["freezer"], err)
+		}
+	}
+	return nil
+}
+
+// thawTree thaws a cgroup of v1 and all below it. One that is gone needs no thawing.
+func (c *Cgroup) thawTree() (failed error) {
+	note := func(err error) {
+		if err != nil && !vanished(err) {
+			failed = cmp.Or(failed, err)
+		}
+	}
+	note(walkDown(c.Paths["freezer"], func(dir int) {
+		fd, err := unix.Openat(dir, "freezer.state", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			_, err = unix.Write(fd, []byte("THAWED"))
 			unix.Close(fd)
 		}
-	}, nil)
+		note(err)
+	}, nil))
+	return failed
 }
 
 // killPatience is how long Kill waits for processes to end.
@@ -195,7 +227,7 @@ func (c *Cgroup) Freeze(on bool) error {
 		err = c.manager.Freeze(state)
 	}
 	if err != nil && on {
-		c.Thaw() // not half of them
+		_ = c.Thaw() // not half of them
 	}
 	return err
 }

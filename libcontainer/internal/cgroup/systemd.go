@@ -5,9 +5,12 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
+	"github.com/opencontainers/cgroups"
 	sd "github.com/opencontainers/cgroups/systemd"
 )
 
@@ -124,4 +127,52 @@ func microseconds(v dbus.Variant) (dbus.Variant, error) {
 		return v, fmt.Errorf("%v is a negative number of seconds", v)
 	}
 	return dbus.MakeVariant(uint64(seconds * perSecond)), nil
+}
+
+// patientManager does not wait for ever for a systemd, or a bus, that takes connections
+// and never answers.
+type patientManager struct{ cgroups.Manager }
+
+func (m patientManager) Apply(pid int) error {
+	return bounded(func() error { return m.Manager.Apply(pid) })
+}
+
+func (m patientManager) Set(r *cgroups.Resources) error {
+	return bounded(func() error { return m.Manager.Set(r) })
+}
+
+func (m patientManager) Destroy() error { return bounded(m.Manager.Destroy) }
+
+const (
+	// patience is more than the library's own, which waits half a minute for systemd to
+	// finish a job.
+	patience = 40 * time.Second
+	// givenUp is how long nobody asks again after that, so that rt does not wait once
+	// more to undo what it did not do.
+	givenUp = time.Minute
+)
+
+// silentUntil is a time by the clock of began.
+var (
+	began       = time.Now()
+	silentUntil atomic.Int64
+)
+
+// bounded asks systemd, and stops waiting after some time.
+func bounded(ask func() error) error {
+	errSilent := fmt.Errorf("systemd has not answered over D-Bus for %v: is it, or dbus-daemon, running? --cgroup-manager=cgroupfs does without", patience)
+	if time.Since(began) < time.Duration(silentUntil.Load()) {
+		return errSilent
+	}
+	answer := make(chan error, 1)
+	go func() { answer <- ask() }()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-answer:
+		return err
+	case <-timer.C:
+		silentUntil.Store(int64(time.Since(began) + givenUp))
+		return errSilent
+	}
 }

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"slices"
@@ -26,14 +27,19 @@ type level struct {
 
 // walkDown calls visit for every cgroup from top on, and leave, if it is not nil, for
 // every one below top after all cgroups below that. It skips cgroups that disappear
-// meanwhile.
-func walkDown(top string, visit func(dir int), leave func(parent int, name string) error) error {
+// meanwhile. At the end it returns why it could not look at others.
+func walkDown(top string, visit func(dir int), leave func(parent int, name string) error) (missed error) {
 	dir, err := openDirectory(unix.AT_FDCWD, top)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: top, Err: err}
 	}
 	defer func() { unix.Close(dir) }()
-	way := []level{enterLevel(dir, top, visit)}
+	miss := func(err error) {
+		if err != nil && !vanished(err) {
+			missed = cmp.Or(missed, os.NewSyscallError("read a directory of cgroups", err))
+		}
+	}
+	way := []level{enterLevel(dir, top, visit, miss)}
 	for {
 		here := &way[len(way)-1]
 		if n := len(here.rest); n > 0 {
@@ -41,15 +47,16 @@ func walkDown(top string, visit func(dir int), leave func(parent int, name strin
 			here.rest = here.rest[:n-1]
 			next, err := openDirectory(dir, name)
 			if err != nil {
+				miss(err)
 				continue
 			}
 			unix.Close(dir)
 			dir = next
-			way = append(way, enterLevel(dir, name, visit))
+			way = append(way, enterLevel(dir, name, visit, miss))
 			continue
 		}
 		if len(way) == 1 {
-			return nil
+			return missed
 		}
 		// A cgroup cannot be moved into another one.
 		parent, err := openDirectory(dir, "..")
@@ -71,40 +78,51 @@ func openDirectory(parent int, name string) (int, error) {
 	return unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 }
 
-func enterLevel(dir int, name string, visit func(dir int)) level {
+func enterLevel(dir int, name string, visit func(dir int), miss func(error)) level {
 	if visit != nil {
 		visit(dir)
 	}
-	return level{name: name, rest: directories(dir)}
+	names, err := directories(dir)
+	miss(err)
+	return level{name: name, rest: names}
+}
+
+// vanished tells whether an error means that a cgroup was removed: ENODEV is that of its
+// open files.
+func vanished(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV)
 }
 
 // directories are the cgroups in a cgroup.
-func directories(dir int) []string {
+func directories(dir int) (names []string, err error) {
 	fd, err := openDirectory(dir, ".")
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "cgroup")
 	defer f.Close()
-	entries, _ := f.ReadDir(-1)
-	var names []string
+	entries, err := f.ReadDir(-1)
 	for _, e := range entries {
 		if e.IsDir() {
 			names = append(names, e.Name())
 		}
 	}
-	return names
+	return names, err
 }
 
 // idsBelow are the numbers in a file of a cgroup, and of all below it.
 func idsBelow(top, file string) (ids []int, err error) {
+	var unread error
 	err = walkDown(top, func(dir int) {
 		text, err := sysfile.ReadAt(dir, file)
 		if errors.Is(err, unix.EOPNOTSUPP) && file == "cgroup.procs" { // a threaded cgroup
 			text, err = sysfile.ReadAt(dir, "cgroup.threads")
 		}
 		if err != nil {
-			return // it has ended meanwhile
+			if !vanished(err) {
+				unread = cmp.Or(unread, err)
+			}
+			return
 		}
 		for id := range strings.FieldsSeq(string(text)) {
 			if n, err := strconv.Atoi(id); err == nil {
@@ -112,7 +130,7 @@ func idsBelow(top, file string) (ids []int, err error) {
 			}
 		}
 	}, nil)
-	return ids, err
+	return ids, cmp.Or(err, unread)
 }
 
 // removeBelow removes a cgroup and all below it.

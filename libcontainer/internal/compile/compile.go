@@ -188,6 +188,10 @@ func (c *compiler) begin() {
 	c.reply = c.Buffer("reply", 8)
 	c.failure = c.Buffer("failure", failureSize)
 	c.stat = c.Buffer("statx", 256)
+	c.Source("", "know where to report a failure, from the first call on")
+	c.Move(c.conv, c.file(File{Kind: Conversation}))
+	c.Move(c.status, program.R(c.conv))
+	c.Move(c.fsfd, program.Imm(-1))
 	c.undumpable()
 	if !defence.Off(defence.InheritedFiles) {
 		c.Source("", "close the descriptors that the caller of rt left open")
@@ -196,13 +200,10 @@ func (c *compiler) begin() {
 	}
 	c.Source("", "mark descriptors that are not for the container close-on-exec")
 	c.closeFrom(c.firstFile(), unix.CLOSE_RANGE_CLOEXEC)
-	c.Move(c.conv, c.file(File{Kind: Conversation}))
-	c.Move(c.status, program.R(c.conv))
 }
 
 // setUp does what all later steps rely on.
 func (c *compiler) setUp() {
-	c.Move(c.fsfd, program.Imm(-1))
 	c.Do(program.Umask, program.Imm(0)).For("create files with exactly the requested modes")
 }
 

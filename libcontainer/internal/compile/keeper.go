@@ -41,19 +41,21 @@ func CompileKeeper(k *Keeper) (*program.Program, error) {
 		c.cleanUp()
 	}
 	c.exit()
+	c.giveUp()
 	return c.Build()
 }
 
 type keeper struct {
 	*program.Builder
 	*Keeper
-	status program.Ref
+	// status is the container's process's, deleted that of rt delete.
+	status, deleted program.Ref
 }
 
 // wait forwards signals until the container's process has ended.
 func (k *keeper) wait() {
 	const maskSize = 8 // bytes of the kernel's signal set
-	k.status = k.Buffer("status", 8)
+	k.status, k.deleted = k.Buffer("status", 8), k.Buffer("status of rt delete", 8)
 	info := k.Buffer("signalfd_siginfo", 128)
 	signals, r := k.Reg(), k.Reg()
 	reap, next, ended := k.NewLabel("reap"), k.NewLabel("next signal"), k.NewLabel("ended")
@@ -68,13 +70,13 @@ func (k *keeper) wait() {
 
 	k.Bind(reap)
 	k.Source("", "reap what has ended: the container, or an orphan")
-	k.Do(program.Wait4, program.Imm(-1), program.At(k.status), program.Imm(unix.WNOHANG), program.Imm(0)).To(r).Ignore()
+	k.Do(program.Wait4, program.Imm(-1), program.At(k.status), program.Imm(unix.WNOHANG), program.Imm(0)).To(r)
 	k.Branch(r, program.Eq, int64(k.Pid), ended)
 	k.Branch(r, program.Ge, 1, reap)
 
 	k.Bind(next)
 	k.Source("", "wait for a signal")
-	k.Do(program.Read, program.R(signals), program.At(info), program.Imm(128)).Ignore(unix.EINTR)
+	k.Do(program.Read, program.R(signals), program.At(info), program.Imm(128)).OnError(reap, unix.EINTR)
 	k.Load(r, 4, info)
 	k.Branch(r, program.Eq, int64(unix.SIGCHLD), reap)
 	for _, s := range k.Ignored {
@@ -114,12 +116,15 @@ func (k *keeper) cleanUp() {
 	r := k.Reg()
 	gone, messy := k.NewLabel("exit"), k.NewLabel("left to rt")
 	k.Source("", "check whether the container still exists")
-	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_EX)).Ignore(unix.EINTR)
-	k.Do(program.Statx, program.AtFdcwd, k.Str(k.Dir), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_INO), program.At(stat)).OnError(gone)
+	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_EX)).OnError(messy)
+	k.Do(program.Statx, program.AtFdcwd, k.Str(k.Dir), program.Imm(unix.AT_SYMLINK_NOFOLLOW), program.Imm(unix.STATX_INO), program.At(stat)).To(r).Ignore()
+	k.Branch(r, program.Eq, -int64(unix.ENOENT), gone)
+	k.Branch(r, program.Ne, 0, messy)
 	k.Load(r, 8, stat.Plus(offInode))
 	k.Branch(r, program.Ne, int64(k.Inode), gone)
 
 	if k.Leave {
+		k.Bind(messy)
 		k.leave(r)
 		k.Bind(gone)
 		k.Free(r)
@@ -153,17 +158,46 @@ func (k *keeper) remove(dir program.Arg, name string, flags int, messy program.L
 // leave lets the Delete command do the rest, and waits for it.
 func (k *keeper) leave(r program.Reg) {
 	k.Source("", "let rt delete the container")
-	parent, none := k.NewLabel("wait for rt"), k.NewLabel("rt has ended")
+	parent, failed, ended := k.NewLabel("wait for rt"), k.NewLabel("no rt"), k.NewLabel("rt has ended")
 	unlocked := program.At(k.Struct("no signals", program.U64(0)))
 	k.Do(program.Flock, program.Imm(k.DirFD), program.Imm(unix.LOCK_UN)).Ignore()
-	k.Do(program.Clone, program.Imm(int(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0)).To(r).OnError(none)
+	k.Do(program.Clone, program.Imm(int(unix.SIGCHLD)), program.Imm(0), program.Imm(0), program.Imm(0), program.Imm(0)).To(r).OnError(failed)
 	k.Branch(r, program.Ne, 0, parent)
 	k.Do(program.RtSigprocmask, program.Imm(unix.SIG_SETMASK), unlocked, program.Imm(0), program.Imm(8)).Ignore()
 	k.Do(program.Execve, k.Str(k.Delete[0]), program.At(k.Strings("argv", k.Delete)), program.At(k.Strings("envp", nil))).Ignore()
+	k.say("cannot execute rt delete: delete the container with rt delete --force")
 	k.Do(program.ExitGroup, program.Imm(1))
+	k.Bind(failed)
+	k.say("cannot start rt delete: delete the container with rt delete --force")
+	k.Jump(ended)
 	k.Bind(parent)
-	k.Do(program.Wait4, program.R(r), program.Imm(0), program.Imm(0), program.Imm(0)).Ignore()
-	k.Bind(none)
+	k.Do(program.Wait4, program.R(r), program.At(k.deleted), program.Imm(0), program.Imm(0)).Ignore()
+	k.Load(r, 4, k.deleted)
+	k.Branch(r, program.Eq, 0, ended)
+	k.say("did not see rt delete succeed: delete the container with rt delete --force")
+	k.Bind(ended)
+}
+
+// say writes a message to standard error.
+func (k *keeper) say(text string) {
+	text = "rt: the keeper " + text + "\n"
+	k.Do(program.Write, program.Imm(2), k.Str(text), program.Imm(len(text))).Ignore()
+}
+
+// giveUp is where the keeper goes if it cannot wait: a container that nobody waits for, and
+// nobody deletes, must not stay.
+func (k *keeper) giveUp() {
+	k.FailAt(k.Here("failure"))
+	k.Source("", "end the process, since the keeper cannot wait for it")
+	k.say("cannot wait for the process any longer, and has killed it")
+	k.Do(program.PidfdSendSignal, program.Imm(k.PidFD), program.Imm(int(unix.SIGKILL)), program.Imm(0), program.Imm(0)).Ignore()
+	if !k.NoRemoval {
+		r := k.Reg()
+		k.leave(r)
+		k.Free(r)
+	}
+	k.Source("", "exit with the status of the container's process")
+	k.Do(program.ExitGroup, program.Imm(1))
 }
 
 // exit returns the status: as in shells, 128 plus the signal's number if a signal ended
@@ -189,6 +223,4 @@ func (k *keeper) exit() {
 		k.Do(program.ExitGroup, program.Imm(128+s))
 		k.Bind(other)
 	}
-	k.FailAt(k.Here("failure"))
-	k.Do(program.ExitGroup, program.Imm(1))
 }

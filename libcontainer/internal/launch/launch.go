@@ -71,6 +71,8 @@ type Conversation struct {
 	fd int
 	// pid is the program, if it is known.
 	pid int
+	// Unread is true if the program has ended without reading all that was sent to it.
+	Unread bool
 	// Frozen returns the cgroup in which a process is frozen, or "". It may be nil.
 	Frozen func(pid int) string
 }
@@ -140,12 +142,17 @@ func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 		switch {
 		case err == unix.EINTR:
 			continue
+		case err == unix.ECONNRESET:
+			// The program ended before it read an answer. Its last message, which the kernel
+			// keeps back for this error, can still be read.
+			c.Unread = true
+			continue
 		case err == unix.EAGAIN: // nothing for a second
 			if err := stopped.look(c.pid, c.Frozen); err != nil {
 				return nil, nil, err
 			}
 			continue
-		case err == unix.ECONNRESET || (err == nil && n == 0):
+		case err == nil && n == 0:
 			return nil, nil, io.EOF
 		case err != nil:
 			return nil, nil, os.NewSyscallError("recvmsg", err)
@@ -153,6 +160,13 @@ func (c *Conversation) Receive() (message []byte, file *os.File, err error) {
 		file, err := fileOf(oob[:oobn])
 		return buf[:n], file, err
 	}
+}
+
+// Waiting tells whether a message waits to be received, or the end.
+func (c *Conversation) Waiting() bool {
+	fds := []unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}
+	n, _ := unix.Poll(fds, 0)
+	return n > 0
 }
 
 // fileOf is the file of a control message: SCM_RIGHTS, unix(7).
@@ -305,6 +319,9 @@ func Reap(pid int) unix.WaitStatus {
 // Interrupt ends the conversation: Receive returns its end. The program does not end: see
 // KillUnnamed. It may be called while others use the conversation, until that is closed.
 func (c *Conversation) Interrupt() { _ = unix.Shutdown(c.fd, unix.SHUT_RD) }
+
+// HangUp ends the conversation for the program, too, which then ends.
+func (c *Conversation) HangUp() { _ = unix.Shutdown(c.fd, unix.SHUT_RDWR) }
 
 // AwaitEnd waits until the process of a pidfd has ended, without reaping it, or until
 // ctx ends, which is an error.

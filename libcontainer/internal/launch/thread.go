@@ -151,7 +151,11 @@ func (s semaphore) give() {
 	if s != noSemaphore {
 		var one [8]byte
 		binary.NativeEndian.PutUint64(one[:], 1)
-		_, _ = unix.Write(int(s), one[:])
+		for range 100 { // nobody else would ever wake the waiter
+			if _, err := unix.Write(int(s), one[:]); err == nil {
+				return
+			}
+		}
 	}
 }
 

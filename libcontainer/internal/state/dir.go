@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rtcontainers/rt/internal/defence"
 	"github.com/rtcontainers/rt/internal/jsontext"
@@ -184,6 +185,26 @@ func (d *Dir) Lock() error {
 			return os.NewSyscallError("flock", err)
 		}
 	}
+	return d.locked()
+}
+
+// LockWithin is Lock, but does not wait longer than this.
+func (d *Dir) LockWithin(limit time.Duration) error {
+	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return d.locked()
+		case err != unix.EINTR && err != unix.EWOULDBLOCK:
+			return os.NewSyscallError("flock", err)
+		case time.Now().After(end):
+			return fmt.Errorf("another rt has worked on %s for more than %v: if a hook hangs, end the hook or that rt", d.path, limit)
+		}
+	}
+}
+
+// locked completes a lock.
+func (d *Dir) locked() error {
 	d.held = true
 	there, err := d.there()
 	if err == nil && !there {

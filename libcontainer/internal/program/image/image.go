@@ -21,6 +21,10 @@ type Image struct {
 
 // Link makes the executable of a program for the architecture rt runs on.
 func Link(p *program.Program) (*Image, error) {
+	p, err := prepared(p)
+	if err != nil {
+		return nil, err
+	}
 	text := interpreterCode()
 	if textOffset+len(text) > textEnd {
 		return nil, fmt.Errorf("image: interpreter of %d bytes does not fit", len(text))
