@@ -244,7 +244,7 @@ soak-binary: build
 soak: soak-binary ## 20,000 lifecycles with random features and faults: nothing may be left
 	$(SOAK) -lifecycles $(SOAK_LIFECYCLES)
 soak-short: soak-binary ## the same for 20 seconds
-	$(SOAK) -lifecycles 2000 -at-most 20s
+	$(SOAK) -lifecycles 2000 -batch 50 -at-most 20s
 
 docs-test: build ## the commands that README.md shows
 	$(MAKE) -s install DESTDIR=$(CURDIR)/bin/installed PREFIX=/usr
