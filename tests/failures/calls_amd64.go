@@ -174,7 +174,6 @@ func likelyErrnos(nr int) []unix.Errno {
 type known struct {
 	site
 	names []string
-	child bool
 }
 
 // set makes what has to be there before the command.

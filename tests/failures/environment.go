@@ -84,19 +84,6 @@ func (a *around) ok(args ...string) outcome {
 	return o
 }
 
-// fails executes a command that must fail with the words.
-func (a *around) fails(args []string, words ...string) {
-	o := a.do(args...)
-	if o.code == 0 {
-		a.wrong("%v succeeds", args)
-	}
-	for _, w := range words {
-		if !strings.Contains(o.message(), w) {
-			a.wrong("%v: no %q in the message: %s", args, w, o)
-		}
-	}
-}
-
 // gone deletes the container by force.
 func (a *around) gone() { a.ok("delete", "--force", "ID") }
 

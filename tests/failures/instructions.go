@@ -620,7 +620,11 @@ func (f *flow) misreported(l *listing, s *step, errno unix.Errno, t trial) strin
 	case t.failed != l.command && !(t.failed == 1 && l.command == 0): // start reports what create has made
 		return "not reported"
 	}
-	for _, word := range []string{s.Source, s.Purpose, s.Call, errno.Error()} {
+	wanted := []string{s.Source, s.Purpose, s.Call, errno.Error()}
+	if s.Purpose == "exec" && s.Source == "" { // of a hook, whose path the message names
+		wanted = []string{"hooks.", errno.Error()}
+	}
+	for _, word := range wanted {
 		if !strings.Contains(t.message(), word) {
 			return fmt.Sprintf("no %q in the message", word)
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // shortStride: the short form tries one of so many.
-const shortStride = 60
+const shortStride = 80
 
 // testdata is the directory with Docker's bundle.
 var testdata string

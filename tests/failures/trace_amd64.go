@@ -63,8 +63,8 @@ type tracer struct {
 }
 
 type thread struct {
-	inside, started bool
-	errno           unix.Errno
+	started bool
+	errno   unix.Errno
 }
 
 const traceOptions = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL
@@ -144,10 +144,11 @@ func (t *tracer) letGo() {
 		for pid := range t.threads {
 			var ws unix.WaitStatus
 			got, err := unix.Wait4(pid, &ws, unix.WALL|unix.WNOHANG, nil)
-			if err == nil && got == pid && ws.Stopped() {
-				err = unix.PtraceDetach(pid)
-			} else if err == nil && got == 0 {
+			if err == nil && got == 0 {
 				continue
+			}
+			if err == nil && ws.Stopped() {
+				_ = unix.PtraceDetach(pid)
 			}
 			delete(t.threads, pid)
 		}

@@ -282,7 +282,11 @@ func (w *world) execute(ctx context.Context, cmd *exec.Cmd, started func(pid int
 		if started != nil {
 			started(cmd.Process.Pid)
 		}
+		ended := make(chan struct{})
+		reaping := reapOrphans(cmd.Process.Pid, ended)
 		err = cmd.Wait()
+		close(ended)
+		<-reaping
 	}
 	o := outcome{stdout: taken(out), stderr: taken(errs), late: ctx.Err() != nil}
 	var exit *exec.ExitError
@@ -299,6 +303,28 @@ func (w *world) execute(ctx context.Context, cmd *exec.Cmd, started func(pid int
 		o.code, o.stderr = -1, o.stderr+err.Error()
 	}
 	return o
+}
+
+// reapOrphans reaps what this process has adopted while a command works, as the init of a
+// system does: a zombie in a pid namespace keeps the first process there from ending.
+func reapOrphans(command int, ended chan struct{}) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		for wait := 100 * time.Millisecond; ; wait = 10 * time.Millisecond {
+			select {
+			case <-ended:
+				return
+			case <-time.After(wait):
+			}
+			for _, pid := range children(os.Getpid()) {
+				if pid != command {
+					_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil)
+				}
+			}
+		}
+	}()
+	return done
 }
 
 // execFailed is the status of `rt exec` if it fails itself.
@@ -392,12 +418,19 @@ func descendants() (pids []int) {
 }
 
 func below(pid int) (pids []int) {
+	for _, child := range children(pid) {
+		pids = append(append(pids, child), below(child)...)
+	}
+	return pids
+}
+
+func children(pid int) (pids []int) {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, list := range lists {
 		data, _ := os.ReadFile(list)
 		for field := range strings.FieldsSeq(string(data)) {
 			if child, err := strconv.Atoi(field); err == nil {
-				pids = append(append(pids, child), below(child)...)
+				pids = append(pids, child)
 			}
 		}
 	}

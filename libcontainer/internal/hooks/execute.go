@@ -40,7 +40,7 @@ type Command struct {
 // program. Package os/exec would pass on the descriptors that the caller of rt has open
 // without O_CLOEXEC. Execute does not wait for processes that the command leaves behind.
 func Execute(ctx context.Context, cmd *Command) (*Result, error) {
-	p, output, err := start(cmd)
+	p, output, reported, err := start(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func Execute(ctx context.Context, cmd *Command) (*Result, error) {
 	if err == nil {
 		r, err := compile.Decode(message)
 		if f, failed := r.(compile.RequestFailure); failed {
-			err = failure(cmd, f.Errno)
+			err = reported(f)
 		}
 		if err != nil {
 			return nil, err
@@ -69,33 +69,33 @@ func Execute(ctx context.Context, cmd *Command) (*Result, error) {
 	return &Result{status, text, late}, nil
 }
 
-func start(cmd *Command) (p *launch.Process, output *os.File, err error) {
+func start(cmd *Command) (p *launch.Process, output *os.File, reported func(compile.RequestFailure) error, err error) {
 	prog, err := compile.CompileCommand(&cmd.Command)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	exe, err := image.Executable(prog)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer exe.Close()
 	stdin, err := File("stdin")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer stdin.Close()
 	if _, err := stdin.WriteAt(cmd.Input, 0); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if output, err = File("output"); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	files := []*os.File{stdin, output, output, nil}
 	for i, name := range []string{cmd.Stdout, cmd.Stderr} {
 		file, err := AppendTo(name)
 		if err != nil {
 			output.Close()
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if file != nil {
 			defer file.Close()
@@ -106,7 +106,13 @@ func start(cmd *Command) (p *launch.Process, output *os.File, err error) {
 	if err != nil {
 		output.Close()
 	}
-	return p, output, err
+	reported = func(f compile.RequestFailure) error {
+		if what := prog.Failure(image.Index(f.Record), f.Errno, ""); what.Call != "execve" {
+			return what
+		}
+		return failure(cmd, f.Errno)
+	}
+	return p, output, reported, err
 }
 
 // AppendTo opens a file to append to, and makes it if it does not exist; nil for "".
