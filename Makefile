@@ -373,7 +373,7 @@ bench-smoke: build
 # Each fuzzer for a while; the unit tests run only their seeds. (What is new is made
 # smaller for a moment only: what a fuzzer with goroutines reaches differs from run to run,
 # and Go would try for a minute.)
-FUZZTIME ?= 15s
+FUZZTIME ?= 10s
 FUZZ     := -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 2s
 fuzz: ## each fuzzer for FUZZTIME
 	@for f in $(FUZZERS); do \
