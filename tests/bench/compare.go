@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // compare measures every view, each in a process of its own.
@@ -116,6 +117,10 @@ func runInView(ctx context.Context, p plan, planPath string) error {
 	worker.Cancel = func() error { return worker.Process.Signal(syscall.SIGTERM) }
 	// A worker that is told to stop waits for the command it runs, and then cleans up.
 	worker.WaitDelay = 2*commandTimeout + endTimeout
+	if p.Scale != nil {
+		// Thousands of containers may be alive.
+		worker.WaitDelay = 10 * time.Minute
+	}
 	err = worker.Run()
 	var exit *exec.ExitError
 	switch {

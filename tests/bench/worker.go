@@ -99,6 +99,13 @@ func (w *worker) containers(who competitor) []string {
 
 // close removes the containers that are left.
 func (w *worker) close() error {
+	// Their processes first: deleting thousands of containers with so many alive takes long, and
+	// whoever is impatient must not leave processes behind.
+	if cgroups, err := findCgroups(w.owns); err == nil {
+		for _, path := range cgroups {
+			killAll(path)
+		}
+	}
 	for _, who := range w.Competitors {
 		s := w.newSubject("", who)
 		for _, id := range w.containers(who) {
