@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/sysfile"
@@ -217,13 +218,24 @@ func (c Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string
 		}
 		return nil
 	}
-	pids, _ := cg.Pids()
-	if len(pids) == 0 && cg.Destroy() == nil {
-		return nil
+	// The program of an exec that was interrupted may be in the cgroup, and not yet in the
+	// container's pid namespace. It ends by itself.
+	for end, wait := time.Now().Add(emptiness), time.Millisecond; ; wait *= 2 {
+		if pids, _ := cg.Pids(); len(pids) == 0 && cg.Destroy() == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			break
+		}
+		time.Sleep(wait)
 	}
 	if warn != nil {
-		pids, _ = cg.Pids()
+		pids, _ := cg.Pids()
 		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: rt does not remove it", pids, c.State.ID))
 	}
 	return nil
 }
+
+// emptiness is how long deletion waits for processes in the cgroup that are not the
+// container's.
+const emptiness = time.Second
