@@ -365,6 +365,9 @@ func (r *report) states(b *bundle) {
 						return
 					}
 					a.do(c.args...)
+					if file == "state.json" {
+						b.thaw() // rt may not know the cgroup any more, and a frozen process does not end
+					}
 					a.gone()
 					b.end()
 				})

@@ -3,6 +3,9 @@
 // step, and the surroundings. Whatever fails, rt must say so and leave nothing behind.
 //
 //	failures -rt bin/rt -failing bin/rt-failing [-short] [-only REGEXP] [-markdown FILE]
+//
+// With -only, -save and -add, the parts can be tried one by one: instructions/FLOW,
+// calls/COMMAND, surroundings/PART: TRIAL.
 package main
 
 import (
@@ -10,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 )
 
 // shortStride: the short form tries one of so many.
@@ -33,6 +37,8 @@ func run() error {
 	short := flag.Bool("short", false, "try only a sample")
 	replay := flag.String("replay", "", "repeat one trial: the `text` that follows -replay in a report")
 	markdown := flag.String("markdown", "", "write the table to `file`")
+	save := flag.String("save", "", "write the numbers to `file`")
+	add := flag.String("add", "", "add the numbers of other runs that -save wrote to `files`, with commas between them")
 	verbose := flag.Bool("v", false, "print progress, and what was not reached")
 	flag.Parse()
 	r := newReport()
@@ -55,6 +61,16 @@ func run() error {
 	}
 	for _, part := range []func(*world) error{r.instructions, r.commands, r.surroundings} {
 		if err := part(w); err != nil {
+			return err
+		}
+	}
+	if *add != "" {
+		if err := r.add(strings.Split(*add, ",")...); err != nil {
+			return err
+		}
+	}
+	if *save != "" {
+		if err := r.save(*save); err != nil {
 			return err
 		}
 	}

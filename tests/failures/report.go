@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -93,6 +94,59 @@ func (r *report) print(out io.Writer) {
 		fmt.Fprintf(out, "%6d  %s\n", len(r.notes[kind]), kind)
 	}
 	fmt.Fprintf(out, "%6d  trials in all, %d wrong\n", r.all(), r.wrong)
+}
+
+// saved are the numbers of a run of some parts.
+type saved struct {
+	Kinds  []string                  `json:"kinds"`
+	Counts map[string]map[string]int `json:"counts"`
+	Total  map[string]int            `json:"total"`
+	Notes  map[string][]string       `json:"notes"`
+	Wrong  int                       `json:"wrong"`
+}
+
+// save writes the numbers, so that the parts can be tried one by one.
+func (r *report) save(name string) error {
+	data, err := json.Marshal(saved{r.kinds, r.counts, r.total, r.notes, r.wrong})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
+}
+
+// add adds the numbers of other runs.
+func (r *report) add(names ...string) error {
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		var s saved
+		if err := json.Unmarshal(data, &s); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for _, kind := range s.Kinds {
+			if r.total[kind] == 0 {
+				r.kinds = append(r.kinds, kind)
+			}
+			r.total[kind] += s.Total[kind]
+		}
+		for kind, counts := range s.Counts {
+			for outcome, n := range counts {
+				if r.counts[kind] == nil {
+					r.counts[kind] = map[string]int{}
+				}
+				r.counts[kind][outcome] += n
+			}
+		}
+		for kind, list := range s.Notes {
+			r.notes[kind] = append(r.notes[kind], list...)
+			slices.Sort(r.notes[kind])
+			r.notes[kind] = slices.Compact(r.notes[kind])
+		}
+		r.wrong += s.Wrong
+	}
+	return nil
 }
 
 // table writes the numbers as a page of the documentation.

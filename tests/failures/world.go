@@ -444,9 +444,7 @@ func describe(pid int) string {
 
 // end ends what a container has left of which rt knows nothing any more.
 func (b *bundle) end() {
-	for _, dir := range b.cgroups() { // a process of a frozen v1 cgroup does not end
-		_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
-	}
+	b.thaw()
 	for _, pid := range descendants() {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
@@ -455,6 +453,15 @@ func (b *bundle) end() {
 	}
 	for _, dir := range b.cgroups() {
 		_ = os.Remove(dir)
+	}
+}
+
+// thaw thaws the container: a process of a frozen v1 cgroup does not end.
+func (b *bundle) thaw() {
+	for _, dir := range b.cgroups() {
+		if name := filepath.Join(dir, "freezer.state"); unix.Access(name, unix.W_OK) == nil {
+			_ = os.WriteFile(name, []byte("THAWED"), 0)
+		}
 	}
 }
 

@@ -208,9 +208,6 @@ func (c Container) end(cg *cgroup.Cgroup) error {
 	return nil
 }
 
-// halfBorn is how long a program takes, at most, to notice that nobody serves it any more.
-const halfBorn = 300 * time.Millisecond
-
 // removeCgroup removes a cgroup that may not be empty. If the container has no processes
 // any more, those in the cgroup belong to somebody else: to another container with the
 // same linux.cgroupsPath, for example.
@@ -224,18 +221,24 @@ func (c Container) removeCgroup(cg *cgroup.Cgroup, others bool, warn func(string
 		}
 		return nil
 	}
-	pids, _ := cg.Pids()
-	// The program of an rt exec that was killed ends by itself, but not at once. It is not in the
-	// container's pid namespace before it has joined that, and so did not end with the first process.
-	for end := time.Now().Add(halfBorn); len(pids) > 0 && time.Now().Before(end); pids, _ = cg.Pids() {
-		time.Sleep(time.Millisecond)
-	}
-	if len(pids) == 0 && cg.Destroy() == nil {
-		return nil
+	// The program of an exec that was interrupted may be in the cgroup, and not yet in the
+	// container's pid namespace. It ends by itself.
+	for end, wait := time.Now().Add(emptiness), time.Millisecond; ; wait *= 2 {
+		if pids, _ := cg.Pids(); len(pids) == 0 && cg.Destroy() == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			break
+		}
+		time.Sleep(wait)
 	}
 	if warn != nil {
-		pids, _ = cg.Pids()
+		pids, _ := cg.Pids()
 		warn(fmt.Sprintf("linux.cgroupsPath: processes %v, which are not of container %q, use its cgroup: rt does not remove it", pids, c.State.ID))
 	}
 	return nil
 }
+
+// emptiness is how long deletion waits for processes in the cgroup that are not the
+// container's.
+const emptiness = time.Second

@@ -151,10 +151,9 @@ func homeOf(rootfs string, uid uint32) string {
 	if err != nil {
 		return "/"
 	}
-	f := os.NewFile(uintptr(fd), "passwd")
-	defer f.Close()
+	defer unix.Close(fd)
 	const limit = 1 << 20 // bytes; an image must not keep rt busy
-	lines := bufio.NewScanner(io.LimitReader(f, limit))
+	lines := bufio.NewScanner(io.LimitReader(plainReader(fd), limit))
 	for lines.Scan() {
 		// passwd(5): name:password:UID:GID:comment:home:shell
 		fields := strings.Split(lines.Text(), ":")
@@ -163,6 +162,25 @@ func homeOf(rootfs string, uid uint32) string {
 		}
 	}
 	return "/"
+}
+
+// plainReader reads a descriptor. For a non-blocking one, os.NewFile would start the poller of
+// the Go runtime, which ends the process if there are too few descriptors.
+type plainReader int
+
+func (fd plainReader) Read(p []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(fd), p)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
 }
 
 // checkKernel reports an old kernel in one clear sentence.
