@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
@@ -85,6 +86,9 @@ func parseCreateOptions(data []byte) (*taskOptions, error) {
 			o.NoNewKeyring = value != 0
 		case 9:
 			name, _ := protowire.ConsumeBytes(data)
+			if !utf8.Valid(name) { // a string of protocol buffers is
+				return nil, errors.New("runtime options: ShimCgroup is not UTF-8")
+			}
 			o.ShimCgroup = string(name)
 		case 10:
 			o.IoUID = uint32(value)
