@@ -355,7 +355,7 @@ profile: $(INSTALLED) packages ## each phase of run, exec and a pod, from rt's t
 # because a busy machine would decide them, and whether it lets programs ask for huge pages.
 bench-bars: $(INSTALLED) packages
 	$(GO) build -o bin/bench ./tests/bench
-	bin/bench count -rt $(INSTALLED) $(foreach v,v1 v2,$(foreach c,run exec,-bar $(c):$(v):page-faults:380 -bar $(c):$(v):page-faults:crun:1) -bar run:$(v):context-switches:40)
+	bin/bench count -rt $(INSTALLED) $(foreach v,v1 v2,$(foreach c,run exec,-bar $(c):$(v):page-faults:380 -bar $(c):$(v):page-faults:crun:1))
 	bin/bench -rt $(INSTALLED) -runs $(RUNS) -cases run-default \
 		-bar run-default:v2:crun:0.75 -bar run-default:v2:runc:0.30 \
 		-bar run-default:v1:crun:0.50 -bar run-default:v1:runc:0.20

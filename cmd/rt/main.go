@@ -72,7 +72,8 @@ func executeTo(out io.Writer, argv []string) error {
 				return err
 			}
 		}
-		return errors.Join(run(in), tracing.write())
+		defer tracing.write()
+		return run(in)
 	})
 	unknown := ""
 	root.CommandNotFound = func(_ context.Context, _ *cli.Command, name string) { unknown = name }

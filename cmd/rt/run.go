@@ -167,9 +167,7 @@ func (f *front) interruptible() (ctx context.Context, stop func()) {
 
 // takeLeave lets keep replace rt by the keeper. If keep returns, rt continues.
 func (f *front) takeLeave(p *libcontainer.Process, keep func(last func()) error) {
-	if err := tracing.write(); err != nil {
-		logrus.Warn(err)
-	}
+	tracing.write()
 	logrus.Debug("rt stays, no keeper replaces it: ", keep(func() { f.caught.SendTo(p.PidFD()) }))
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rtcontainers/rt/libcontainer"
+	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,6 +21,8 @@ type tracer struct {
 	steps   []libcontainer.Step
 	// parsed is when the command line was parsed.
 	parsed time.Duration
+	// once is true if the file can be written only once, such as a pipe.
+	once bool
 }
 
 // tracing is nil without --trace.
@@ -31,6 +34,9 @@ func startTrace(name, command string) error {
 		return fmt.Errorf("--trace: %w", err)
 	}
 	tracing = &tracer{file: file, command: command, parsed: monotonic()}
+	if info, err := file.Stat(); err == nil {
+		tracing.once = !info.Mode().IsRegular()
+	}
 	begun := tracing.parsed - time.Since(started)
 	if at := time.Duration(entered.Nano()); at != 0 {
 		tracing.add(libcontainer.Step{Name: "start the Go runtime, initialise packages", Begin: at, End: begun})
@@ -67,11 +73,18 @@ type traceEvent struct {
 	Args     map[string]string `json:"args,omitempty"`
 }
 
-// write writes what was done so far.
-func (t *tracer) write() error {
-	if t == nil {
-		return nil
+// write writes what was done so far. What the command was for is done, whether or not that
+// succeeds: an error is a warning.
+func (t *tracer) write() {
+	if t == nil || t.file == nil {
+		return
 	}
+	if err := t.writeAll(); err != nil {
+		logrus.Warnf("--trace: %v", err)
+	}
+}
+
+func (t *tracer) writeAll() error {
 	pid := os.Getpid()
 	var events []traceEvent
 	rows := map[string]int{}
@@ -98,16 +111,20 @@ func (t *tracer) write() error {
 		add(row, "X", s.Name, s.Begin, s.End, args)
 	}
 	data, err := json.Marshal(map[string]any{"displayTimeUnit": "ns", "traceEvents": events})
-	if err == nil {
-		err = t.file.Truncate(0)
-	}
-	if err == nil {
-		_, err = t.file.WriteAt(append(data, '\n'), 0)
-	}
 	if err != nil {
-		return fmt.Errorf("--trace: %w", err)
+		return err
 	}
-	return nil
+	data = append(data, '\n')
+	if t.once {
+		_, err = t.file.Write(data)
+		t.file = nil
+		return err
+	}
+	if err := t.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err = t.file.WriteAt(data, 0)
+	return err
 }
 
 func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }

@@ -46,7 +46,6 @@ func init() {
 
 const (
 	atFDCWD      = ^uintptr(99)
-	oWronly      = 1
 	oCloexec     = 0x80000
 	madvHugepage = 14
 	madvCollapse = 25 // since Linux 6.1

@@ -286,30 +286,3 @@ func TestDirectoryInPath(t *testing.T) {
 	b.ok("delete", b.id)
 	want(t, "run", b.run(), "ran")
 }
-
-// rt gives a timer slack to a thread of its own, and processes inherit the slack of the
-// thread that makes them: none may have anything but the caller's.
-func TestTimerSlackIsTheCallers(t *testing.T) {
-	own, err := os.ReadFile("/proc/self/timerslack_ns")
-	must(t, err)
-	const show = "cat /proc/$$/timerslack_ns"
-	for range often(10) {
-		b := newBundle(t, show)
-		if got := b.run(); got != string(own) {
-			t.Errorf("run: %s, not %s", got, own)
-		}
-	}
-	b := newBundle(t, "sleep 1000")
-	hook := b.dir + "/hook"
-	b.spec.Hooks = &specs.Hooks{Poststart: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", show + " > " + hook}}}}
-	b.create()
-	b.ok("start", b.id)
-	for range often(10) {
-		if got := b.ok("exec", b.id, "sh", "-c", show); got != string(own) {
-			t.Errorf("exec: %s, not %s", got, own)
-		}
-	}
-	if got, err := os.ReadFile(hook); err != nil || string(got) != string(own) {
-		t.Errorf("a hook: %s, not %s; %v", got, own, err)
-	}
-}

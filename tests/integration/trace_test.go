@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -108,6 +109,69 @@ func TestTraceOfAFailure(t *testing.T) {
 	b.fails([]string{"--trace", "no such file or directory"}, "--trace", b.dir+"/no/such/trace.json", "create", b.id)
 	if r := b.rt("state", b.id); r.code != 1 {
 		t.Errorf("the container exists: %v", r)
+	}
+}
+
+// A filter that ends whoever asks for the time ends neither the program nor hooks: a trace
+// changes nothing for the container.
+func TestTraceBehindAFilter(t *testing.T) {
+	for _, noNewPrivileges := range []bool{true, false} {
+		b := newBundle(t, "exit 7")
+		b.spec.Process.NoNewPrivileges = noNewPrivileges
+		b.spec.Linux.Seccomp = &specs.LinuxSeccomp{
+			DefaultAction: specs.ActAllow,
+			Syscalls:      []specs.LinuxSyscall{{Names: []string{"clock_gettime"}, Action: specs.ActKillProcess}},
+		}
+		b.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/true"}}}
+		b.write()
+		if r := b.rt("--trace", b.dir+"/trace.json", "run", b.id); r.code != 7 {
+			t.Errorf("noNewPrivileges %v: run: %v", noNewPrivileges, r)
+		}
+		b.spec.Process.Args = []string{"/bin/sleep", "1000"}
+		b.create()
+		b.ok("start", b.id)
+		if r := b.rt("--trace", b.dir+"/trace.json", "exec", b.id, "sh", "-c", "exit 6"); r.code != 6 {
+			t.Errorf("noNewPrivileges %v: exec: %v", noNewPrivileges, r)
+		}
+		if r := b.rt("--trace", b.dir+"/trace.json", "exec", b.id, "/no/such"); r.code == 0 || !strings.Contains(r.stderr, "/no/such") {
+			t.Errorf("noNewPrivileges %v: a failing exec: %v", noNewPrivileges, r)
+		}
+		b.ok("delete", "--force", b.id)
+	}
+}
+
+// Times are right in a time namespace, too.
+func TestTraceInATimeNamespace(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.spec.Linux.Namespaces = append(b.spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.TimeNamespace})
+	b.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"monotonic": {Secs: 1000}, "boottime": {Secs: 2000}}
+	b.write()
+	file := b.dir + "/trace.json"
+	for _, command := range [][]string{{"create", b.id}, {"start", b.id}, {"exec", b.id, "true"}} {
+		b.ok(append([]string{"--trace", file}, command...)...)
+		for row, events := range readTrace(t, file) {
+			for _, e := range events {
+				if e.Duration < 0 || e.Duration > 60e6 {
+					t.Errorf("%s: %s: %+v", command[0], row, e)
+				}
+			}
+		}
+	}
+}
+
+// A trace that cannot be written is a warning: the command has done its work. A pipe gets
+// the whole trace.
+func TestTraceThatCannotBeWritten(t *testing.T) {
+	b := newBundle(t, "sleep 1000")
+	b.write()
+	for _, command := range [][]string{{"create", b.id}, {"start", b.id}, {"exec", b.id, "true"}, {"delete", "--force", b.id}} {
+		r := b.rt(append([]string{"--trace", "/dev/full"}, command...)...)
+		if r.code != 0 || !strings.Contains(r.stderr, "--trace: write /dev/full: no space left on device") {
+			t.Errorf("%s: %v", command[0], r)
+		}
+	}
+	if out := b.ok("--trace", "/dev/stdout", "list"); !strings.Contains(out, `"name":"rt list"`) {
+		t.Errorf("no trace in %s", out)
 	}
 }
 

@@ -43,14 +43,19 @@ const (
 type timeline struct {
 	// marked is when the last phase was reached.
 	marked time.Duration
-	// file has the times of the program's steps.
-	file *os.File
+	// file has the times of the program's steps by CLOCK_REALTIME, which is ahead of
+	// CLOCK_MONOTONIC by this. A time namespace, which the program may enter, has a
+	// CLOCK_MONOTONIC of its own: time_namespaces(7).
+	file  *os.File
+	ahead time.Duration
 }
 
 // Now is the time of CLOCK_MONOTONIC.
-func Now() time.Duration {
+func Now() time.Duration { return clock(unix.CLOCK_MONOTONIC) }
+
+func clock(id int32) time.Duration {
 	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	_ = unix.ClockGettime(id, &ts)
 	return time.Duration(ts.Nano())
 }
 
@@ -95,6 +100,7 @@ func (b *Birth) openTimeline() (*os.File, error) {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	b.times.file, _ = b.hold(os.NewFile(uintptr(fd), "timeline"), nil)
+	b.times.ahead = clock(unix.CLOCK_REALTIME) - Now()
 	if err := b.times.file.Truncate(compile.TimelineSize); err != nil {
 		return nil, err
 	}
@@ -124,13 +130,13 @@ func (b *Birth) readTimes() {
 			ins := &instructions[i]
 			steps = append(steps, Step{
 				Actor: Program, Name: ins.Purpose, Field: ins.Source, Call: b.plan.Program.Text(i),
-				Begin: time.Duration(seconds)*time.Second + time.Duration(nanoseconds),
+				Begin: time.Duration(seconds)*time.Second + time.Duration(nanoseconds) - b.times.ahead,
 			})
 		}
 	}
 	slices.SortFunc(steps, func(a, b Step) int { return cmp.Compare(a.Begin, b.Begin) })
 	for i := range steps {
-		if steps[i].End = end; i+1 < len(steps) {
+		if steps[i].End = max(end, steps[i].Begin); i+1 < len(steps) {
 			steps[i].End = steps[i+1].Begin
 		}
 		b.Trace(steps[i])

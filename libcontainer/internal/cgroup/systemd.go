@@ -149,7 +149,7 @@ const (
 	patience = 40 * time.Second
 	// givenUp is how long nobody asks again after that, so that rt does not wait once
 	// more to undo what it did not do.
-	givenUp = time.Minute
+	givenUp = 10 * time.Second
 )
 
 // silentUntil is a time by the clock of began.

@@ -79,8 +79,9 @@ type compiler struct {
 	spare []program.Arg
 	// standing is how many control descriptors stay open as long.
 	standing int
-	// timedFrom is the first instruction whose time can be written.
-	timedFrom int
+	// timedFrom is the first instruction whose time can be written, and filterAt the first
+	// one that loads the filter.
+	timedFrom, filterAt int
 }
 
 // Compile makes the plan for a new container.

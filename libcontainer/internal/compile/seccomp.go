@@ -149,6 +149,9 @@ func (c *compiler) raise(caps capSets) {
 
 // seccomp loads the filter with these of its flags.
 func (c *compiler) seccomp(flags uint64) program.Step {
+	if c.filterAt == 0 {
+		c.filterAt = c.Len()
+	}
 	if c.filterData == nil {
 		code := c.Bytes("filter", c.filter.Bytes())
 		ref := c.Struct("sock_fprog", program.U16(uint16(len(c.filter.Instructions))), program.Ptr(code))

@@ -1,8 +1,6 @@
 package compile
 
 import (
-	"slices"
-
 	"github.com/rtcontainers/rt/libcontainer/internal/program"
 	"golang.org/x/sys/unix"
 )
@@ -28,14 +26,17 @@ func (c *compiler) timeline() {
 }
 
 // time lets the program write the times of its steps, as long as no filter of the container
-// could end it for that.
+// could end it for that, or tell an agent. If there is a filter, that excludes the code at
+// the end, too, which may run before or after it is loaded.
 func (c *compiler) time() {
 	if !c.opt.Timeline {
 		return
 	}
-	p, moved := c.plan.Program.Timed(timelineAt, TimelineSize, func(i int) bool {
-		return i >= c.timedFrom && !slices.ContainsFunc(c.behind, func(p part) bool { return p.from <= i && i < p.to })
-	})
+	end := c.Len()
+	if c.filter != nil {
+		end = min(c.filterAt, c.plan.Rare)
+	}
+	p, moved := c.plan.Program.Timed(timelineAt, TimelineSize, func(i int) bool { return c.timedFrom <= i && i < end })
 	c.plan.Program, c.plan.Rare, c.plan.Ready = p, at(moved, c.plan.Rare), at(moved, c.plan.Ready)
 }
 

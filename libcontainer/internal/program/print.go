@@ -159,7 +159,11 @@ func (p *Program) Failure(i int, errno unix.Errno, log string) *Failure {
 }
 
 func (f *Failure) Error() string {
-	s := f.Purpose + ": " + f.Call + ": " + f.Errno.Error()
+	s := f.Errno.Error()
+	if f.Call != "" { // the description of the steps may be lost
+		s = f.Call + ": " + s
+	}
+	s = f.Purpose + ": " + s
 	if f.Source != "" {
 		s = f.Source + ": " + s
 	}
