@@ -1,11 +1,11 @@
-// Package hugeheap puts what a short-lived program allocates into one huge page. The Go
+// Package start puts what a short-lived program allocates into one huge page. The Go
 // runtime gets its heap page by page, with a page fault for each: half of all that a start
 // of rt has. Where the administrator lets programs ask for huge pages
 // (/sys/kernel/mm/transparent_hugepage/enabled: madvise), one fault brings 2 MiB. Where
 // huge pages are always used the runtime has one already; where they never are, nothing
 // changes.
 //
-// The package imports nothing, and so it is initialised before almost all others.
+// The package imports nothing but internal/stack, and so it is initialised before almost all others.
 package start
 
 import "unsafe"
