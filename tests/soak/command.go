@@ -49,7 +49,7 @@ func (l *lifecycle) harmed(h *harm, args ...string) (out string, code int, err e
 	if l.root != "/run/rt" {
 		args = append([]string{"--root", l.root}, args...)
 	}
-	cmd := exec.CommandContext(ctx, l.w.rt, args...)
+	cmd := exec.CommandContext(ctx, l.w.program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = l.dir, stdout, stderr
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	if err := cmd.Start(); err != nil {
