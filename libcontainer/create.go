@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 
@@ -46,6 +47,10 @@ type Options struct {
 	// as $NOTIFY_SOCKET, sd_notify(3), before the process starts. Nil means that
 	// there is none.
 	Notify func(path string) error
+	// Hold lets the init program stay in the place of process.args: it holds the
+	// namespaces of a pod and reaps its orphans, until SIGTERM or SIGINT. It has an empty
+	// root file system; mounts, devices and hooks are not made. Only Run can do that.
+	Hold bool
 	// NoPivot, NoNewKeyring: as the flags of `rt create`.
 	NoPivot, NoNewKeyring bool
 	// SystemdCgroup lets systemd manage the container's cgroup.
@@ -81,6 +86,9 @@ func Run(ctx context.Context, o Options) (*Container, *Process, error) {
 }
 
 func create(ctx context.Context, o Options, gate bool) (*Container, *Process, error) {
+	if o.Hold && gate {
+		return nil, nil, errors.New("libcontainer: Options.Hold: only Run makes a container that holds namespaces")
+	}
 	born, err := birth.First(ctx, o.first(gate))
 	if err != nil {
 		return nil, nil, err
@@ -94,7 +102,7 @@ func (o *Options) first(gate bool) birth.FirstOptions {
 			Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr, Preserve: o.Preserve, Terminal: o.Terminal,
 			PidFile: o.PidFile, PIDFD: o.PIDFD, Keeper: o.Keeper.keeper(), Warn: warner(o.Logger), Debug: stepper(o.Logger), Trace: tracer(o.Trace),
 		},
-		Root: o.Root, ID: o.ID, Bundle: o.Bundle, Config: o.Config, Spec: o.Spec, Env: o.Env, Notify: o.Notify, Gate: gate, NoPivot: o.NoPivot,
+		Root: o.Root, ID: o.ID, Bundle: o.Bundle, Config: o.Config, Spec: o.Spec, Env: o.Env, Notify: o.Notify, Gate: gate, Hold: o.Hold, NoPivot: o.NoPivot,
 		NoNewKeyring: o.NoNewKeyring, SystemdCgroup: o.SystemdCgroup, NoCgroup: o.NoCgroup, Rootless: o.Rootless,
 	}
 }

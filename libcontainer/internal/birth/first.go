@@ -30,7 +30,9 @@ type FirstOptions struct {
 	Env    []string
 	Notify func(path string) error
 	// Gate makes the program wait for `rt start`.
-	Gate, NoPivot, NoNewKeyring, SystemdCgroup, NoCgroup, Rootless bool
+	Gate bool
+	// Hold lets the program be the container's process.
+	Hold, NoPivot, NoNewKeyring, SystemdCgroup, NoCgroup, Rootless bool
 }
 
 // first is the birth of a container.
@@ -208,7 +210,7 @@ func (f *first) compile(streams [3]*os.File) (*compile.Plan, error) {
 	}
 	o := compile.Options{
 		ID: f.o.ID, Rootfs: f.rootfs, Bundle: f.o.Bundle, NoPivot: f.o.NoPivot, Keyring: f.keyring,
-		PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Gate: f.o.Gate, MoveCgroup: f.cgroup.Systemd, Timeline: f.Trace != nil,
+		PreserveFDs: len(f.Preserve), Gaps: gaps(f.Preserve), Gate: f.o.Gate, MoveCgroup: f.cgroup.Systemd, Timeline: f.Trace != nil, Hold: f.o.Hold,
 	}
 	if o.NoPivot {
 		if o.HostMounts, err = hostMounts(f.rootfs); err != nil {

@@ -94,6 +94,9 @@ func compile(s *specs.Spec, host Host, opt Options, early bool) (*Plan, error) {
 	if err := c.seccompFilter(); err != nil {
 		return nil, err
 	}
+	if opt.Hold {
+		return c.compileHold()
+	}
 	c.plan.ParentSets = spec.FindNamespace(s, specs.UserNamespace) != nil
 	c.prologue()
 	c.allProcessors()

@@ -75,6 +75,8 @@ type Options struct {
 	// MoveCgroup is true if the program is moved to its cgroup after its birth, so that it
 	// has to make its cgroup namespace itself, afterwards.
 	MoveCgroup bool
+	// Hold lets the program itself be the container's process: compileHold.
+	Hold bool
 	// Timeline lets the program write the times of its steps to a file of the parent.
 	Timeline bool
 }
