@@ -184,8 +184,12 @@ func (s *service) Stats(ctx context.Context, r *taskapi.StatsRequest) (*taskapi.
 	return &taskapi.StatsResponse{Stats: stats}, nil
 }
 
-// Connect tells the pids of the shim and of a container.
+// Connect tells the pids of the shim and of a container. Who starts a container asks
+// before containerd does.
 func (s *service) Connect(ctx context.Context, r *taskapi.ConnectRequest) (*taskapi.ConnectResponse, error) {
+	if err := s.expect(); err != nil {
+		return nil, toGRPC(err)
+	}
 	var pid uint32
 	if c, err := s.container(r.ID); err == nil {
 		pid, _, _ = c.first.exit()

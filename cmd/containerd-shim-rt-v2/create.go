@@ -87,7 +87,7 @@ func removeLeft(o libcontainer.Options) error {
 // is waited for all the same.
 func (c *container) adopt(own *libcontainer.Container, st *streams) {
 	c.first.begin(own.Pid(), st)
-	c.sharesPids, c.usage = own.SharesPids(), usage(c.first)
+	c.sharesPids, c.usage = own.SharesPids(), usage(own.Pid(), c.first.ended())
 }
 
 func rootfsOf(bundle string) string { return filepath.Join(bundle, "rootfs") }

@@ -122,6 +122,8 @@ type shimUnderTest struct {
 	events *published
 	dir    string
 	name   string // of this test's containers and their cgroup
+	// socketDir is made when it is needed.
+	socketDir string
 }
 
 func newShim(t *testing.T) *shimUnderTest {

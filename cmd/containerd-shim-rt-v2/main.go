@@ -37,6 +37,7 @@ func main() {
 		// It would take the exit statuses of hooks and loggers away from who
 		// waits for them.
 		c.NoReaper = true
+		c.NoSetupLogger = os.Getenv(sharedEnv) != ""
 	})
 }
 

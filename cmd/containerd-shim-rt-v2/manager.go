@@ -61,6 +61,15 @@ func (manager) Stop(ctx context.Context, id string) (shim.StopStatus, error) {
 	if err := mount.UnmountRecursive(rootfsOf(bundle), unix.MNT_DETACH); err != nil {
 		logger.Warn("unmount the root file system", "error", err)
 	}
+	var files podFiles
+	if err := loadJSON(bundle, filesFile, &files); err == nil {
+		err = files.remove()
+		if err != nil {
+			logger.Warn("remove the files of the pod", "error", err)
+		}
+	} else if !errors.Is(err, os.ErrNotExist) {
+		logger.Warn("where the files of the pod are is lost", "error", err)
+	}
 	if address, err := shim.ReadAddress(filepath.Join(bundle, addressFile)); err == nil && !isServed(address) {
 		removeAddress(bundle, address)
 	}

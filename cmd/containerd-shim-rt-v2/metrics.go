@@ -20,9 +20,9 @@ func (c *container) metrics() (*anypb.Any, error) {
 // usage reads the counters of the cgroup that a process is in now, wherever it
 // goes later: a container's systemd makes cgroups of its own. A process that has
 // ended is in the root of each hierarchy of cgroup v1.
-func usage(p *process) func() (proto.Message, error) {
+func usage(pid int, over bool) func() (proto.Message, error) {
 	if cgroups.Mode() == cgroups.Unified {
-		path, err := cgroup2.PidGroupPath(p.pid)
+		path, err := cgroup2.PidGroupPath(pid)
 		return func() (proto.Message, error) {
 			if err != nil {
 				return nil, err
@@ -34,8 +34,8 @@ func usage(p *process) func() (proto.Message, error) {
 			return cg.Stat()
 		}
 	}
-	path := cgroup1.PidPath(p.pid)
-	if p.ended() {
+	path := cgroup1.PidPath(pid)
+	if over {
 		return func() (proto.Message, error) { return nil, errFinished }
 	}
 	return func() (proto.Message, error) {

@@ -29,6 +29,28 @@ type taskOptions struct {
 	SystemdCgroup bool
 	// BinaryName is of no use here: see remarks.
 	BinaryName string
+	// Grouping is "pod" (the default), or "node": one shim for all pods of a namespace of
+	// containerd.
+	Grouping string
+	// CRIRoot and CRIState are the directories in which containerd's CRI plugin looks for the
+	// files of pods, if they are not beside those of containerd's sandbox plugin.
+	CRIRoot, CRIState string
+	// NoUnprivilegedPorts and NoUnprivilegedICMP are for a CRI plugin with
+	// enable_unprivileged_ports or enable_unprivileged_icmp = false: it tells nobody.
+	NoUnprivilegedPorts, NoUnprivilegedICMP bool
+}
+
+// The values of taskOptions.Grouping.
+const (
+	groupingPod  = "pod"
+	groupingNode = "node"
+)
+
+func checkGrouping(name, value string) error {
+	if value != "" && value != groupingPod && value != groupingNode {
+		return fmt.Errorf("%s: %q is neither %q nor %q", name, value, groupingPod, groupingNode)
+	}
+	return nil
 }
 
 // remarks say which of the options have no effect.
@@ -128,6 +150,9 @@ func parseOptions(message *anypb.Any) (*taskOptions, error) {
 			}
 		}
 		if err := toml.Unmarshal(table, o); err != nil {
+			return nil, fmt.Errorf("runtime options: %w", err)
+		}
+		if err := checkGrouping("Grouping", o.Grouping); err != nil {
 			return nil, fmt.Errorf("runtime options: %w", err)
 		}
 	default:

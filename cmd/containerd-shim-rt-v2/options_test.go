@@ -150,7 +150,7 @@ func TestGroup(t *testing.T) {
 		if err := os.WriteFile("config.json", []byte(config), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := group("id"); err != nil || got != want {
+		if got, err := new(taskOptions).group("id"); err != nil || got != want {
 			t.Errorf("%s: %q, %v", config, got, err)
 		}
 	}

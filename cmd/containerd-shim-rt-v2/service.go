@@ -37,39 +37,28 @@ type service struct {
 	parents   parents
 	// idle ends the shim when it has had no container for some time.
 	idle *time.Timer
+	// log is that of a shared shim.
+	log *sharedLog
 
 	mu         sync.Mutex
+	life       life
 	containers map[string]*container // nil: it is being made
+	sandboxes  map[string]*sandbox
 	// unwanted are those of them that containerd has given up.
 	unwanted map[string]bool
 }
 
-// How long the shim waits, without a container, for the first one, and for Shutdown after
-// the last one. containerd asks for both at once; if it was killed, or its client as it
-// waited for an answer, it may never ask, and containerd 1.6 keeps the id until the shim
-// is gone.
-const (
-	createPatience   = time.Minute
-	shutdownPatience = 5 * time.Second
-)
-
 func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Service) *service {
 	ns, _ := namespaces.Namespace(ctx)
 	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
-		containers: map[string]*container{}, unwanted: map[string]bool{}}
+		containers: map[string]*container{}, sandboxes: map[string]*sandbox{}, unwanted: map[string]bool{}}
 	s.idle = time.AfterFunc(createPatience, s.endUnused)
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
 		return publisher.Close()
 	})
-	// The bundle, the working directory, may be gone when the shim ends.
-	if address, err := shim.ReadAddress(addressFile); err == nil {
-		end.RegisterCallback(func(context.Context) error {
-			removeAddress(".", address)
-			return nil
-		})
-	}
+	s.ownLife()
 	return s
 }
 
@@ -90,6 +79,7 @@ func (s *service) RegisterTTRPC(server *ttrpc.Server) error {
 	for _, name := range taskServices {
 		server.RegisterService(name, methods)
 	}
+	server.RegisterService(sandboxService, s.sandboxMethods())
 	return nil
 }
 
@@ -183,6 +173,11 @@ func (s *service) isOurs(z zombie) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, b := range s.sandboxes {
+		if b.is(z.pid) {
+			return true
+		}
+	}
 	for _, c := range s.containers {
 		if c == nil {
 			continue
@@ -209,17 +204,21 @@ const (
 func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
 	defer s.parents.enter()()
 	s.mu.Lock()
-	_, taken := s.containers[r.ID]
-	if !taken {
+	err := s.stays()
+	if _, taken := s.containers[r.ID]; taken {
+		err = fmt.Errorf("container %q: %w", r.ID, errdefs.ErrAlreadyExists)
+	}
+	if err == nil {
 		s.containers[r.ID] = nil
 	}
 	if len(s.containers) == fewContainers+1 {
 		debug.SetGCPercent(eagerGC)
 	}
 	s.mu.Unlock()
-	if taken {
-		return nil, errgrpc.ToGRPC(fmt.Errorf("container %q: %w", r.ID, errdefs.ErrAlreadyExists))
+	if err != nil {
+		return nil, errgrpc.ToGRPC(err)
 	}
+	s.log.add(r.Bundle)
 	c, err := createContainer(ctx, s.ctx, s.namespace, s.events, r)
 	s.mu.Lock()
 	unwanted := s.unwanted[r.ID] || ctx.Err() != nil
@@ -231,6 +230,7 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	}
 	s.mu.Unlock()
 	if err != nil {
+		s.log.remove(r.Bundle)
 		if unwanted {
 			s.endUnused()
 		}
@@ -261,15 +261,6 @@ func (s *service) discard(c *container) {
 		logger.WithError(err).Warn("remove a container that nobody wants any more")
 	}
 	s.endUnused()
-}
-
-// endUnused ends the shim if it has no container.
-func (s *service) endUnused() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.containers) == 0 {
-		s.end.Shutdown()
-	}
 }
 
 // follow waits for a process and tells of its end.
@@ -387,6 +378,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		s.mu.Lock()
 		delete(s.containers, r.ID)
 		s.mu.Unlock()
+		s.log.remove(c.bundle)
 		c.awaitAnswers()
 		s.events.send(&eventstypes.TaskDelete{ContainerID: c.id, Pid: pid, ExitStatus: status, ExitedAt: exitedAt})
 		s.idle.Reset(shutdownPatience)

@@ -7,10 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,6 +26,8 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/pkg/schedcore"
 	"github.com/containerd/containerd/v2/pkg/shim"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/errdefs/pkg/errgrpc"
 	"github.com/containerd/ttrpc"
 	"github.com/rtcontainers/rt/spec"
 	"golang.org/x/sys/unix"
@@ -97,21 +102,41 @@ func readStart(args []string, in io.Reader) (*bootstrap.BootstrapParams, int, er
 
 // startOptions are the options among what a daemon gives.
 func startOptions(params *bootstrap.BootstrapParams) (*taskOptions, error) {
+	o := new(taskOptions)
 	for _, e := range params.Extensions {
 		if isOptions(e.Value) {
-			return parseOptions(e.Value)
+			var err error
+			if o, err = parseOptions(e.Value); err != nil {
+				return nil, err
+			}
+			break
 		}
 	}
-	return new(taskOptions), nil
+	if o.Grouping != "" {
+		return o, nil
+	}
+	o.Grouping = os.Getenv(groupingEnv)
+	return o, checkGrouping(groupingEnv, o.Grouping)
 }
+
+// groupingEnv is the variable that has the option Grouping. The options of runc's runtime
+// type have no such field, and containerd does more with these than with others.
+const groupingEnv = "RT_SHIM_GROUPING"
 
 // groupAnnotations name the group of a container: one shim serves all of a
 // group, such as a pod.
 var groupAnnotations = []string{"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"}
 
-// group is the group of the container in the working directory, or its id.
-func group(id string) (string, error) {
+// group is the group of the container in the working directory, or its id. A shim for all
+// pods of a node has those of its own version only.
+func (o *taskOptions) group(id string) (string, error) {
+	if o.Grouping == groupingNode {
+		return strings.Join([]string{groupingNode, version, commit, o.ShimCgroup}, "/"), nil
+	}
 	data, err := spec.LoadDocument(spec.ConfigName)
+	if errors.Is(err, os.ErrNotExist) {
+		return id, nil // a pod that the shim makes: it has no configuration
+	}
 	if err != nil {
 		return "", err
 	}
@@ -136,28 +161,27 @@ func (manager) Start(ctx context.Context, params *bootstrap.BootstrapParams) (_ 
 	if err != nil {
 		return nil, err
 	}
-	group, err := group(params.InstanceID)
+	group, err := o.group(params.InstanceID)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(spec.ConfigName); errors.Is(err, os.ErrNotExist) {
+		// CreateSandbox does not bring them.
+		if err := o.save("."); err != nil {
+			return nil, err
+		}
 	}
 	ctx = namespaces.WithNamespace(ctx, params.Namespace)
 	address, err := socketAddress(ctx, params.ContainerdGrpcAddress, group, params.GetSocketDir())
 	if err != nil {
 		return nil, err
 	}
-	socket, err := shim.NewSocket(address)
-	if shim.SocketEaddrinuse(err) {
-		if isServed(address) {
-			return startResult(address, versionOf(ctx, address)), writeAddress(address)
-		}
-		// Its shim was killed.
-		if err := shim.RemoveSocket(address); err != nil {
-			return nil, fmt.Errorf("remove the socket of a dead shim: %w", err)
-		}
-		socket, err = shim.NewSocket(address)
-	}
+	socket, version, err := listen(ctx, address)
 	if err != nil {
-		return nil, fmt.Errorf("make the shim's socket: %w", err)
+		return nil, err
+	}
+	if socket == nil {
+		return startResult(address, version), writeAddress(address)
 	}
 	defer func() {
 		if err != nil {
@@ -174,6 +198,11 @@ func (manager) Start(ctx context.Context, params *bootstrap.BootstrapParams) (_ 
 	}
 	defer listener.Close()
 	cmd, err := shimCommand(params, listener)
+	if err == nil && o.Grouping == groupingNode {
+		// It belongs to no bundle, and has not the id of a container.
+		cmd.Dir, cmd.Env = "/", append(os.Environ(), sharedEnv+"="+address)
+		cmd.Args = slices.Replace(cmd.Args, 4, 5, groupingNode)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +214,32 @@ func (manager) Start(ctx context.Context, params *bootstrap.BootstrapParams) (_ 
 		return nil, err
 	}
 	return startResult(address, withBootstrap), nil
+}
+
+// listen makes the socket of a group's shim, or tells the version of the shim that serves
+// it.
+func listen(ctx context.Context, address string) (*net.UnixListener, int32, error) {
+	const patience, step = 2 * time.Second, 10 * time.Millisecond
+	for waited := time.Duration(0); ; waited += step {
+		socket, err := shim.NewSocket(address)
+		if err == nil {
+			return socket, 0, nil
+		}
+		if !shim.SocketEaddrinuse(err) || waited > patience {
+			return nil, 0, fmt.Errorf("make the shim's socket: %w", err)
+		}
+		if !isServed(address) { // its shim was killed
+			if err := shim.RemoveSocket(address); err != nil {
+				return nil, 0, fmt.Errorf("remove the socket of a dead shim: %w", err)
+			}
+			continue
+		}
+		version, err := versionOf(ctx, address)
+		if err == nil {
+			return nil, version, nil
+		}
+		time.Sleep(step) // until the shim that is ending has gone
+	}
 }
 
 func startResult(address string, version int32) *bootstrap.BootstrapResult {
@@ -216,21 +271,26 @@ func writeAddress(address string) error {
 }
 
 // versionOf is the newest version of the task API that a running shim serves, which
-// may be older than this program.
-func versionOf(ctx context.Context, address string) int32 {
+// may be older than this program. The shim stays for who has asked; it is an error if
+// it is ending.
+func versionOf(ctx context.Context, address string) (int32, error) {
 	conn, err := shim.AnonDialer(address, time.Second)
 	if err != nil {
-		return addressOnly
+		return addressOnly, nil
 	}
 	client := ttrpc.NewClient(conn)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	request, response := new(taskapi.ConnectRequest), new(taskapi.ConnectResponse)
-	if client.Call(ctx, taskServices[withBootstrap], "Connect", request, response) != nil {
-		return addressOnly
+	err = client.Call(ctx, taskServices[withBootstrap], "Connect", request, response)
+	switch {
+	case err == nil:
+		return withBootstrap, nil
+	case errdefs.IsUnavailable(errgrpc.ToNative(err)), errors.Is(err, ttrpc.ErrClosed):
+		return 0, err
 	}
-	return withBootstrap
+	return addressOnly, nil
 }
 
 // removeAddress removes the socket of a shim that ends, and the file of a bundle that

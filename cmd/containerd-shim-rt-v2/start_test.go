@@ -99,8 +99,8 @@ func TestVersionOfARunningShim(t *testing.T) {
 		return nil
 	})
 	for socket, want := range map[string]int32{old: addressOnly, serve(t, new(service).RegisterTTRPC): withBootstrap, "/no/such": addressOnly} {
-		if got := versionOf(t.Context(), "unix://"+socket); got != want {
-			t.Errorf("%d, not %d", got, want)
+		if got, err := versionOf(t.Context(), "unix://"+socket); err != nil || got != want {
+			t.Errorf("%d, %v, not %d", got, err, want)
 		}
 	}
 }
@@ -108,9 +108,7 @@ func TestVersionOfARunningShim(t *testing.T) {
 // startProcess starts a shim as containerd 2.3 does, and returns its address.
 func startProcess(t *testing.T, s *shimUnderTest, bundle, id string) (address string, pid int) {
 	t.Helper()
-	sockets, err := os.MkdirTemp("", "rt") // a socket's path has 107 letters at most
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(sockets) })
+	sockets := s.sockets()
 	var params []byte
 	for number, value := range map[protowire.Number]string{1: id, 2: "test", 9: sockets} {
 		params = protowire.AppendString(protowire.AppendTag(params, number, protowire.BytesType), value)
@@ -128,6 +126,18 @@ func startProcess(t *testing.T, s *shimUnderTest, bundle, id string) (address st
 	must(t, call(t, answer.Address, "Connect", &taskapi3.ConnectRequest{ID: id}, response))
 	t.Cleanup(func() { _ = unix.Kill(int(response.ShimPid), unix.SIGKILL) })
 	return answer.Address, int(response.ShimPid)
+}
+
+// sockets is the directory of the sockets of the test's shims.
+func (s *shimUnderTest) sockets() string {
+	s.t.Helper()
+	if s.socketDir == "" {
+		dir, err := os.MkdirTemp("", "rt") // a socket's path has 107 letters at most
+		must(s.t, err)
+		s.t.Cleanup(func() { os.RemoveAll(dir) })
+		s.socketDir = dir
+	}
+	return s.socketDir
 }
 
 func call(t *testing.T, address, method string, request, response any) error {

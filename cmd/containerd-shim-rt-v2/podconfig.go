@@ -1,0 +1,258 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// podConfig is what the shim needs to know of a pod: runtime.v1.PodSandboxConfig of the
+// CRI. (The CRI's own package describes 200 messages at every start of a shim.)
+type podConfig struct {
+	Name, UID, Namespace string
+	Hostname             string
+	DNS                  *dnsConfig
+	Annotations          map[string]string
+	CgroupParent         string
+	Sysctls              map[string]string
+	Network, PID, IPC    namespaceMode
+	// UserNamespace is nil if the pod has the host's.
+	UserNamespace *userNamespace
+	// RunAsUser and RunAsGroup are nil if nothing is said.
+	RunAsUser, RunAsGroup *int64
+	SupplementalGroups    []int64
+}
+
+type dnsConfig struct{ Servers, Searches, Options []string }
+
+// namespaceMode is runtime.v1.NamespaceMode.
+type namespaceMode uint64
+
+const (
+	podNamespace namespaceMode = iota
+	containerNamespace
+	nodeNamespace
+)
+
+type userNamespace struct{ UIDs, GIDs []idMapping }
+
+type idMapping struct{ Host, Container, Size uint32 }
+
+const podConfigName = "runtime.v1.PodSandboxConfig"
+
+// fields reads the fields of a message in the wire format of protocol buffers. A number is
+// in value, what has a length in data.
+func fields(message []byte, field func(number protowire.Number, value uint64, data []byte) error) error {
+	for len(message) > 0 {
+		number, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		message = message[n:]
+		if n = protowire.ConsumeFieldValue(number, kind, message); n < 0 {
+			return protowire.ParseError(n)
+		}
+		var value uint64
+		var data []byte
+		switch kind {
+		case protowire.VarintType:
+			value, _ = protowire.ConsumeVarint(message)
+		case protowire.BytesType:
+			data, _ = protowire.ConsumeBytes(message)
+		}
+		if err := field(number, value, data); err != nil {
+			return err
+		}
+		message = message[n:]
+	}
+	return nil
+}
+
+func parsePodConfig(message []byte) (*podConfig, error) {
+	p := &podConfig{Annotations: map[string]string{}, Sysctls: map[string]string{}}
+	err := fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+		switch number {
+		case 1:
+			return p.metadata(data)
+		case 2:
+			p.Hostname = string(data)
+		case 4:
+			return p.dns(data)
+		case 7:
+			return entry(p.Annotations, data)
+		case 8:
+			return p.linux(data)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", podConfigName, err)
+	}
+	return p, nil
+}
+
+func (p *podConfig) metadata(message []byte) error {
+	return fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+		switch number {
+		case 1:
+			p.Name = string(data)
+		case 2:
+			p.UID = string(data)
+		case 3:
+			p.Namespace = string(data)
+		}
+		return nil
+	})
+}
+
+func (p *podConfig) dns(message []byte) error {
+	p.DNS = new(dnsConfig)
+	return fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+		for n, list := range map[protowire.Number]*[]string{1: &p.DNS.Servers, 2: &p.DNS.Searches, 3: &p.DNS.Options} {
+			if n == number {
+				*list = append(*list, string(data))
+			}
+		}
+		return nil
+	})
+}
+
+// entry adds an entry of a map.
+func entry(to map[string]string, message []byte) error {
+	var key, value string
+	err := fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+		switch number {
+		case 1:
+			key = string(data)
+		case 2:
+			value = string(data)
+		}
+		return nil
+	})
+	to[key] = value
+	return err
+}
+
+// linux reads runtime.v1.LinuxPodSandboxConfig.
+func (p *podConfig) linux(message []byte) error {
+	return fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+		switch number {
+		case 1:
+			p.CgroupParent = string(data)
+		case 2:
+			return p.security(data)
+		case 3:
+			return entry(p.Sysctls, data)
+		}
+		return nil
+	})
+}
+
+// security reads runtime.v1.LinuxSandboxSecurityContext.
+func (p *podConfig) security(message []byte) error {
+	return fields(message, func(number protowire.Number, value uint64, data []byte) (err error) {
+		switch number {
+		case 1:
+			return p.namespaces(data)
+		case 3:
+			p.RunAsUser, err = int64Value(data)
+		case 5:
+			return groups(&p.SupplementalGroups, value, data)
+		case 8:
+			p.RunAsGroup, err = int64Value(data)
+		}
+		return err
+	})
+}
+
+// groups reads numbers, which may be packed.
+func groups(to *[]int64, value uint64, packed []byte) error {
+	if packed == nil {
+		*to = append(*to, int64(value))
+		return nil
+	}
+	for len(packed) > 0 {
+		value, n := protowire.ConsumeVarint(packed)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		*to = append(*to, int64(value))
+		packed = packed[n:]
+	}
+	return nil
+}
+
+func int64Value(message []byte) (*int64, error) {
+	n := new(int64)
+	return n, fields(message, func(number protowire.Number, value uint64, _ []byte) error {
+		if number == 1 {
+			*n = int64(value)
+		}
+		return nil
+	})
+}
+
+// namespaces reads runtime.v1.NamespaceOption.
+func (p *podConfig) namespaces(message []byte) error {
+	return fields(message, func(number protowire.Number, value uint64, data []byte) error {
+		switch number {
+		case 1:
+			p.Network = namespaceMode(value)
+		case 2:
+			p.PID = namespaceMode(value)
+		case 3:
+			p.IPC = namespaceMode(value)
+		case 5:
+			return p.userNamespace(data)
+		}
+		return nil
+	})
+}
+
+// userNamespace reads runtime.v1.UserNamespace.
+func (p *podConfig) userNamespace(message []byte) error {
+	mode, n := podNamespace, new(userNamespace)
+	err := fields(message, func(number protowire.Number, value uint64, data []byte) error {
+		switch number {
+		case 1:
+			mode = namespaceMode(value)
+		case 2:
+			return mapping(&n.UIDs, data)
+		case 3:
+			return mapping(&n.GIDs, data)
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case mode == podNamespace:
+		for name, list := range map[string][]idMapping{"uids": n.UIDs, "gids": n.GIDs} {
+			if !slices.ContainsFunc(list, func(m idMapping) bool { return m.Container == 0 && m.Size > 0 }) {
+				return fmt.Errorf("linux.security_context.namespace_options.userns_options.%s: id 0 is not mapped", name)
+			}
+		}
+		p.UserNamespace = n
+	case mode != nodeNamespace:
+		return fmt.Errorf("linux.security_context.namespace_options.userns_options.mode: %d is neither POD nor NODE", mode)
+	}
+	return nil
+}
+
+func mapping(to *[]idMapping, message []byte) error {
+	var m idMapping
+	err := fields(message, func(number protowire.Number, value uint64, _ []byte) error {
+		switch number {
+		case 1:
+			m.Host = uint32(value)
+		case 2:
+			m.Container = uint32(value)
+		case 3:
+			m.Size = uint32(value)
+		}
+		return nil
+	})
+	*to = append(*to, m)
+	return err
+}
