@@ -30,10 +30,24 @@ func TestCRI(t *testing.T) {
 	}
 	t.Run("containerd 1.6", func(t *testing.T) { testCRI(t, debian, "1.6") })
 	t.Run("containerd 2", func(t *testing.T) { testCRI(t, release(newest(t, *containerd)), "2") })
+	t.Run("containerd 2 without pause containers", func(t *testing.T) {
+		testCRI(t, release(newest(t, *containerd)), "2 without pause", "sandboxer")
+	})
+	t.Run("containerd 2 with one shim", func(t *testing.T) {
+		testCRI(t, release(newest(t, *containerd)), "2 with one shim", "sandboxer", "RT_SHIM_GROUPING")
+	})
 }
 
-func testCRI(t *testing.T, r release, title string) {
-	e := newCRI(t, r, documented(t, "toml", r.criPlugin()))
+// testCRI runs it with the documented tables that have the words.
+func testCRI(t *testing.T, r release, title string, words ...string) {
+	tables := documented(t, "toml", r.criPlugin())
+	if len(words) > 0 {
+		tables = ""
+	}
+	for _, word := range words {
+		tables += documented(t, "toml", word)
+	}
+	e := newCRI(t, r, tables)
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	images := filepath.Join(e.dir, "images.yaml")
@@ -167,9 +181,10 @@ func newCRI(t *testing.T, r release, runtimes string) *engine {
 	must(t, os.WriteFile(config, []byte(text), 0o644))
 	e := &engine{kind: "containerd", dir: dir, client: []string{r.program(t, "ctr"), "-a", socket, "-n", "k8s.io"}, env: quiet}
 	t.Setenv("HTTPS_PROXY", "http://127.0.0.1:9") // no test of images, no registry
-	stop := r.start(t, dir, socket, config)
+	stop := e.serve(t, func(t testing.TB) func() { return r.start(t, dir, socket, config) })
 	t.Cleanup(func() {
 		stop()
+		endShims(t, socket)
 		unmountBelow(t, dir)
 	})
 	for tag, command := range map[string][]string{
