@@ -58,12 +58,16 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	}
 	defer c.Close()
 	own.Close()
-	made := &container{
-		id: r.ID, bundle: r.Bundle, root: o.root(namespace), options: o, first: p,
-		news: &news{events: e}, changing: make(chan struct{}, 1), execs: map[string]*process{},
-	}
+	made := newContainer(r.ID, r.Bundle, o.root(namespace), o, p, e)
 	made.adopt(c, st)
 	return made, nil
+}
+
+func newContainer(id, bundle, root string, o *taskOptions, first *process, e *events) *container {
+	return &container{
+		id: id, bundle: bundle, root: root, options: o, first: first,
+		news: &news{events: e}, changing: make(chan struct{}, 1), execs: map[string]*process{},
+	}
 }
 
 // removeLeft removes what a shim that was killed has left of a container of the same

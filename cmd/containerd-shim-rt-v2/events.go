@@ -11,20 +11,23 @@ import (
 	"github.com/containerd/log"
 )
 
-// events publishes what happens, in the order in which it happened.
+// events publishes what happens, in the order in which it happened. Nobody waits for
+// that: while containerd is away, the queue grows.
 type events struct {
-	queue chan any
-	done  chan struct{}
+	done chan struct{}
 
-	mu     sync.RWMutex
+	mu     sync.Mutex
+	more   *sync.Cond
+	queue  []any
 	closed bool
 }
 
 func publish(ctx context.Context, publisher shim.Publisher) *events {
-	e := &events{queue: make(chan any, 128), done: make(chan struct{})}
+	e := &events{done: make(chan struct{})}
+	e.more = sync.NewCond(&e.mu)
 	go func() {
 		defer close(e.done)
-		for event := range e.queue {
+		for event := e.next(); event != nil; event = e.next() {
 			// The publisher tries again by itself.
 			if err := publisher.Publish(context.WithoutCancel(ctx), topic(event), event); err != nil {
 				log.G(ctx).WithError(err).Error("publish an event")
@@ -34,11 +37,27 @@ func publish(ctx context.Context, publisher shim.Publisher) *events {
 	return e
 }
 
+// next waits for an event; nil is the end.
+func (e *events) next() any {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.queue) == 0 && !e.closed {
+		e.more.Wait()
+	}
+	if len(e.queue) == 0 {
+		return nil
+	}
+	event := e.queue[0]
+	e.queue = e.queue[1:]
+	return event
+}
+
 func (e *events) send(event any) {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if !e.closed {
-		e.queue <- event
+		e.queue = append(e.queue, event)
+		e.more.Signal()
 	}
 }
 
@@ -46,7 +65,7 @@ func (e *events) send(event any) {
 func (e *events) close() {
 	e.mu.Lock()
 	e.closed = true
-	close(e.queue)
+	e.more.Signal()
 	e.mu.Unlock()
 	<-e.done
 }

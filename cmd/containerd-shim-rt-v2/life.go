@@ -34,9 +34,10 @@ const sharedEnv = "RT_SHIM_SHARED"
 
 // life tells when the shim ends. It is guarded by the mutex of the service.
 type life struct {
-	// address is the shim's socket; shared tells whether all pods use it.
-	address string
-	shared  bool
+	// address is the shim's socket. If all pods share the shim, it is the guard's, and the
+	// shim itself serves that of the worker.
+	address, worker string
+	shared          bool
 	// expected is until when somebody may come who has asked for the shim's version.
 	expected time.Time
 	// ending is true when nobody can come any more.
@@ -47,9 +48,10 @@ type life struct {
 // working directory, may be gone by then.
 func (s *service) ownLife() {
 	if s.life.address = os.Getenv(sharedEnv); s.life.address != "" {
-		os.Unsetenv(sharedEnv) // it is nothing for hooks and loggers
-		s.life.shared = true
-		s.log = newSharedLog(s.ctx)
+		s.life.shared, s.life.worker = true, os.Getenv(workerEnv)
+		os.Unsetenv(sharedEnv) // they are nothing for hooks and loggers
+		os.Unsetenv(workerEnv)
+		s.log, s.keeper = newSharedLog(s.ctx), &keeper{fd: workerStore}
 	}
 	if address, err := shim.ReadAddress(addressFile); err == nil && !s.life.shared {
 		s.life.address = address
@@ -89,7 +91,7 @@ func (s *service) endUnused() {
 		return
 	}
 	if s.life.shared {
-		if left := time.Until(s.life.expected); left > 0 || connections(s.life.address) > 0 {
+		if left := time.Until(s.life.expected); left > 0 || connections(s.life.worker) > 0 {
 			s.idle.Reset(max(left, shutdownPatience))
 			return
 		}

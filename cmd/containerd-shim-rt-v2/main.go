@@ -27,6 +27,10 @@ func main() {
 		return
 	}
 	keepInherited()
+	if address := os.Getenv(sharedEnv); address != "" && os.Getenv(workerEnv) == "" {
+		fatal(runGuard(address))
+		return
+	}
 	registry.Register(&plugin.Registration{
 		Type:     plugins.TTRPCPlugin,
 		ID:       "task",

@@ -35,6 +35,9 @@ type process struct {
 	streams *streams
 	pid     int
 	pidfd   *os.File
+	// statusOf tells how a process ended that is another one's child: a worker that
+	// crashed had made it.
+	statusOf func(pid int) (unix.WaitStatus, error)
 	// size of the terminal and end of the input, of a process that has none yet
 	width, height uint32
 	noInput       bool
@@ -103,6 +106,29 @@ func (p *process) begin(pid int, st *streams) {
 	}
 }
 
+// keepStreams lets the guard know of the streams that there are now.
+func (p *process) keepStreams(k *keeper, name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.streams != nil {
+		p.streams.keepIn(k, name)
+	}
+}
+
+// is tells whether it has this pid, and has not ended.
+func (p *process) is(pid int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid == pid && p.stage != stopped
+}
+
+// hold is told that there is a process that runs, and has no streams.
+func (p *process) hold(pid int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pid, p.stage = pid, running
+}
+
 // noProcess is the status of a process that could not be started.
 const noProcess = 255
 
@@ -126,11 +152,15 @@ func (p *process) ended() bool {
 	if err != nil {
 		return true
 	}
-	n := 0
-	err = conn.Control(func(fd uintptr) {
-		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-	})
-	return err != nil || n > 0
+	over := false
+	err = conn.Control(func(pidfd uintptr) { over = hasEnded(pidfd) })
+	return err != nil || over
+}
+
+// hasEnded tells whether the process of a pidfd has ended.
+func hasEnded(pidfd uintptr) bool {
+	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+	return n > 0
 }
 
 // settle says that all has been told.
@@ -142,6 +172,12 @@ func (p *process) reap() (unix.WaitStatus, error) {
 	conn, err := p.pidfd.SyscallConn()
 	if err != nil {
 		return 0, err
+	}
+	if p.statusOf != nil {
+		if err := conn.Read(hasEnded); err != nil {
+			return 0, err
+		}
+		return p.statusOf(p.pid)
 	}
 	var status unix.WaitStatus
 	var waitErr error

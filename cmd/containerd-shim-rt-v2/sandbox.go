@@ -26,20 +26,23 @@ type sandbox struct {
 	id, bundle string
 	netns      string
 	config     *podConfig
+	raw        []byte // config as it came
 	options    *taskOptions
 	files      podFiles
+	first      *process // the program
 
 	// changing is held by the call that starts, stops or removes the pod.
 	changing sync.Mutex
 
 	mu      sync.Mutex
-	process *libcontainer.Process
-	pid     int
 	created time.Time
-	exited  time.Time
-	status  uint32
-	// ended is closed when the program has ended, or will never run.
-	ended chan struct{}
+}
+
+func newSandbox(id, bundle, netns string, config *podConfig, raw []byte, o *taskOptions) *sandbox {
+	return &sandbox{
+		id: id, bundle: bundle, netns: netns, config: config, raw: raw, options: o,
+		files: o.podFiles(bundle, id), first: newProcess("", stdio{}),
+	}
 }
 
 // sandboxService is the name of the sandbox API.
@@ -76,10 +79,7 @@ func (s *service) CreateSandbox(ctx context.Context, r *sandboxapi.CreateSandbox
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, toGRPC(err)
 	}
-	b := &sandbox{
-		id: r.SandboxID, bundle: r.BundlePath, netns: r.NetnsPath, config: config, options: o, files: o.podFiles(r.BundlePath, r.SandboxID),
-		ended: make(chan struct{}),
-	}
+	b := newSandbox(r.SandboxID, r.BundlePath, r.NetnsPath, config, r.Options.Value, o)
 	if err := s.admit(b); err != nil {
 		return nil, toGRPC(err)
 	}
@@ -92,6 +92,7 @@ func (s *service) CreateSandbox(ctx context.Context, r *sandboxapi.CreateSandbox
 		s.forget(b)
 		return nil, toGRPC(fmt.Errorf("pod %q: %w", b.id, err))
 	}
+	s.keepPod(b)
 	return new(sandboxapi.CreateSandboxResponse), nil
 }
 
@@ -118,6 +119,7 @@ func (s *service) forget(b *sandbox) {
 	defer s.mu.Unlock()
 	delete(s.sandboxes, b.id)
 	s.log.remove(b.bundle)
+	s.keeper.drop(podName(b.id))
 }
 
 // StartSandbox starts the program that holds the pod's namespaces.
@@ -129,14 +131,16 @@ func (s *service) StartSandbox(ctx context.Context, r *sandboxapi.StartSandboxRe
 	}
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	if b.pid != 0 {
+	if b.first.at() != prepared {
 		return nil, toGRPC(fmt.Errorf("pod %q has been started: %w", b.id, errdefs.ErrFailedPrecondition))
 	}
 	if err := b.start(ctx, s); err != nil {
 		return nil, toGRPC(fmt.Errorf("pod %q: %w", b.id, err))
 	}
+	s.keepPod(b)
 	go s.followSandbox(b)
-	return &sandboxapi.StartSandboxResponse{Pid: uint32(b.pid), CreatedAt: timestamppb.New(b.created)}, nil
+	pid, _, _ := b.first.exit()
+	return &sandboxapi.StartSandboxResponse{Pid: pid, CreatedAt: timestamppb.New(b.created)}, nil
 }
 
 func (b *sandbox) start(ctx context.Context, s *service) error {
@@ -159,6 +163,7 @@ func (b *sandbox) start(ctx context.Context, s *service) error {
 	o := libcontainer.Options{
 		Root: b.options.root(s.namespace), ID: b.id, Bundle: b.bundle, Spec: config, Hold: true,
 		NoNewKeyring: true, SystemdCgroup: b.options.SystemdCgroup, Logger: logOf(s.ctx, b.id),
+		PIDFD: b.first.takePidfd,
 	}
 	c, p, err := libcontainer.Run(ctx, o)
 	if errors.Is(err, libcontainer.ErrExist) && removeLeft(o) == nil {
@@ -168,35 +173,29 @@ func (b *sandbox) start(ctx context.Context, s *service) error {
 		return err
 	}
 	defer c.Close()
+	p.Close()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.process, b.pid, b.created = p, p.Pid(), c.Created()
+	b.created = c.Created()
+	b.mu.Unlock()
+	b.first.hold(c.Pid())
 	return nil
 }
 
 // followSandbox waits for the end of the pod's program.
 func (s *service) followSandbox(b *sandbox) {
-	ws, err := b.process.Wait(context.Background())
-	code := exitCode(unix.WaitStatus(ws))
+	status, err := b.first.reap()
+	code := exitCode(status)
 	if err != nil {
 		logOf(s.ctx, b.id).Error("wait for the program of a pod", "error", err)
 		code = noProcess
 	}
-	now := time.Now()
-	if err := (end{uint32(b.pid), code, now}).save(b.bundle); err != nil {
+	b.first.end(code, time.Now())
+	pid, _, at := b.first.exit()
+	if err := (end{pid, code, at}).save(b.bundle); err != nil {
 		logOf(s.ctx, b.id).Warn("save the exit status", "error", err)
 	}
-	b.mu.Lock()
-	b.status, b.exited = code, now
-	b.mu.Unlock()
-	close(b.ended)
-}
-
-// is tells whether a process is the pod's program, which has not ended yet.
-func (b *sandbox) is(pid int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.pid == pid && b.exited.IsZero()
+	s.keepPod(b)
+	b.first.settle()
 }
 
 // Platform is where the pod's containers run.
@@ -226,11 +225,9 @@ func (s *service) StopSandbox(ctx context.Context, r *sandboxapi.StopSandboxRequ
 
 // stop ends the pod's program and removes it. It can be repeated.
 func (b *sandbox) stop(ctx context.Context, s *service) error {
-	if b.pid == 0 {
-		b.neverRuns()
-		return b.files.unmount()
-	}
-	if err := b.end(ctx); err != nil {
+	if b.first.move(prepared, stopped) {
+		b.first.fail()
+	} else if err := b.end(ctx); err != nil {
 		return err
 	}
 	err := libcontainer.Delete(b.options.root(s.namespace), b.id, true, logOf(s.ctx, b.id))
@@ -244,42 +241,18 @@ func (b *sandbox) stop(ctx context.Context, s *service) error {
 // processes with it.
 func (b *sandbox) end(ctx context.Context) error {
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
-		if b.over() {
-			return nil
-		}
-		if err := b.process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, unix.ESRCH) {
+		if err := b.first.signal(sig); err != nil && !errors.Is(err, errFinished) {
 			return err
 		}
-		select {
-		case <-b.ended:
+		soon, cancel := context.WithTimeout(ctx, stopPod)
+		err := b.first.wait(soon)
+		cancel()
+		if err == nil {
 			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(stopPod):
 		}
 	}
-	return fmt.Errorf("process %d does not end", b.pid)
-}
-
-// over tells whether the program has ended, or will never run.
-func (b *sandbox) over() bool {
-	select {
-	case <-b.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// neverRuns is told that the pod will not be started any more.
-func (b *sandbox) neverRuns() {
-	if b.over() {
-		return
-	}
-	b.mu.Lock()
-	b.status, b.exited = noProcess, time.Now()
-	b.mu.Unlock()
-	close(b.ended)
+	pid, _, _ := b.first.exit()
+	return fmt.Errorf("process %d does not end", pid)
 }
 
 // WaitSandbox waits for the end of the pod's program.
@@ -288,14 +261,11 @@ func (s *service) WaitSandbox(ctx context.Context, r *sandboxapi.WaitSandboxRequ
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-b.ended:
-	case <-ctx.Done():
-		return nil, toGRPC(ctx.Err())
+	if err := b.first.wait(ctx); err != nil {
+		return nil, toGRPC(err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return &sandboxapi.WaitSandboxResponse{ExitStatus: b.status, ExitedAt: timestamppb.New(b.exited)}, nil
+	_, status, at := b.first.exit()
+	return &sandboxapi.WaitSandboxResponse{ExitStatus: status, ExitedAt: timestamppb.New(at)}, nil
 }
 
 // SandboxStatus describes a pod in the words of the CRI.
@@ -305,14 +275,16 @@ func (s *service) SandboxStatus(ctx context.Context, r *sandboxapi.SandboxStatus
 		return nil, err
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	created := b.created
+	b.mu.Unlock()
+	pid, _, at := b.first.exit()
 	status := &sandboxapi.SandboxStatusResponse{
-		SandboxID: b.id, Pid: uint32(b.pid), State: "SANDBOX_NOTREADY", CreatedAt: timestamppb.New(b.created), Info: map[string]string{},
+		SandboxID: b.id, Pid: pid, State: "SANDBOX_NOTREADY", CreatedAt: timestamppb.New(created), Info: map[string]string{},
 	}
-	switch {
-	case !b.exited.IsZero():
-		status.ExitedAt = timestamppb.New(b.exited)
-	case b.pid != 0:
+	switch b.first.at() {
+	case stopped:
+		status.ExitedAt = timestamppb.New(at)
+	case running:
 		status.State = "SANDBOX_READY"
 	}
 	if r.Verbose {
@@ -330,18 +302,14 @@ func (b *sandbox) info() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	pid, _, _ := b.first.exit()
+	words := map[stage]string{prepared: "created", starting: "created", running: "running", stopped: "stopped"}
 	info := struct {
-		Pid         int         `json:"pid"`
+		Pid         uint32      `json:"pid"`
 		Status      string      `json:"processStatus"`
 		RuntimeType string      `json:"runtimeType"`
 		RuntimeSpec *specs.Spec `json:"runtimeSpec"`
-	}{b.pid, "created", runtimeName, config}
-	switch {
-	case !b.exited.IsZero():
-		info.Status = "stopped"
-	case b.pid != 0:
-		info.Status = "running"
-	}
+	}{pid, words[b.first.at()], runtimeName, config}
 	text, err := json.Marshal(info)
 	return string(text), err
 }
@@ -378,13 +346,11 @@ func (s *service) SandboxMetrics(ctx context.Context, r *sandboxapi.SandboxMetri
 	if err != nil {
 		return nil, err
 	}
-	b.mu.Lock()
-	pid, over := b.pid, !b.exited.IsZero()
-	b.mu.Unlock()
-	if pid == 0 || over {
+	if b.first.at() != running {
 		return nil, toGRPC(fmt.Errorf("pod %q: it does not run: %w", b.id, errdefs.ErrFailedPrecondition))
 	}
-	stats, err := usage(pid, over)()
+	pid, _, _ := b.first.exit()
+	stats, err := usage(int(pid), false)()
 	if err != nil {
 		return nil, toGRPC(err)
 	}

@@ -276,6 +276,8 @@ func TestSharedShim(t *testing.T) {
 	if addresses[0] != addresses[1] || pids[0] != pids[1] {
 		t.Errorf("%q, %d", addresses, pids)
 	}
+	guard := parentOf(t, pids[0])
+	t.Cleanup(func() { _ = unix.Kill(guard, unix.SIGKILL) })
 	if dir := readlink(t, fmt.Sprintf("/proc/%d/cwd", pids[0])); dir != "/" {
 		t.Errorf("it works in %s", dir)
 	}
@@ -284,7 +286,7 @@ func TestSharedShim(t *testing.T) {
 		t.Errorf("it ended with the first pod: %v", err)
 	}
 	must(t, unix.Kill(pids[0], unix.SIGTERM))
-	awaitEnd(t, pids[0])
+	awaitEnd(t, guard)
 	if there(strings.TrimPrefix(addresses[0], "unix://")) {
 		t.Error("its socket is left")
 	}

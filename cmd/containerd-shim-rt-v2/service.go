@@ -37,8 +37,9 @@ type service struct {
 	parents   parents
 	// idle ends the shim when it has had no container for some time.
 	idle *time.Timer
-	// log is that of a shared shim.
-	log *sharedLog
+	// log and keeper are those of a shared shim.
+	log    *sharedLog
+	keeper *keeper
 
 	mu         sync.Mutex
 	life       life
@@ -59,6 +60,11 @@ func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Serv
 		return publisher.Close()
 	})
 	s.ownLife()
+	if s.keeper != nil {
+		if err := s.takeOver(); err != nil {
+			log.G(ctx).WithError(err).Error("pods are lost")
+		}
+	}
 	return s
 }
 
@@ -174,7 +180,7 @@ func (s *service) isOurs(z zombie) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.sandboxes {
-		if b.is(z.pid) {
+		if b.first.is(z.pid) {
 			return true
 		}
 	}
@@ -183,7 +189,7 @@ func (s *service) isOurs(z zombie) bool {
 			continue
 		}
 		for _, p := range append(c.processes(), c.first) {
-			if pid, _, _ := p.exit(); int(pid) == z.pid && p.at() != stopped {
+			if p.is(z.pid) {
 				return true
 			}
 		}
@@ -219,6 +225,7 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		return nil, errgrpc.ToGRPC(err)
 	}
 	s.log.add(r.Bundle)
+	s.kept(boxName(r.ID), 0, nil, boxRecord{Bundle: r.Bundle})
 	c, err := createContainer(ctx, s.ctx, s.namespace, s.events, r)
 	s.mu.Lock()
 	unwanted := s.unwanted[r.ID] || ctx.Err() != nil
@@ -231,6 +238,7 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	s.mu.Unlock()
 	if err != nil {
 		s.log.remove(r.Bundle)
+		s.keeper.drop(boxName(r.ID))
 		if unwanted {
 			s.endUnused()
 		}
@@ -241,6 +249,8 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		ContainerID: r.ID, Bundle: r.Bundle, Rootfs: r.Rootfs, Checkpoint: r.Checkpoint, Pid: pid,
 		IO: &eventstypes.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
 	})
+	s.keepBox(c)
+	c.first.keepStreams(s.keeper, boxName(c.id))
 	go s.follow(c, c.first)
 	if unwanted {
 		s.discard(c)
@@ -274,6 +284,7 @@ func (s *service) follow(c *container, p *process) {
 	p.end(code, time.Now())
 	if p == c.first {
 		s.keepEnd(c)
+		s.keepBox(c)
 		s.endOthers(c)
 		c.endWatch()
 	}
@@ -327,6 +338,7 @@ func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 	if err := c.start(ctx, func(own *libcontainer.Container) { s.watchMemory(c, own) }); err != nil {
 		return nil, toGRPC(err)
 	}
+	p.keepStreams(s.keeper, boxName(c.id)) // the input has a writer now
 	pid, _, _ := p.exit()
 	return &taskapi.StartResponse{Pid: pid}, nil
 }
@@ -379,6 +391,7 @@ func (s *service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		delete(s.containers, r.ID)
 		s.mu.Unlock()
 		s.log.remove(c.bundle)
+		s.keeper.drop(boxName(c.id))
 		c.awaitAnswers()
 		s.events.send(&eventstypes.TaskDelete{ContainerID: c.id, Pid: pid, ExitStatus: status, ExitedAt: exitedAt})
 		s.idle.Reset(shutdownPatience)

@@ -198,13 +198,15 @@ func (manager) Start(ctx context.Context, params *bootstrap.BootstrapParams) (_ 
 	}
 	defer listener.Close()
 	cmd, err := shimCommand(params, listener)
-	if err == nil && o.Grouping == groupingNode {
-		// It belongs to no bundle, and has not the id of a container.
-		cmd.Dir, cmd.Env = "/", append(os.Environ(), sharedEnv+"="+address)
-		cmd.Args = slices.Replace(cmd.Args, 4, 5, groupingNode)
-	}
 	if err != nil {
 		return nil, err
+	}
+	if o.Grouping == groupingNode {
+		placed, err := share(cmd, address)
+		if err != nil {
+			return nil, err
+		}
+		defer placed.Close()
 	}
 	if err := startShim(cmd); err != nil {
 		return nil, err
@@ -330,6 +332,20 @@ func shimCommand(params *bootstrap.BootstrapParams, listener *os.File) (*exec.Cm
 	cmd.ExtraFiles = []*os.File{listener}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd, nil
+}
+
+// share makes a command that of a shim for all pods: a guard, which belongs to no bundle,
+// and has not the id of a container. It starts its worker when it is in its place: when the
+// file is closed.
+func share(cmd *exec.Cmd, address string) (placed *os.File, err error) {
+	wait, placed, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Dir, cmd.Env = "/", append(os.Environ(), sharedEnv+"="+address)
+	cmd.Args = slices.Replace(cmd.Args, 4, 5, groupingNode)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, wait)
+	return placed, nil
 }
 
 func startShim(cmd *exec.Cmd) error {

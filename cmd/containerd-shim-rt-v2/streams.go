@@ -39,6 +39,8 @@ type streams struct {
 
 	mu           sync.Mutex
 	master, peer *os.File // of a terminal
+
+	kept keptStreams
 }
 
 // openStreams opens the streams of a process of the named container, for which
@@ -101,8 +103,15 @@ func (st *streams) openOutput(ctx context.Context, address string, terminal bool
 	if o.pipe, writer, err = os.Pipe(); err != nil {
 		return nil, err
 	}
-	st.copies.Go(func() { o.copy(o.pipe) })
+	i := len(st.outputs) - 1
+	st.copies.Go(func() { st.copyOutput(i, o, o.pipe) })
 	return writer, st.own(writer)
+}
+
+// copyOutput copies to one of the outputs until its end.
+func (st *streams) copyOutput(i int, o *output, from *os.File) {
+	o.copy(from)
+	st.gone(keptOutput(i))
 }
 
 // openInput opens the client's fifo, for which it does not wait.
@@ -126,6 +135,7 @@ func (st *streams) openInput(path string, terminal bool) (err error) {
 // copyInput copies what the client writes until that is the end, or the process reads
 // no more: then who writes to the fifo has EPIPE.
 func (st *streams) copyInput(to *os.File) {
+	defer st.gone(keptInput)
 	awaitWriter(st.client)
 	if to == st.input {
 		splice(to, st.client)
@@ -196,7 +206,7 @@ func (st *streams) copyTerminal(master *os.File) {
 			_, _ = io.Copy(io.Discard, master)
 			return
 		}
-		st.outputs[0].copy(master)
+		st.copyOutput(0, st.outputs[0], master)
 	})
 }
 
@@ -256,6 +266,7 @@ func (st *streams) holdInput(path string) {
 func (st *streams) closeInput() {
 	if st.writer != nil {
 		st.writer.Close()
+		st.gone(keptWriter)
 	}
 }
 

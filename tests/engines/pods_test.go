@@ -375,6 +375,7 @@ func (k *kubelet) podScenarios(reaps bool) []scenario {
 			equal(t, p.exec(t, p.run(t, "box", waits), "echo", "inside"), "inside")
 			p.remove(t)
 		}),
+		with("shim of many pods crashes", func(t *testing.T) { k.crashes(t) }),
 		with("frozen container beside others", func(t *testing.T) {
 			p, other := k.newPod(t, nil, nil), k.newPod(t, nil, nil)
 			id := p.run(t, "box", waits)
@@ -421,6 +422,38 @@ func (k *kubelet) restarts(t *testing.T, restart func(testing.TB)) {
 	equal(t, p.exec(t, other, "cat", "/dev/shm/file", "/etc/hostname"), "shared\npod-host")
 	killed(t, p.pid)
 	eventually(t, "the pod is not ready", func() bool { return p.state(t) == "SANDBOX_NOTREADY" })
+	p.remove(t)
+}
+
+// crashes ends the process that does the work of a shim for all pods; its guard starts
+// another one. Where each pod has a shim there is none.
+func (k *kubelet) crashes(t *testing.T) {
+	t.Helper()
+	p := k.newPod(t, nil, nil)
+	id := p.run(t, "box", "i=0; while sleep 0.1; do echo $i; i=$((i+1)); [ -e /dev/shm/end ] && exit 7; done")
+	var workers []int
+	for _, pid := range shimsOf(k.socket()) {
+		if above, err := strconv.Atoi(parent(t, strconv.Itoa(pid))); err == nil && slices.Contains(shimsOf(k.socket()), above) {
+			workers = append(workers, pid)
+		}
+	}
+	for _, pid := range workers {
+		killed(t, pid)
+	}
+	equal(t, p.state(t), "SANDBOX_READY")
+	equal(t, p.exec(t, id, "echo", "inside"), "inside")
+	other := p.run(t, "other", waits)
+	p.exec(t, other, "touch", "/dev/shm/end")
+	eventually(t, "the container ends", func() bool { return strings.Contains(k.ok(t, "inspect", id), "CONTAINER_EXITED") })
+	contains(t, k.ok(t, "inspect", id), `"exitCode": 7`)
+	// Each line is there once.
+	lines := strings.Fields(k.ok(t, "logs", id))
+	for i, line := range lines {
+		if line != strconv.Itoa(i) {
+			t.Errorf("line %d of the log is %s", i, line)
+			break
+		}
+	}
 	p.remove(t)
 }
 
