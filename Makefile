@@ -197,11 +197,11 @@ FAILURES_failures-short := -short
 FAILURES_failures-table := -markdown docs/failures.md
 
 # The engines from Debian's packages (engines-packaged-test), and also the current
-# containerd, Docker and BuildKit (engines-test), on rt and on runc.
+# containerd, Docker, BuildKit and nerdctl (engines-test), on rt and on runc.
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
 ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest -crictl bin/crictl
-ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker
+ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -nerdctl bin/nerdctl
 ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
 .PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table engines-thousands cri-test bench-engines
 engines-packaged: build shim
@@ -217,6 +217,7 @@ engines-containerd: engines-packaged
 engines: engines-containerd
 	$(GO) build -C tests/buildkit -ldflags '-s -w' -o $(CURDIR)/bin/buildkit/ tool
 	$(GO) build -C tests/docker -ldflags '-s -w' -tags exclude_graphdriver_btrfs -o $(CURDIR)/bin/docker/ tool
+	$(GO) build -C tests/nerdctl -ldflags '-s -w' -o $(CURDIR)/bin/nerdctl tool
 engines-test: engines
 	$(ENGINES_TEST) -compare=$(COMPARE)
 engines-table: engines

@@ -27,7 +27,7 @@ func (e *engine) box(t *testing.T, command string, more []string, args ...string
 		_ = e.command(ctx, e.remove(id)...).Run()
 	})
 	line = []string{command, "--name", id, "--network", "none"}
-	if e.kind == "docker" {
+	if e.kind != "podman" {
 		line = append(line, "--runtime", e.runtime)
 	} else if !e.rootless {
 		line = append(line, "--cgroup-parent", "/"+e.cgroup)

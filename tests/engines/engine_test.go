@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,6 +41,8 @@ type engine struct {
 	// that ends before the task is made, loses output that arrives right before the end,
 	// and reports a quick end before the start.
 	hasty bool
+	// noise is what the client logs of its own troubles.
+	noise *regexp.Regexp
 	// rootless is an engine of a user who may make no cgroups.
 	rootless bool
 	// dir is for files of the test.
@@ -90,6 +93,9 @@ func (e *engine) try(t testing.TB, input string, args ...string) (out string, co
 	}
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		t.Fatalf("%q: %v", args, err)
+	}
+	if e.noise != nil {
+		data = e.noise.ReplaceAll(data, nil)
 	}
 	return strings.TrimSpace(strings.ReplaceAll(string(data), "\r\n", "\n")), cmd.ProcessState.ExitCode()
 }
