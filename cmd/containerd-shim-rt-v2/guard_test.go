@@ -32,7 +32,7 @@ type sharedShim struct {
 
 func newSharedShim(t *testing.T) *sharedShim {
 	t.Helper()
-	t.Setenv(groupingEnv, groupingNode)
+	t.Setenv(optionsEnv, `{Grouping = "node"}`)
 	s := newShim(t)
 	first := filepath.Join(s.dir, "first")
 	must(t, os.Mkdir(first, 0o700))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/containerd/containerd/api/types/runc/options"
@@ -29,6 +30,11 @@ type taskOptions struct {
 	SystemdCgroup bool
 	// BinaryName is of no use here: see remarks.
 	BinaryName string
+	podOptions
+}
+
+// podOptions are those that runc's shim has not.
+type podOptions struct {
 	// Grouping is "pod" (the default), or "node": one shim for all pods of a namespace of
 	// containerd.
 	Grouping string
@@ -45,13 +51,6 @@ const (
 	groupingPod  = "pod"
 	groupingNode = "node"
 )
-
-func checkGrouping(name, value string) error {
-	if value != "" && value != groupingPod && value != groupingNode {
-		return fmt.Errorf("%s: %q is neither %q nor %q", name, value, groupingPod, groupingNode)
-	}
-	return nil
-}
 
 // remarks say which of the options have no effect.
 func (o *taskOptions) remarks(warn func(string)) {
@@ -109,7 +108,7 @@ func parseCreateOptions(data []byte) (*taskOptions, error) {
 		case 9:
 			name, _ := protowire.ConsumeBytes(data)
 			if !utf8.Valid(name) { // a string of protocol buffers is
-				return nil, errors.New("runtime options: ShimCgroup is not UTF-8")
+				return nil, errors.New("ShimCgroup is not UTF-8")
 			}
 			o.ShimCgroup = string(name)
 		case 10:
@@ -122,43 +121,79 @@ func parseCreateOptions(data []byte) (*taskOptions, error) {
 	return o, nil
 }
 
+// optionsEnv is the variable that has options as a table of TOML, such as {Grouping =
+// "node"}. containerd can give it to all its shims. It does more with runtimes that have no
+// options, or runc's, than with others.
+const optionsEnv = "RT_SHIM_OPTIONS"
+
+// defaultOptions are those of the environment.
+func defaultOptions() (*taskOptions, error) {
+	var given struct{ Options taskOptions }
+	table := os.Getenv(optionsEnv)
+	if table == "" {
+		return &given.Options, nil
+	}
+	if err := toml.NewDecoder(strings.NewReader("Options = " + table)).DisallowUnknownFields().Decode(&given); err != nil {
+		return nil, fmt.Errorf("%s: %w", optionsEnv, err)
+	}
+	return &given.Options, nil
+}
+
 // parseOptions reads the options of the runc shim, or those that the CRI plugin
 // and Docker give to any other: a table of TOML, inline or in a file.
 func parseOptions(message *anypb.Any) (*taskOptions, error) {
-	o := new(taskOptions)
-	if message == nil || len(message.GetValue()) == 0 {
-		return o, nil
+	o, err := defaultOptions()
+	if err != nil {
+		return nil, err
 	}
+	if message != nil && len(message.GetValue()) > 0 {
+		if err := o.read(message); err != nil {
+			return nil, fmt.Errorf("runtime options: %w", err)
+		}
+	}
+	if o.Grouping != "" && o.Grouping != groupingPod && o.Grouping != groupingNode {
+		return nil, fmt.Errorf("runtime options: Grouping: %q is neither %q nor %q", o.Grouping, groupingPod, groupingNode)
+	}
+	return o, nil
+}
+
+// read takes the options of a message over.
+func (o *taskOptions) read(message *anypb.Any) error {
 	if message.MessageName() == createOptions {
-		return parseCreateOptions(message.Value)
+		old, err := parseCreateOptions(message.Value)
+		if err == nil {
+			o.likeRunc(old)
+		}
+		return err
 	}
 	m, err := message.UnmarshalNew()
 	if err != nil && !errors.Is(err, protoregistry.NotFound) {
-		return nil, fmt.Errorf("runtime options: %w", err)
+		return err
 	}
 	switch m := m.(type) {
 	case *options.Options:
-		*o = taskOptions{
+		o.likeRunc(&taskOptions{
 			NoPivotRoot: m.NoPivotRoot, NoNewKeyring: m.NoNewKeyring, ShimCgroup: m.ShimCgroup,
 			IoUID: m.IoUid, IoGID: m.IoGid, Root: m.Root, SystemdCgroup: m.SystemdCgroup, BinaryName: m.BinaryName,
-		}
+		})
 	case *runtimeoptions.Options:
 		table := m.ConfigBody
 		if len(table) == 0 && m.ConfigPath != "" {
 			if table, err = os.ReadFile(m.ConfigPath); err != nil {
-				return nil, fmt.Errorf("runtime options: ConfigPath: %w", err)
+				return fmt.Errorf("ConfigPath: %w", err)
 			}
 		}
-		if err := toml.Unmarshal(table, o); err != nil {
-			return nil, fmt.Errorf("runtime options: %w", err)
-		}
-		if err := checkGrouping("Grouping", o.Grouping); err != nil {
-			return nil, fmt.Errorf("runtime options: %w", err)
-		}
+		return toml.Unmarshal(table, o)
 	default:
-		return nil, fmt.Errorf("runtime options: unknown type %s: give those of the runc shim", message.TypeUrl)
+		return fmt.Errorf("unknown type %s: give those of the runc shim", message.TypeUrl)
 	}
-	return o, nil
+	return nil
+}
+
+// likeRunc takes options of runc's shim over, which does not have all.
+func (o *taskOptions) likeRunc(given *taskOptions) {
+	given.podOptions = o.podOptions
+	*o = *given
 }
 
 const optionsFile = "options.json"

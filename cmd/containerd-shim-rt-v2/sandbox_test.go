@@ -39,7 +39,7 @@ func (s *shimUnderTest) newPod(id string) *podUnderTest {
 	}}
 	p.root, p.state = filepath.Join(s.dir, "cri/root"), filepath.Join(s.dir, "cri/state")
 	must(s.t, os.Mkdir(p.bundle, 0o700))
-	o := taskOptions{Root: filepath.Join(s.dir, "state"), CRIRoot: p.root, CRIState: p.state}
+	o := taskOptions{Root: filepath.Join(s.dir, "state"), podOptions: podOptions{CRIRoot: p.root, CRIState: p.state}}
 	must(s.t, o.save(p.bundle))
 	s.t.Cleanup(func() { _, _ = s.ShutdownSandbox(s.ctx, &sandboxapi.ShutdownSandboxRequest{SandboxID: id}) })
 	return p
@@ -259,7 +259,7 @@ func TestPodRefused(t *testing.T) {
 // A shim for all pods of a node is started once. It is not in a bundle, and outlives that
 // of its first pod.
 func TestSharedShim(t *testing.T) {
-	t.Setenv(groupingEnv, groupingNode)
+	t.Setenv(optionsEnv, `{Grouping = "node"}`)
 	s := newShim(t)
 	var addresses []string
 	var pids []int

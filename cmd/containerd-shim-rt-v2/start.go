@@ -102,36 +102,23 @@ func readStart(args []string, in io.Reader) (*bootstrap.BootstrapParams, int, er
 
 // startOptions are the options among what a daemon gives.
 func startOptions(params *bootstrap.BootstrapParams) (*taskOptions, error) {
-	o := new(taskOptions)
 	for _, e := range params.Extensions {
 		if isOptions(e.Value) {
-			var err error
-			if o, err = parseOptions(e.Value); err != nil {
-				return nil, err
-			}
-			break
+			return parseOptions(e.Value)
 		}
 	}
-	if o.Grouping != "" {
-		return o, nil
-	}
-	o.Grouping = os.Getenv(groupingEnv)
-	return o, checkGrouping(groupingEnv, o.Grouping)
+	return parseOptions(nil)
 }
-
-// groupingEnv is the variable that has the option Grouping. The options of runc's runtime
-// type have no such field, and containerd does more with these than with others.
-const groupingEnv = "RT_SHIM_GROUPING"
 
 // groupAnnotations name the group of a container: one shim serves all of a
 // group, such as a pod.
 var groupAnnotations = []string{"io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"}
 
 // group is the group of the container in the working directory, or its id. A shim for all
-// pods of a node has those of its own version only.
+// pods of a node has those of its own version and environment only.
 func (o *taskOptions) group(id string) (string, error) {
 	if o.Grouping == groupingNode {
-		return strings.Join([]string{groupingNode, version, commit, o.ShimCgroup}, "/"), nil
+		return strings.Join([]string{groupingNode, version, commit, o.ShimCgroup, os.Getenv(optionsEnv)}, "/"), nil
 	}
 	data, err := spec.LoadDocument(spec.ConfigName)
 	if errors.Is(err, os.ErrNotExist) {

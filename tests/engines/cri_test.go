@@ -34,7 +34,7 @@ func TestCRI(t *testing.T) {
 		testCRI(t, release(newest(t, *containerd)), "2 without pause", "sandboxer")
 	})
 	t.Run("containerd 2 with one shim", func(t *testing.T) {
-		testCRI(t, release(newest(t, *containerd)), "2 with one shim", "sandboxer", "RT_SHIM_GROUPING")
+		testCRI(t, release(newest(t, *containerd)), "2 with one shim", "sandboxer", "RT_SHIM_OPTIONS")
 	})
 }
 

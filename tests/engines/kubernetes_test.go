@@ -47,6 +47,14 @@ func TestKubernetes(t *testing.T) {
 		contains(t, k.ok(t, "runtime-config"), map[bool]string{true: "SYSTEMD", false: "CGROUPFS"}[underSystemd()])
 		k.checkMappedPod(t)
 	})
+	for title, table := range map[string]string{"each with a shim": "{%s}", "in one shim": `{Grouping = "node", %s}`} {
+		t.Run("containerd 2 without pause containers "+title, func(t *testing.T) {
+			r := release(newest(t, *containerd))
+			env := fmt.Sprintf("[plugins.\"io.containerd.shim.v1.manager\"]\nenv = ['RT_SHIM_OPTIONS="+table+"']\n",
+				fmt.Sprintf("SystemdCgroup = %v, BinaryName = %q", underSystemd(), ignored))
+			testKubernetes(t, r, documented(t, "toml", "sandboxer")+env).checkMappedPod(t)
+		})
+	}
 	t.Run("containerd 2 with rt's runtime type", func(t *testing.T) {
 		r := release(newest(t, *containerd))
 		newKubelet(t, newCRI(t, r, documented(t, "toml", r.criPlugin(), "io.containerd.rt.v2"))).checkMappedPod(t)

@@ -24,7 +24,7 @@ var podWays = []struct {
 }{
 	{title: "pods of containerd 2 with rt's shim", words: []string{"cri.v1.runtime"}},
 	{title: "pods of containerd 2 without a pause container", words: []string{"sandboxer"}},
-	{title: "pods of containerd 2 with one shim of rt's", words: []string{"sandboxer", "RT_SHIM_GROUPING"}},
+	{title: "pods of containerd 2 with one shim of rt's", words: []string{"sandboxer", "RT_SHIM_OPTIONS"}},
 	{title: "pods of containerd 2 with runc", tables: `[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.rt]
   runtime_type = "io.containerd.runc.v2"
 `},
