@@ -37,6 +37,7 @@ type guard struct {
 	address string // for containerd
 	path    string // of the worker's socket
 	store   store
+	served  sync.WaitGroup // the store's side of a worker
 
 	mu     sync.Mutex
 	worker int // its pid
@@ -103,6 +104,7 @@ func (g *guard) supervise(back *net.UnixListener) error {
 		if err == nil {
 			return nil
 		}
+		g.served.Wait() // until all is taken that it has sent
 		now := time.Now()
 		if crashes = append(crashes, now); len(crashes) >= mostCrashes {
 			if now.Sub(crashes[len(crashes)-mostCrashes]) < crashesCount {
@@ -113,17 +115,14 @@ func (g *guard) supervise(back *net.UnixListener) error {
 }
 
 func (g *guard) start(listener *os.File) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "store")
 	defer theirs.Close()
-	cmd := exec.Command(self, os.Args[1:]...)
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...) // the same program, even if there is a new one
+	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), sharedEnv+"="+g.address, workerEnv+"="+g.path)
 	cmd.ExtraFiles = []*os.File{listener, theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -134,7 +133,7 @@ func (g *guard) start(listener *os.File) (*exec.Cmd, error) {
 		return nil, err
 	}
 	g.worker = cmd.Process.Pid
-	go g.store.serve(pair[0])
+	g.served.Go(func() { g.store.serve(pair[0]) })
 	return cmd, nil
 }
 

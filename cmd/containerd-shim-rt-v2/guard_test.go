@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,23 +35,13 @@ func newSharedShim(t *testing.T) *sharedShim {
 	first := filepath.Join(s.dir, "first")
 	must(t, os.Mkdir(first, 0o700))
 	address, worker := startProcess(t, s, first, "first")
-	guard := parentOf(t, worker)
+	guard := parentOfProcess(worker)
 	t.Cleanup(func() { _ = unix.Kill(guard, unix.SIGKILL) })
 	conn, err := net.Dial("unix", strings.TrimPrefix(address, "unix://"))
 	must(t, err)
 	client := ttrpc.NewClient(conn)
 	t.Cleanup(func() { client.Close() })
 	return &sharedShim{s, client, worker}
-}
-
-func parentOf(t *testing.T, pid int) int {
-	t.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	must(t, err)
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	parent, err := strconv.Atoi(string(fields[1]))
-	must(t, err)
-	return parent
 }
 
 func (s *sharedShim) call(service, method string, request, response proto.Message) error {
@@ -243,7 +231,7 @@ func readFile(t *testing.T, name string) string {
 // The guard gives a worker up that crashes again and again: the client is told.
 func TestGuardGivesUp(t *testing.T) {
 	s := newSharedShim(t)
-	guard := parentOf(t, s.worker)
+	guard := parentOfProcess(s.worker)
 	for range mostCrashes - 1 {
 		s.crash()
 	}
@@ -257,7 +245,7 @@ func TestGuardGivesUp(t *testing.T) {
 // A worker does not outlive its guard.
 func TestGuardIsKilled(t *testing.T) {
 	s := newSharedShim(t)
-	must(t, unix.Kill(parentOf(t, s.worker), unix.SIGKILL))
+	must(t, unix.Kill(parentOfProcess(s.worker), unix.SIGKILL))
 	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if _, dead := readZombie(s.worker); dead || unix.Kill(s.worker, 0) == unix.ESRCH {
 			return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,11 +31,6 @@ type taskOptions struct {
 	SystemdCgroup bool
 	// BinaryName is of no use here: see remarks.
 	BinaryName string
-	podOptions
-}
-
-// podOptions are those that runc's shim has not.
-type podOptions struct {
 	// Grouping is "pod" (the default), or "node": one shim for all pods of a namespace of
 	// containerd.
 	Grouping string
@@ -190,10 +186,16 @@ func (o *taskOptions) read(message *anypb.Any) error {
 	return nil
 }
 
-// likeRunc takes options of runc's shim over, which does not have all.
+// likeRunc takes options of runc's type over. containerd gives them to any runtime that has
+// none of its own, with what it wants to say itself: what they do not say stays as it is.
 func (o *taskOptions) likeRunc(given *taskOptions) {
-	given.podOptions = o.podOptions
-	*o = *given
+	o.NoPivotRoot = o.NoPivotRoot || given.NoPivotRoot
+	o.NoNewKeyring = o.NoNewKeyring || given.NoNewKeyring
+	o.SystemdCgroup = o.SystemdCgroup || given.SystemdCgroup
+	o.ShimCgroup = cmp.Or(given.ShimCgroup, o.ShimCgroup)
+	o.IoUID, o.IoGID = cmp.Or(given.IoUID, o.IoUID), cmp.Or(given.IoGID, o.IoGID)
+	o.Root = cmp.Or(given.Root, o.Root)
+	o.BinaryName = cmp.Or(given.BinaryName, o.BinaryName)
 }
 
 const optionsFile = "options.json"

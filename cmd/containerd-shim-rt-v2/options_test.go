@@ -159,21 +159,24 @@ func TestGroup(t *testing.T) {
 // The environment has options that those of a request, of whatever type, do not replace.
 func TestOptionsOfTheEnvironment(t *testing.T) {
 	t.Setenv(optionsEnv, `{Grouping = "node", SystemdCgroup = true, NoUnprivilegedICMP = true}`)
-	pods := podOptions{Grouping: groupingNode, NoUnprivilegedICMP: true}
+	pods := taskOptions{Grouping: groupingNode, NoUnprivilegedICMP: true, SystemdCgroup: true}
+	with := func(change func(*taskOptions)) taskOptions {
+		o := pods
+		change(&o)
+		return o
+	}
 	table, err := pack(&runtimeoptions.Options{ConfigBody: []byte("Root = \"/r\"\nCRIRoot = \"/c\"")})
 	must(t, err)
 	runc, err := pack(&options.Options{Root: "/r"})
 	must(t, err)
-	more := pods
-	more.CRIRoot = "/c"
 	for name, test := range map[string]struct {
 		message *anypb.Any
 		want    taskOptions
 	}{
-		"none":     {nil, taskOptions{SystemdCgroup: true, podOptions: pods}},
-		"a table":  {table, taskOptions{SystemdCgroup: true, Root: "/r", podOptions: more}},
-		"of runc":  {runc, taskOptions{Root: "/r", podOptions: pods}},
-		"of 1.x's": {&anypb.Any{TypeUrl: createOptions, Value: []byte{8, 1}}, taskOptions{NoPivotRoot: true, podOptions: pods}},
+		"none":     {nil, pods},
+		"a table":  {table, with(func(o *taskOptions) { o.Root, o.CRIRoot = "/r", "/c" })},
+		"of runc":  {runc, with(func(o *taskOptions) { o.Root = "/r" })},
+		"of 1.x's": {&anypb.Any{TypeUrl: createOptions, Value: []byte{8, 1}}, with(func(o *taskOptions) { o.NoPivotRoot = true })},
 	} {
 		if got, err := parseOptions(test.message); err != nil || *got != test.want {
 			t.Errorf("%s: %+v, %v", name, got, err)

@@ -122,16 +122,37 @@ func zombies() []zombie {
 
 // readZombie reads what proc_pid_stat(5) says of a process that has ended.
 func readZombie(pid int) (z zombie, dead bool) {
+	fields := processStat(pid)
+	if len(fields) <= statStart || fields[statState][0] != 'Z' {
+		return zombie{}, false
+	}
+	since, err := strconv.ParseUint(string(fields[statStart]), 10, 64)
+	return zombie{pid, ticks(since)}, err == nil
+}
+
+// parentOfProcess is a process's parent; 0 if there is no such process.
+func parentOfProcess(pid int) int {
+	fields := processStat(pid)
+	if len(fields) <= statParent {
+		return 0
+	}
+	parent, _ := strconv.Atoi(string(fields[statParent]))
+	return parent
+}
+
+// The fields of processStat.
+const (
+	statState  = 0
+	statParent = 1
+	statStart  = 19
+)
+
+// processStat are the fields of proc_pid_stat(5) from the third on.
+func processStat(pid int) [][]byte {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return zombie{}, false
+		return nil
 	}
 	// The name, in parentheses, may contain anything.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	const state, start = 3, 22 // the numbers of the fields; the third is fields[0]
-	if len(fields) <= start-state || fields[0][0] != 'Z' {
-		return zombie{}, false
-	}
-	since, err := strconv.ParseUint(string(fields[start-state]), 10, 64)
-	return zombie{pid, ticks(since)}, err == nil
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 }

@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
 	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -140,7 +141,7 @@ func (s *service) StartSandbox(ctx context.Context, r *sandboxapi.StartSandboxRe
 	s.keepPod(b)
 	go s.followSandbox(b)
 	pid, _, _ := b.first.exit()
-	return &sandboxapi.StartSandboxResponse{Pid: pid, CreatedAt: timestamppb.New(b.created)}, nil
+	return &sandboxapi.StartSandboxResponse{Pid: pid, CreatedAt: timestamppb.New(b.created), Spec: b.specMessage(s)}, nil
 }
 
 func (b *sandbox) start(ctx context.Context, s *service) error {
@@ -180,6 +181,24 @@ func (b *sandbox) start(ctx context.Context, s *service) error {
 	b.first.hold(c.Pid())
 	return nil
 }
+
+// specMessage is the configuration of the program in the form that containerd knows: NRI
+// shows it to its plugins.
+func (b *sandbox) specMessage(s *service) *anypb.Any {
+	config, err := b.config.spec(b.id, b.bundle, b.netns, b.options)
+	var data []byte
+	if err == nil {
+		data, err = json.Marshal(config)
+	}
+	if err != nil {
+		logOf(s.ctx, b.id).Warn("the configuration of the pod is not shown to plugins", "error", err)
+		return nil
+	}
+	return &anypb.Any{TypeUrl: specType, Value: data}
+}
+
+// specType is how containerd calls config.json.
+const specType = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 
 // followSandbox waits for the end of the pod's program.
 func (s *service) followSandbox(b *sandbox) {

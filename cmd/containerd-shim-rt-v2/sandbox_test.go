@@ -39,7 +39,7 @@ func (s *shimUnderTest) newPod(id string) *podUnderTest {
 	}}
 	p.root, p.state = filepath.Join(s.dir, "cri/root"), filepath.Join(s.dir, "cri/state")
 	must(s.t, os.Mkdir(p.bundle, 0o700))
-	o := taskOptions{Root: filepath.Join(s.dir, "state"), podOptions: podOptions{CRIRoot: p.root, CRIState: p.state}}
+	o := taskOptions{Root: filepath.Join(s.dir, "state"), CRIRoot: p.root, CRIState: p.state}
 	must(s.t, o.save(p.bundle))
 	s.t.Cleanup(func() { _, _ = s.ShutdownSandbox(s.ctx, &sandboxapi.ShutdownSandboxRequest{SandboxID: id}) })
 	return p
@@ -276,7 +276,7 @@ func TestSharedShim(t *testing.T) {
 	if addresses[0] != addresses[1] || pids[0] != pids[1] {
 		t.Errorf("%q, %d", addresses, pids)
 	}
-	guard := parentOf(t, pids[0])
+	guard := parentOfProcess(pids[0])
 	t.Cleanup(func() { _ = unix.Kill(guard, unix.SIGKILL) })
 	if dir := readlink(t, fmt.Sprintf("/proc/%d/cwd", pids[0])); dir != "/" {
 		t.Errorf("it works in %s", dir)

@@ -135,11 +135,10 @@ func (s *service) takePod(id string, r kept) error {
 	if record.Pid == 0 {
 		return nil // it was being started: containerd is told that this failed
 	}
-	if err := s.takeProcess(b.first, record.Pid, record.End); err != nil {
+	if err := s.takeProcess(b.first, record.Pid, record.End, b.bundle); err != nil {
 		return err
 	}
-	if record.End == nil {
-		b.first.move(prepared, running)
+	if b.first.move(prepared, running) {
 		go s.followSandbox(b)
 	}
 	return nil
@@ -175,7 +174,7 @@ func (s *service) takeBox(id string, r kept, files map[string]kept) error {
 	c.first.streams = st
 	s.containers[id] = c
 	s.log.add(c.bundle)
-	if err := s.takeProcess(c.first, record.Pid, record.End); err != nil {
+	if err := s.takeProcess(c.first, record.Pid, record.End, c.bundle); err != nil {
 		return err
 	}
 	c.usage = func() (proto.Message, error) { return nil, errFinished }
@@ -189,10 +188,10 @@ func (s *service) takeBox(id string, r kept, files map[string]kept) error {
 	} else if !errors.Is(err, libcontainer.ErrNotExist) {
 		return err
 	}
-	if record.End != nil {
+	if c.first.at() == stopped {
 		c.over = true
-		// Perhaps nobody has heard of it.
-		c.news.tell(&eventstypes.TaskExit{ContainerID: id, ID: id, Pid: record.End.Pid, ExitStatus: record.End.Status, ExitedAt: timestamppb.New(record.End.At)})
+		pid, status, at := c.first.exit() // perhaps nobody has heard of it
+		c.news.tell(&eventstypes.TaskExit{ContainerID: id, ID: id, Pid: pid, ExitStatus: status, ExitedAt: timestamppb.New(at)})
 		return nil
 	}
 	c.usage = usage(record.Pid, c.first.ended())
@@ -203,17 +202,23 @@ func (s *service) takeBox(id string, r kept, files map[string]kept) error {
 	return nil
 }
 
-// takeProcess takes a process over, which is the guard's child now.
-func (s *service) takeProcess(p *process, pid int, ended *end) error {
+// takeProcess takes a process over, which is the guard's child now. It is not if the
+// worker that crashed has seen its end, and had no time to tell the guard.
+func (s *service) takeProcess(p *process, pid int, ended *end, bundle string) error {
 	p.pid, p.statusOf = pid, s.keeper.status
-	if ended != nil {
-		p.end(ended.Status, ended.At)
-		p.settle()
-		return nil
+	if ended == nil {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err == nil && parentOfProcess(pid) == os.Getppid() {
+			return p.takePidfd(os.NewFile(uintptr(fd), "pidfd"))
+		}
+		unix.Close(fd)
+		last, err := loadEnd(bundle)
+		if err != nil {
+			last = end{uint32(pid), noProcess, time.Now()}
+		}
+		ended = &last
 	}
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return os.NewSyscallError("pidfd_open", err)
-	}
-	return p.takePidfd(os.NewFile(uintptr(fd), "pidfd"))
+	p.end(ended.Status, ended.At)
+	p.settle()
+	return nil
 }
