@@ -130,6 +130,7 @@ test test-all: export COMPARE := false
 test: packages ## run what every change has to pass
 	@tests/parts $(TEST_PARTS) engines-packaged-test guest-test everywhere bench-smoke
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
+test-all: export FUZZTIME := 30s
 test-all: packages ## the same with current engines and in all systems: hours
 	@tests/parts $(TEST_PARTS) failures soak apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
 
@@ -374,13 +375,13 @@ bench-smoke: build
 # Each fuzzer for a while; the unit tests run only their seeds. (What is new is made
 # smaller for a moment only: what a fuzzer with goroutines reaches differs from run to run,
 # and Go would try for a minute.)
-FUZZTIME ?= 10s
+FUZZTIME ?= 5s
 FUZZ     := -run '^$$' -fuzztime $(FUZZTIME) -fuzzminimizetime 2s
 fuzz: ## each fuzzer for FUZZTIME
 	@for f in $(FUZZERS); do \
 		$(GO) test $(FUZZ) -fuzz "^$${f#*:}$$" "./$${f%:*}" || exit 1; \
 	done
-	$(GO) test -C $(SHIM) $(FUZZ) -fuzz '^FuzzOptions$$' .
+	@for f in FuzzOptions FuzzPodConfig; do $(GO) test -C $(SHIM) $(FUZZ) -fuzz "^$$f$$" . || exit 1; done
 FUZZERS := internal/jsontext:FuzzAgreesWithEncodingJSON spec:FuzzParse spec:FuzzParseAgreesWithEncodingJSON \
 	libcontainer/internal/compile:FuzzCompile libcontainer/seccomp:FuzzCompile libcontainer/internal/program/image:FuzzEncode \
 	libcontainer/internal/state:FuzzLoad libcontainer/internal/birth:FuzzRequests

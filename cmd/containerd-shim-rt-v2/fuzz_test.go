@@ -1,13 +1,17 @@
 package main
 
 import (
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // Options of whatever form never crash the shim, and are the same after they were kept in
@@ -48,6 +52,42 @@ func FuzzOptions(f *testing.F) {
 		}
 		if kept, err := loadOptions(bundle); err != nil || !reflect.DeepEqual(parsed, kept) {
 			t.Errorf("%+v is after saving %+v, %v", parsed, kept, err)
+		}
+	})
+}
+
+// Whatever the CRI's own package reads, the shim reads in the same way.
+func FuzzPodConfig(f *testing.F) {
+	full, err := proto.Marshal(fullPodConfig())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(full)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := parsePodConfig(data)
+		want := new(runtimeapi.PodSandboxConfig)
+		if proto.Unmarshal(data, want) != nil {
+			return // the shim does not look at all that it does not use
+		}
+		if err != nil {
+			if strings.Contains(err.Error(), "userns_options") {
+				return
+			}
+			t.Fatalf("refused: %v", err)
+		}
+		if got.Hostname != want.Hostname || got.Name != want.Metadata.GetName() || got.CgroupParent != want.Linux.GetCgroupParent() {
+			t.Errorf("%+v\nwant %v", got, want)
+		}
+		namespaces := want.Linux.GetSecurityContext().GetNamespaceOptions()
+		if int32(got.Network) != int32(namespaces.GetNetwork()) || int32(got.PID) != int32(namespaces.GetPid()) || int32(got.IPC) != int32(namespaces.GetIpc()) {
+			t.Errorf("%+v\nwant %v", got, namespaces)
+		}
+		if !maps.Equal(got.Sysctls, want.Linux.GetSysctls()) && len(got.Sysctls)+len(want.Linux.GetSysctls()) > 0 {
+			t.Errorf("%v\nwant %v", got.Sysctls, want.Linux.GetSysctls())
+		}
+		if !slices.Equal(got.SupplementalGroups, want.Linux.GetSecurityContext().GetSupplementalGroups()) {
+			t.Errorf("%v", got.SupplementalGroups)
 		}
 	})
 }

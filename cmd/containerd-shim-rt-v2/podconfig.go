@@ -27,7 +27,7 @@ type podConfig struct {
 type dnsConfig struct{ Servers, Searches, Options []string }
 
 // namespaceMode is runtime.v1.NamespaceMode.
-type namespaceMode uint64
+type namespaceMode int32
 
 const (
 	podNamespace namespaceMode = iota
@@ -41,9 +41,10 @@ type idMapping struct{ Host, Container, Size uint32 }
 
 const podConfigName = "runtime.v1.PodSandboxConfig"
 
-// fields reads the fields of a message in the wire format of protocol buffers. A number is
-// in value, what has a length in data.
-func fields(message []byte, field func(number protowire.Number, value uint64, data []byte) error) error {
+// fields reads the fields of a message in the wire format of protocol buffers: those that
+// have a length, and the numbers. Either function may be nil. As everywhere, a field of a
+// type that nobody expects is nobody's.
+func fields(message []byte, data func(protowire.Number, []byte) error, numbers func(protowire.Number, uint64)) error {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
@@ -53,16 +54,15 @@ func fields(message []byte, field func(number protowire.Number, value uint64, da
 		if n = protowire.ConsumeFieldValue(number, kind, message); n < 0 {
 			return protowire.ParseError(n)
 		}
-		var value uint64
-		var data []byte
-		switch kind {
-		case protowire.VarintType:
-			value, _ = protowire.ConsumeVarint(message)
-		case protowire.BytesType:
-			data, _ = protowire.ConsumeBytes(message)
-		}
-		if err := field(number, value, data); err != nil {
-			return err
+		switch {
+		case kind == protowire.VarintType && numbers != nil:
+			value, _ := protowire.ConsumeVarint(message)
+			numbers(number, value)
+		case kind == protowire.BytesType && data != nil:
+			value, _ := protowire.ConsumeBytes(message)
+			if err := data(number, value); err != nil {
+				return err
+			}
 		}
 		message = message[n:]
 	}
@@ -71,7 +71,7 @@ func fields(message []byte, field func(number protowire.Number, value uint64, da
 
 func parsePodConfig(message []byte) (*podConfig, error) {
 	p := &podConfig{Annotations: map[string]string{}, Sysctls: map[string]string{}}
-	err := fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+	err := fields(message, func(number protowire.Number, data []byte) error {
 		switch number {
 		case 1:
 			return p.metadata(data)
@@ -85,7 +85,7 @@ func parsePodConfig(message []byte) (*podConfig, error) {
 			return p.linux(data)
 		}
 		return nil
-	})
+	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", podConfigName, err)
 	}
@@ -93,7 +93,7 @@ func parsePodConfig(message []byte) (*podConfig, error) {
 }
 
 func (p *podConfig) metadata(message []byte) error {
-	return fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+	return fields(message, func(number protowire.Number, data []byte) error {
 		switch number {
 		case 1:
 			p.Name = string(data)
@@ -103,25 +103,25 @@ func (p *podConfig) metadata(message []byte) error {
 			p.Namespace = string(data)
 		}
 		return nil
-	})
+	}, nil)
 }
 
 func (p *podConfig) dns(message []byte) error {
 	p.DNS = new(dnsConfig)
-	return fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+	return fields(message, func(number protowire.Number, data []byte) error {
 		for n, list := range map[protowire.Number]*[]string{1: &p.DNS.Servers, 2: &p.DNS.Searches, 3: &p.DNS.Options} {
 			if n == number {
 				*list = append(*list, string(data))
 			}
 		}
 		return nil
-	})
+	}, nil)
 }
 
 // entry adds an entry of a map.
 func entry(to map[string]string, message []byte) error {
 	var key, value string
-	err := fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+	err := fields(message, func(number protowire.Number, data []byte) error {
 		switch number {
 		case 1:
 			key = string(data)
@@ -129,14 +129,14 @@ func entry(to map[string]string, message []byte) error {
 			value = string(data)
 		}
 		return nil
-	})
+	}, nil)
 	to[key] = value
 	return err
 }
 
 // linux reads runtime.v1.LinuxPodSandboxConfig.
 func (p *podConfig) linux(message []byte) error {
-	return fields(message, func(number protowire.Number, _ uint64, data []byte) error {
+	return fields(message, func(number protowire.Number, data []byte) error {
 		switch number {
 		case 1:
 			p.CgroupParent = string(data)
@@ -146,83 +146,80 @@ func (p *podConfig) linux(message []byte) error {
 			return entry(p.Sysctls, data)
 		}
 		return nil
-	})
+	}, nil)
 }
 
 // security reads runtime.v1.LinuxSandboxSecurityContext.
 func (p *podConfig) security(message []byte) error {
-	return fields(message, func(number protowire.Number, value uint64, data []byte) (err error) {
+	return fields(message, func(number protowire.Number, data []byte) (err error) {
 		switch number {
 		case 1:
 			return p.namespaces(data)
 		case 3:
 			p.RunAsUser, err = int64Value(data)
 		case 5:
-			return groups(&p.SupplementalGroups, value, data)
+			for len(data) > 0 { // packed
+				value, n := protowire.ConsumeVarint(data)
+				if n < 0 {
+					return protowire.ParseError(n)
+				}
+				p.SupplementalGroups = append(p.SupplementalGroups, int64(value))
+				data = data[n:]
+			}
 		case 8:
 			p.RunAsGroup, err = int64Value(data)
 		}
 		return err
-	})
-}
-
-// groups reads numbers, which may be packed.
-func groups(to *[]int64, value uint64, packed []byte) error {
-	if packed == nil {
-		*to = append(*to, int64(value))
-		return nil
-	}
-	for len(packed) > 0 {
-		value, n := protowire.ConsumeVarint(packed)
-		if n < 0 {
-			return protowire.ParseError(n)
+	}, func(number protowire.Number, value uint64) {
+		if number == 5 {
+			p.SupplementalGroups = append(p.SupplementalGroups, int64(value))
 		}
-		*to = append(*to, int64(value))
-		packed = packed[n:]
-	}
-	return nil
+	})
 }
 
 func int64Value(message []byte) (*int64, error) {
 	n := new(int64)
-	return n, fields(message, func(number protowire.Number, value uint64, _ []byte) error {
+	return n, fields(message, nil, func(number protowire.Number, value uint64) {
 		if number == 1 {
 			*n = int64(value)
 		}
-		return nil
 	})
 }
 
 // namespaces reads runtime.v1.NamespaceOption.
 func (p *podConfig) namespaces(message []byte) error {
-	return fields(message, func(number protowire.Number, value uint64, data []byte) error {
-		switch number {
-		case 1:
-			p.Network = namespaceMode(value)
-		case 2:
-			p.PID = namespaceMode(value)
-		case 3:
-			p.IPC = namespaceMode(value)
-		case 5:
+	return fields(message, func(number protowire.Number, data []byte) error {
+		if number == 5 {
 			return p.userNamespace(data)
 		}
 		return nil
+	}, func(number protowire.Number, value uint64) {
+		switch mode := namespaceMode(value); number {
+		case 1:
+			p.Network = mode
+		case 2:
+			p.PID = mode
+		case 3:
+			p.IPC = mode
+		}
 	})
 }
 
 // userNamespace reads runtime.v1.UserNamespace.
 func (p *podConfig) userNamespace(message []byte) error {
 	mode, n := podNamespace, new(userNamespace)
-	err := fields(message, func(number protowire.Number, value uint64, data []byte) error {
+	err := fields(message, func(number protowire.Number, data []byte) error {
 		switch number {
-		case 1:
-			mode = namespaceMode(value)
 		case 2:
 			return mapping(&n.UIDs, data)
 		case 3:
 			return mapping(&n.GIDs, data)
 		}
 		return nil
+	}, func(number protowire.Number, value uint64) {
+		if number == 1 {
+			mode = namespaceMode(value)
+		}
 	})
 	switch {
 	case err != nil:
@@ -242,7 +239,7 @@ func (p *podConfig) userNamespace(message []byte) error {
 
 func mapping(to *[]idMapping, message []byte) error {
 	var m idMapping
-	err := fields(message, func(number protowire.Number, value uint64, _ []byte) error {
+	err := fields(message, nil, func(number protowire.Number, value uint64) {
 		switch number {
 		case 1:
 			m.Host = uint32(value)
@@ -251,7 +248,6 @@ func mapping(to *[]idMapping, message []byte) error {
 		case 3:
 			m.Size = uint32(value)
 		}
-		return nil
 	})
 	*to = append(*to, m)
 	return err

@@ -8,9 +8,9 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// The shim reads a pod's configuration as the CRI's own package writes it.
-func TestPodConfig(t *testing.T) {
-	full := &runtimeapi.PodSandboxConfig{
+// fullPodConfig has something in each field that the shim uses, and in others.
+func fullPodConfig() *runtimeapi.PodSandboxConfig {
+	return &runtimeapi.PodSandboxConfig{
 		Metadata: &runtimeapi.PodSandboxMetadata{Name: "n", Uid: "u", Namespace: "ns", Attempt: 3},
 		Hostname: "box", LogDirectory: "/log",
 		DnsConfig:    &runtimeapi.DNSConfig{Servers: []string{"1.1.1.1", "2.2.2.2"}, Searches: []string{"a.b"}, Options: []string{"ndots:5"}},
@@ -34,6 +34,11 @@ func TestPodConfig(t *testing.T) {
 			Resources: &runtimeapi.LinuxContainerResources{CpuShares: 7},
 		},
 	}
+}
+
+// The shim reads a pod's configuration as the CRI's own package writes it.
+func TestPodConfig(t *testing.T) {
+	full := fullPodConfig()
 	want := &podConfig{
 		Name: "n", UID: "u", Namespace: "ns", Hostname: "box",
 		DNS:         &dnsConfig{Servers: []string{"1.1.1.1", "2.2.2.2"}, Searches: []string{"a.b"}, Options: []string{"ndots:5"}},

@@ -149,12 +149,12 @@ var repeatable = map[string]bool{
 
 // methodOf is the field method of a ttrpc.Request.
 func methodOf(request []byte) (method string) {
-	_ = fields(request, func(number protowire.Number, _ uint64, data []byte) error {
+	_ = fields(request, func(number protowire.Number, data []byte) error {
 		if number == 2 {
 			method = string(data)
 		}
 		return nil
-	})
+	}, nil)
 	return method
 }
 
