@@ -140,6 +140,7 @@ func (s *service) StartSandbox(ctx context.Context, r *sandboxapi.StartSandboxRe
 	}
 	s.keepPod(b)
 	go s.followSandbox(b)
+	s.settle.Reset(settled)
 	pid, _, _ := b.first.exit()
 	return &sandboxapi.StartSandboxResponse{Pid: pid, CreatedAt: timestamppb.New(b.created), Spec: b.specMessage(s)}, nil
 }

@@ -37,6 +37,8 @@ type service struct {
 	parents   parents
 	// idle ends the shim when it has had no container for some time.
 	idle *time.Timer
+	// settle gives memory back when no container has been made for some time.
+	settle *time.Timer
 	// log and keeper are those of a shared shim.
 	log    *sharedLog
 	keeper *keeper
@@ -54,6 +56,7 @@ func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Serv
 	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
 		containers: map[string]*container{}, sandboxes: map[string]*sandbox{}, unwanted: map[string]bool{}}
 	s.idle = time.AfterFunc(createPatience, s.endUnused)
+	s.settle = time.AfterFunc(time.Hour, debug.FreeOSMemory)
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
@@ -339,6 +342,7 @@ func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 		return nil, toGRPC(err)
 	}
 	p.keepStreams(s.keeper, boxName(c.id)) // the input has a writer now
+	s.settle.Reset(settled)
 	pid, _, _ := p.exit()
 	return &taskapi.StartResponse{Pid: pid}, nil
 }
