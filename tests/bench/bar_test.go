@@ -5,30 +5,9 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/rtcontainers/rt/tests/bench/bars"
 )
-
-func TestParseBar(t *testing.T) {
-	const text = "lifecycle/create:v1:runc:0.5"
-	got, err := parseBar(text)
-	if want := (bar{"lifecycle/create", "v1", "runc", 0.5}); err != nil || got != want {
-		t.Errorf("parseBar(%q) = %v, %v, want %v", text, got, err, want)
-	}
-	if got.String() != text {
-		t.Errorf("the bar prints as %q, want %q", got, text)
-	}
-}
-
-func TestParseBarRejects(t *testing.T) {
-	for _, text := range []string{
-		"", "run-default:v2:crun", "run-default:v2:crun:0.75:1", ":v2:crun:0.75", "run-default::crun:0.75",
-		"run-default:v2::0.75", "run-default:v2:crun:", "run-default:v2:crun:fast", "run-default:v2:crun:0",
-		"run-default:v2:crun:-1", "run-default:v2:crun:NaN", "run-default:v2:crun:Inf",
-	} {
-		if got, err := parseBar(text); err == nil {
-			t.Errorf("parseBar(%q) = %v, want an error", text, got)
-		}
-	}
-}
 
 func exampleReport(ours, theirs []float64) *report {
 	return &report{Seed: 1, Views: []viewResult{{View: "v2", Series: []seriesResult{{
@@ -42,23 +21,23 @@ func TestCheckBars(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		report  *report
-		bar     bar
+		bar     bars.Bar
 		output  string
 		failure string
 	}{
-		{"met", half, bar{runDefault, "v2", "crun", 0.5}, "met, ratio 0.50", ""},
-		{"missed", half, bar{runDefault, "v2", "crun", 0.49}, "missed, ratio 0.50", "1 of 1 bars missed"},
+		{"met", half, bars.Bar{Series: runDefault, Of: "v2", Peer: "crun", Max: 0.5}, "met, ratio 0.50", ""},
+		{"missed", half, bars.Bar{Series: runDefault, Of: "v2", Peer: "crun", Max: 0.49}, "missed, ratio 0.50", "1 of 1 bars missed"},
 		{
 			"not a number", exampleReport([]float64{math.NaN()}, []float64{1}),
-			bar{runDefault, "v2", "crun", 1}, "missed", "1 of 1 bars missed",
+			bars.Bar{Series: runDefault, Of: "v2", Peer: "crun", Max: 1}, "missed", "1 of 1 bars missed",
 		},
-		{"no view", half, bar{runDefault, "v1", "crun", 1}, "", `view "v1" was not measured`},
-		{"no case", half, bar{"run-docker", "v2", "crun", 1}, "", `case "run-docker" was not measured`},
-		{"no peer", half, bar{runDefault, "v2", "runc", 1}, "", `peer "runc" was not measured`},
+		{"no view", half, bars.Bar{Series: runDefault, Of: "v1", Peer: "crun", Max: 1}, "", `view "v1" was not measured`},
+		{"no case", half, bars.Bar{Series: "run-docker", Of: "v2", Peer: "crun", Max: 1}, "", `case "run-docker" was not measured`},
+		{"no peer", half, bars.Bar{Series: runDefault, Of: "v2", Peer: "runc", Max: 1}, "", `peer "runc" was not measured`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var output bytes.Buffer
-			err := checkBars(&output, test.report, []bar{test.bar})
+			err := bars.Check(&output, []bars.Bar{test.bar}, test.report.barRatio)
 			if !strings.Contains(output.String(), test.output) {
 				t.Errorf("printed %q, want %q in it", output.String(), test.output)
 			}

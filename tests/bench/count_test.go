@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -127,23 +126,6 @@ func TestPlaces(t *testing.T) {
 		if got[place] != n {
 			t.Errorf("%v, want %v", got, want)
 		}
-	}
-}
-
-func TestReplaceMarked(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "document")
-	if err := os.WriteFile(path, []byte("before\n"+countBegin+"old\n"+countEnd+"after\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := replaceMarked(path, countBegin, countEnd, "new\n"); err != nil {
-		t.Fatal(err)
-	}
-	data, err := os.ReadFile(path)
-	if want := "before\n" + countBegin + "new\n" + countEnd + "after\n"; err != nil || string(data) != want {
-		t.Errorf("%q, want %q", data, want)
-	}
-	if err := replaceMarked(path, "elsewhere", countEnd, ""); err == nil {
-		t.Error("a document without the mark is accepted")
 	}
 }
 

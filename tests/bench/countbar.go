@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rtcontainers/rt/tests/bench/stats"
 )
 
 // countCommands are those that `bench count` counts.
@@ -70,11 +72,11 @@ func (r *countReport) value(b countBar) float64 {
 			if v.View != b.View || c.Name != b.Command {
 				continue
 			}
-			ours := median(c.Total[b.Metric][contender])
+			ours := stats.Median(c.Total[b.Metric][contender])
 			if b.Peer == "" {
 				return ours
 			}
-			return ours / median(c.Total[b.Metric][b.Peer])
+			return ours / stats.Median(c.Total[b.Metric][b.Peer])
 		}
 	}
 	return math.NaN()

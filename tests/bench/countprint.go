@@ -12,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rtcontainers/rt/tests/bench/document"
+	"github.com/rtcontainers/rt/tests/bench/stats"
 )
 
 // countReport is the result of `bench count`.
@@ -28,13 +31,13 @@ const (
 
 func (r *countReport) write(opts *options) error {
 	var text bytes.Buffer
-	r.print(&text, printTable)
+	r.print(&text, document.Text)
 	if _, err := text.WriteTo(os.Stdout); err != nil {
 		return err
 	}
 	if opts.markdown != "" {
 		r.print(&text, printCounts)
-		if err := replaceMarked(opts.markdown, countBegin, countEnd, text.String()); err != nil {
+		if err := document.Replace(opts.markdown, countBegin, countEnd, text.String()); err != nil {
 			return err
 		}
 	}
@@ -44,7 +47,7 @@ func (r *countReport) write(opts *options) error {
 	return nil
 }
 
-func (r *countReport) print(w *bytes.Buffer, table func(io.Writer, [][]string) error) {
+func (r *countReport) print(w *bytes.Buffer, table document.Table) {
 	fmt.Fprintf(w, "Counted on %s:\n\n", r.Date.Format(time.DateOnly))
 	r.printMachine(w)
 	fmt.Fprintln(w, "- the numbers are medians, without the command that the container executes, which is the same for all")
@@ -119,14 +122,14 @@ func count(samples []float64) string {
 	if len(samples) == 0 {
 		return "-"
 	}
-	return strconv.FormatFloat(math.Round(median(samples)), 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(stats.Median(samples)), 'f', -1, 64)
 }
 
 func quotient(ours, theirs []float64) string {
-	if len(ours) == 0 || len(theirs) == 0 || median(theirs) == 0 {
+	if len(ours) == 0 || len(theirs) == 0 || stats.Median(theirs) == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", median(ours)/median(theirs))
+	return fmt.Sprintf("%.2f", stats.Median(ours)/stats.Median(theirs))
 }
 
 // printCounts prints markdown, with all but the names to the right.
@@ -142,18 +145,4 @@ func printCounts(w io.Writer, rows [][]string) error {
 		}
 	}
 	return nil
-}
-
-// replaceMarked replaces what a document has between two marks.
-func replaceMarked(path, begin, end, text string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	before, rest, found := strings.Cut(string(data), begin)
-	_, after, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		return fmt.Errorf("%s has no marks %q and %q", path, begin, end)
-	}
-	return os.WriteFile(path, []byte(before+begin+text+end+after), 0o644)
 }

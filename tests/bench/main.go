@@ -32,6 +32,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/rtcontainers/rt/tests/bench/bars"
 )
 
 func main() {
@@ -73,5 +75,5 @@ func run(ctx context.Context, args []string) error {
 	if err := report.write(opts); err != nil {
 		return err
 	}
-	return checkBars(os.Stdout, report, opts.bars)
+	return bars.Check(os.Stdout, opts.bars, report.barRatio)
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/rtcontainers/rt/tests/bench/bars"
 )
 
 // Names of the competitors. The contender is what every peer is compared with.
@@ -26,7 +28,7 @@ type options struct {
 	views    []string
 	cases    []string
 	seccomp  bool
-	bars     []bar
+	bars     []bars.Bar
 	markdown string
 	json     string
 	// planPath makes this process the part of a comparison that runs inside a view.
@@ -58,7 +60,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.StringVar(&cases, "cases", strings.Join(caseNames(), ","), "`list` of cases")
 	flags.BoolVar(&opts.seccomp, "seccomp", false, "run-docker with Docker's seccomp profile")
 	flags.Func("bar", "`case:view:peer:max`: fail if the ratio rt/peer is above max (repeatable)", func(text string) error {
-		b, err := parseBar(text)
+		b, err := bars.Parse(text, [3]string{"case", "view", "peer"})
 		opts.bars = append(opts.bars, b)
 		return err
 	})
@@ -159,8 +161,8 @@ var peerName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]*$`)
 func (o *options) checkBars() error {
 	for _, b := range o.bars {
 		switch {
-		case !slices.Contains(o.views, b.View):
-			return usagef("bar %s: view %q is not measured", b, b.View)
+		case !slices.Contains(o.views, b.Of):
+			return usagef("bar %s: view %q is not measured", b, b.Of)
 		case !slices.Contains(o.seriesNames(), b.Series):
 			return usagef("bar %s: case %q is not measured", b, b.Series)
 		case b.Peer == floor && b.Series != runDefault:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rtcontainers/rt/tests/bench/perf"
+	"github.com/rtcontainers/rt/tests/bench/stats"
 	"golang.org/x/sys/unix"
 )
 
@@ -145,7 +146,7 @@ func (p *places) medians() map[string]map[string]float64 {
 			for len(list) < p.runs[command] {
 				list = append(list, 0)
 			}
-			medians[command][place] = median(list)
+			medians[command][place] = stats.Median(list)
 		}
 	}
 	return medians

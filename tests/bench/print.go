@@ -7,14 +7,16 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/rtcontainers/rt/tests/bench/document"
+	"github.com/rtcontainers/rt/tests/bench/stats"
 )
 
 // write prints the report, and writes the files that the options ask for.
 func (r *report) write(opts *options) error {
 	var text bytes.Buffer
-	if err := r.print(&text, printTable); err != nil {
+	if err := r.print(&text, document.Text); err != nil {
 		return err
 	}
 	_, err := text.WriteTo(os.Stdout)
@@ -38,7 +40,7 @@ func (r *report) writeFiles(opts *options) error {
 }
 
 // print writes headings and lists that read well both as text and as markdown.
-func (r *report) print(w *bytes.Buffer, table func(io.Writer, [][]string) error) error {
+func (r *report) print(w *bytes.Buffer, table document.Table) error {
 	fmt.Fprintf(w, "# rt compared, %s\n\n", r.Date.Format(time.DateOnly))
 	r.printConditions(w)
 	for _, v := range r.Views {
@@ -64,14 +66,7 @@ func (r *report) print(w *bytes.Buffer, table func(io.Writer, [][]string) error)
 // printMachine says what ran, and on what.
 func (r *report) printMachine(w io.Writer) {
 	fmt.Fprintf(w, "- %d rounds after %d to warm up, seed %d\n", r.Runs, r.Warmup, r.Seed)
-	fmt.Fprintf(w, "- Linux %s, %d × %s\n", r.Kernel, r.CPUs, r.CPU)
-	fmt.Fprintf(w, "- kind of machine: %s\n", r.Machine)
-	// Half a CPU of work besides is a machine that does something else.
-	busy := ""
-	if r.Load > float64(r.CPUs)/2 {
-		busy = ": a busy machine, whose times mean little; ratios meet all alike"
-	}
-	fmt.Fprintf(w, "- load average before: %.1f%s\n", r.Load, busy)
+	r.Host.Print(w)
 	for _, c := range r.Competitors {
 		fmt.Fprintf(w, "- %s: %s, %d bytes\n", c.Name, c.Version, c.Bytes)
 	}
@@ -95,8 +90,8 @@ func (v *viewResult) rows(seed uint64) ([][]string, error) {
 		for _, who := range s.Competitors {
 			samples := s.Samples[who]
 			row := []string{
-				s.Name, who, number(median(samples)),
-				number(quantile(samples, 0.25)) + "–" + number(quantile(samples, 0.75)), s.Unit, "",
+				s.Name, who, document.Number(stats.Median(samples)),
+				document.Number(stats.Quantile(samples, 0.25)) + "–" + document.Number(stats.Quantile(samples, 0.75)), s.Unit, "",
 			}
 			if who != contender {
 				found, err := s.ratio(who, seed)
@@ -109,22 +104,6 @@ func (v *viewResult) rows(seed uint64) ([][]string, error) {
 		}
 	}
 	return rows, nil
-}
-
-// number has decimals where they matter.
-func number(value float64) string {
-	if value >= 100 {
-		return fmt.Sprintf("%.0f", value)
-	}
-	return fmt.Sprintf("%.2f", value)
-}
-
-func printTable(w io.Writer, rows [][]string) error {
-	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		fmt.Fprintln(aligned, strings.TrimRight(strings.Join(row, "\t"), "\t"))
-	}
-	return aligned.Flush()
 }
 
 func printMarkdownTable(w io.Writer, rows [][]string) error {

@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/rtcontainers/rt/tests/bench/procs"
 )
 
 // scalePlan is what `bench scale` asks of a view.
@@ -37,7 +39,7 @@ type scalePoint struct {
 	Alive int
 	// Times are in milliseconds, by command and competitor.
 	Times map[string]map[string][]float64
-	Holds map[string]holding
+	Holds map[string]procs.Holding
 }
 
 // scaleCommands are measured at every point; the first six are those of measureLifecycle. The last,
@@ -142,14 +144,14 @@ func (c *crowd) points(ctx context.Context, result *scaleView, order *rand.Rand)
 	defer runtime.UnlockOSThread()
 	for _, n := range c.Scale.Alive {
 		fmt.Fprintf(os.Stderr, "bench: scale %s, %d alive\n", c.View, n)
-		point := scalePoint{Alive: n, Times: map[string]map[string][]float64{}, Holds: map[string]holding{}}
+		point := scalePoint{Alive: n, Times: map[string]map[string][]float64{}, Holds: map[string]procs.Holding{}}
 		for _, i := range order.Perm(len(c.subjects)) {
 			if err := c.fill(ctx, c.subjects[i], n); err != nil {
 				return fmt.Errorf("%s, %d containers: %w", c.subjects[i].Name, n, err)
 			}
 		}
 		for _, s := range c.subjects {
-			h, err := holds(c.processes[s.Name])
+			h, err := procs.Holds(c.processes[s.Name])
 			if err != nil {
 				return fmt.Errorf("what %s holds: %w", s.Name, err)
 			}
@@ -165,7 +167,7 @@ func (c *crowd) points(ctx context.Context, result *scaleView, order *rand.Rand)
 
 // fill creates containers until there are n.
 func (c *crowd) fill(ctx context.Context, s *subject, n int) error {
-	before, err := descendants(os.Getpid())
+	before, err := procs.Descendants(os.Getpid())
 	if err != nil {
 		return err
 	}
@@ -184,7 +186,7 @@ func (c *crowd) fill(ctx context.Context, s *subject, n int) error {
 		}
 		c.alive[s.Name] = append(c.alive[s.Name], member{id, pid})
 	}
-	after, err := descendants(os.Getpid())
+	after, err := procs.Descendants(os.Getpid())
 	for pid := range after {
 		if !before[pid] {
 			c.processes[s.Name] = append(c.processes[s.Name], pid)

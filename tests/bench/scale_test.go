@@ -2,16 +2,16 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/rtcontainers/rt/tests/bench/document"
+	"github.com/rtcontainers/rt/tests/bench/procs"
 )
 
 // pointAt makes a point where every command takes a unit, except some.
 func pointAt(alive int, control1 float64, times map[string]float64) scalePoint {
-	p := scalePoint{Alive: alive, Times: map[string]map[string][]float64{}, Holds: map[string]holding{
+	p := scalePoint{Alive: alive, Times: map[string]map[string][]float64{}, Holds: map[string]procs.Holding{
 		contender: {Processes: alive, Descriptors: 4 * alive, PSS: 70 * alive}, "crun": {Processes: alive, Descriptors: 6 * alive, PSS: 700 * alive},
 	}}
 	for _, command := range scaleCommands {
@@ -55,35 +55,12 @@ func TestScaleBars(t *testing.T) {
 	}
 	r := &scaleReport{report: &report{Seed: 1, Competitors: competitors}, Views: []scaleView{*v}, svg: "x.svg"}
 	var text bytes.Buffer
-	if err := r.print(&text, printScale); err != nil {
+	if err := r.print(&text, document.Markdown(2)); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"| list | rt | 1.10 | 2.00 | 22.00 | 20.00 |  |", "| 100 | crun | 100 | 68.36 | 700 | 600 | 6.00 |", "![The figures below as charts](x.svg)"} {
 		if !strings.Contains(text.String(), line) {
 			t.Errorf("the report lacks %q:\n%s", line, text.String())
 		}
-	}
-}
-
-func TestHoldsOfAProcess(t *testing.T) {
-	child := exec.CommandContext(context.Background(), "sleep", "1000")
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer child.Wait()
-	defer child.Process.Kill()
-	found, err := descendants(os.Getpid())
-	if err != nil || !found[child.Process.Pid] {
-		t.Fatalf("%v, %v; want %d among them", found, err, child.Process.Pid)
-	}
-	h, err := holds([]int{child.Process.Pid})
-	if err != nil || h.Processes != 1 || h.Descriptors < 3 || h.PSS <= 0 {
-		t.Errorf("%+v, %v", h, err)
-	}
-	if pss, err := proportional([]byte("Rss: 8 kB\nPss:    17 kB\nPss_Dirty: 1 kB\n")); err != nil || pss != 17 {
-		t.Errorf("%d, %v; want 17", pss, err)
-	}
-	if _, err := proportional([]byte("Rss: 8 kB\n")); err == nil {
-		t.Error("a file without the line is accepted")
 	}
 }

@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rtcontainers/rt/tests/bench/stats"
+)
 
 // The project's bars for many containers. `make bench-report` reports them and does not fail.
 const (
@@ -32,7 +36,7 @@ func (v *scaleView) bars(competitors []identity) []string {
 		lines = append(lines, word+": "+fmt.Sprintf(format, args...))
 	}
 	first, last := v.Points[0], v.Points[len(v.Points)-1]
-	time := func(p scalePoint, command, who string) float64 { return median(p.Times[command][who]) }
+	time := func(p scalePoint, command, who string) float64 { return stats.Median(p.Times[command][who]) }
 	// In units of the control, at the same time.
 	units := func(p scalePoint, command string) float64 {
 		return time(p, command, contender) / time(p, control, contender)
@@ -57,7 +61,7 @@ func (v *scaleView) bars(competitors []identity) []string {
 	memory := float64(last.Holds[contender].PSS) / float64(last.Holds["crun"].PSS)
 	verdict(memory <= memoryBar, "a created container's memory is %.2f of crun's (at most %.2f)", memory, memoryBar)
 	most := v.Rates[len(v.Rates)-1]
-	rate := median(most.Create[contender]) / median(most.Create["crun"])
+	rate := stats.Median(most.Create[contender]) / stats.Median(most.Create["crun"])
 	verdict(rate >= rateBar, "%d workers make %d containers at %.2f of crun's rate (at least %.2f)", most.Workers, most.Containers, rate, rateBar)
 	return lines
 }

@@ -3,14 +3,14 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/rtcontainers/rt/tests/bench/document"
 	"github.com/rtcontainers/rt/tests/bench/plot"
+	"github.com/rtcontainers/rt/tests/bench/stats"
 )
 
 // scaleReport is the result of `bench scale`.
@@ -28,7 +28,7 @@ const (
 
 func (r *scaleReport) write(opts *options) error {
 	var text bytes.Buffer
-	if err := r.print(&text, printTable); err != nil {
+	if err := r.print(&text, document.Text); err != nil {
 		return err
 	}
 	if _, err := text.WriteTo(os.Stdout); err != nil {
@@ -40,10 +40,10 @@ func (r *scaleReport) write(opts *options) error {
 		}
 	}
 	if opts.markdown != "" {
-		if err := r.print(&text, printScale); err != nil {
+		if err := r.print(&text, document.Markdown(2)); err != nil {
 			return err
 		}
-		if err := replaceMarked(opts.markdown, scaleBegin, scaleEnd, text.String()); err != nil {
+		if err := document.Replace(opts.markdown, scaleBegin, scaleEnd, text.String()); err != nil {
 			return err
 		}
 	}
@@ -53,7 +53,7 @@ func (r *scaleReport) write(opts *options) error {
 	return nil
 }
 
-func (r *scaleReport) print(w *bytes.Buffer, table func(io.Writer, [][]string) error) error {
+func (r *scaleReport) print(w *bytes.Buffer, table document.Table) error {
 	fmt.Fprintf(w, "Measured on %s:\n\n", r.Date.Format(time.DateOnly))
 	r.printMachine(w)
 	fmt.Fprintln(w, "- times are medians; rt/peer is the ratio with its 95 % confidence interval at the last number of containers")
@@ -94,7 +94,7 @@ func (v *scaleView) timeRows(competitors []identity, seed uint64) ([][]string, e
 		for _, who := range competitors {
 			row := []string{command, who.Name}
 			for _, p := range v.Points {
-				row = append(row, number(median(p.Times[command][who.Name])))
+				row = append(row, document.Number(stats.Median(p.Times[command][who.Name])))
 			}
 			row = append(row, quotient(last.Times[command][who.Name], first.Times[command][who.Name]), "")
 			if who.Name != contender {
@@ -117,8 +117,8 @@ func (v *scaleView) holdRows(competitors []identity) [][]string {
 		for _, who := range competitors {
 			h, n := p.Holds[who.Name], float64(p.Alive)
 			rows = append(rows, []string{
-				strconv.Itoa(p.Alive), who.Name, strconv.Itoa(h.Processes), number(float64(h.PSS) / 1024),
-				number(float64(h.PSS) / n), strconv.Itoa(h.Descriptors), number(float64(h.Descriptors) / n),
+				strconv.Itoa(p.Alive), who.Name, strconv.Itoa(h.Processes), document.Number(float64(h.PSS) / 1024),
+				document.Number(float64(h.PSS) / n), strconv.Itoa(h.Descriptors), document.Number(float64(h.Descriptors) / n),
 			})
 		}
 	}
@@ -140,7 +140,7 @@ func (v *scaleView) rateRows(competitors []identity) [][]string {
 		row := []string{strconv.Itoa(rate.Workers), strconv.Itoa(rate.Containers)}
 		for _, samples := range []map[string][]float64{rate.Create, rate.Delete} {
 			for _, who := range competitors {
-				row = append(row, number(median(samples[who.Name])))
+				row = append(row, document.Number(stats.Median(samples[who.Name])))
 			}
 			for _, who := range competitors[1:] {
 				row = append(row, quotient(samples[contender], samples[who.Name]))
@@ -175,7 +175,7 @@ func (v *scaleView) charts(competitors []identity) []plot.Chart {
 	const containers = "containers alive"
 	for _, command := range []string{"create", "state", "list", "exec", "delete"} {
 		charts = append(charts, chart(command+", ms", containers, alive, func(who string, i int) float64 {
-			return median(v.Points[i].Times[command][who])
+			return stats.Median(v.Points[i].Times[command][who])
 		}))
 	}
 	return append(charts,
@@ -186,17 +186,6 @@ func (v *scaleView) charts(competitors []identity) []plot.Chart {
 			return max(float64(v.Points[i].Holds[who].Descriptors), 1)
 		}),
 		chart("containers made per second", "workers", workers, func(who string, i int) float64 {
-			return median(v.Rates[i].Create[who])
+			return stats.Median(v.Rates[i].Create[who])
 		}))
-}
-
-// printScale prints markdown, with all but the names to the right.
-func printScale(w io.Writer, rows [][]string) error {
-	for i, row := range rows {
-		fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
-		if i == 0 {
-			fmt.Fprintln(w, "|---|---"+strings.Repeat("|--:", len(row)-2)+"|")
-		}
-	}
-	return nil
 }

@@ -1,4 +1,5 @@
-package main
+// Package procs finds processes and what they hold.
+package procs
 
 import (
 	"bytes"
@@ -12,15 +13,16 @@ import (
 	"syscall"
 )
 
-// holding is what processes hold together.
-type holding struct {
+// Holding is what processes hold together.
+type Holding struct {
 	Processes   int
 	Descriptors int
 	// PSS is memory in kB, where a page that several processes share counts once in all: proc(5).
 	PSS int
 }
 
-func holds(pids []int) (h holding, err error) {
+// Holds reads what processes hold.
+func Holds(pids []int) (h Holding, err error) {
 	for _, pid := range pids {
 		dir := filepath.Join("/proc", strconv.Itoa(pid))
 		descriptors, err := os.ReadDir(filepath.Join(dir, "fd"))
@@ -53,9 +55,9 @@ func proportional(smaps []byte) (int, error) {
 	return 0, errors.New("smaps_rollup: Pss is missing")
 }
 
-// descendants are the processes below one. Those of a container become children of the harness
+// Descendants are the processes below one. Those of a container become children of the harness
 // when the runtime has ended, because the harness is a subreaper.
-func descendants(of int) (map[int]bool, error) {
+func Descendants(of int) (map[int]bool, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, err

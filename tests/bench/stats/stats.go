@@ -1,4 +1,5 @@
-package main
+// Package stats has what benchmarks compute of their samples.
+package stats
 
 import (
 	"fmt"
@@ -9,24 +10,25 @@ import (
 
 const resamples = 2000
 
-// ratio is a ratio of medians with its 95 % confidence interval.
-type ratio struct {
+// Ratio is a ratio of medians with its 95 % confidence interval.
+type Ratio struct {
 	Value float64
 	Low   float64
 	High  float64
 }
 
-func (r ratio) String() string {
+func (r Ratio) String() string {
 	return fmt.Sprintf("%.2f [%.2f–%.2f]", r.Value, r.Low, r.High)
 }
 
-// quantile interpolates linearly between the two closest samples.
-func quantile(samples []float64, q float64) float64 {
+// Quantile interpolates linearly between the two closest samples.
+func Quantile(samples []float64, q float64) float64 {
 	return sortedQuantile(slices.Sorted(slices.Values(samples)), q)
 }
 
-func median(samples []float64) float64 {
-	return quantile(samples, 0.5)
+// Median is the middle one, or the mean of the two in the middle.
+func Median(samples []float64) float64 {
+	return Quantile(samples, 0.5)
 }
 
 func sortedQuantile(sorted []float64, q float64) float64 {
@@ -39,10 +41,10 @@ func sortedQuantile(sorted []float64, q float64) float64 {
 	return sorted[below] + (position-float64(below))*(sorted[above]-sorted[below])
 }
 
-// medianRatio compares samples that were taken in the same rounds: a[i] and b[i] belong together.
+// MedianRatio compares samples that were taken in the same rounds: a[i] and b[i] belong together.
 // The interval is a percentile bootstrap over the rounds, so noise that met both in one round
 // does not widen it.
-func medianRatio(a, b []float64, seed uint64) ratio {
+func MedianRatio(a, b []float64, seed uint64) Ratio {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	rounds := len(a)
 	drawnA, drawnB := make([]float64, rounds), make([]float64, rounds)
@@ -57,8 +59,8 @@ func medianRatio(a, b []float64, seed uint64) ratio {
 		ratios[i] = sortedQuantile(drawnA, 0.5) / sortedQuantile(drawnB, 0.5)
 	}
 	slices.Sort(ratios)
-	return ratio{
-		Value: median(a) / median(b),
+	return Ratio{
+		Value: Median(a) / Median(b),
 		Low:   sortedQuantile(ratios, 0.025),
 		High:  sortedQuantile(ratios, 0.975),
 	}
