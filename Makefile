@@ -101,6 +101,7 @@ lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	$(GO) vet ./... && $(GO) vet -tags man ./cmd/rt && $(GO) vet -tags guest ./tests/integration && $(GO) vet -tags failing ./libcontainer/...
 	cd tests/conformance && $(GO) vet ./...
 	cd tests/weigh && $(GO) vet ./...
+	cd tests/pods && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
 	cd $(SHIM) && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 	@for m in github.com/opencontainers/runtime-spec github.com/sirupsen/logrus github.com/urfave/cli/v3 golang.org/x/sys; do \
@@ -138,6 +139,7 @@ unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/... ./tests/soak/... ./tests/profile/...
 	$(GO) test -tags os_signal ./internal/signals
 	cd tests/conformance && $(GO) test ./...
+	cd tests/pods && $(GO) test ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) test ./...
 	cd $(SHIM) && CGO_ENABLED=1 $(GO) test -race ./... && $(GO) test -tags shim_tracing -run Tracing ./...
 
@@ -204,7 +206,7 @@ ENGINES := buildah catatonit conmon containerd containernetworking-plugins docke
 ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest -crictl bin/crictl
 ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -nerdctl bin/nerdctl
 ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
-.PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table engines-thousands cri-test bench-engines
+.PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table engines-thousands cri-test
 engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc
 	$(GO) test -c -o bin/engines.test ./tests/engines
@@ -229,10 +231,6 @@ cri-test: engines
 # What a shim holds after 10,000 containers.
 engines-thousands: engines-packaged ## 10,000 containers through one shim
 	tests/view hybrid $(ENGINES_PACKAGED) -packaged -test.run ManyContainers -containers 10000 -test.v -test.timeout 90m
-# The comparison of shims in docs/engines.md. crun does not support the hybrid layout.
-bench-engines: engines
-	tests/view v1 $(ENGINES_RUN) -test.run '^$$' -test.bench Shims -test.benchtime 1x -markdown docs/engines.md -test.timeout 25m
-
 # Thousands of lifecycles with random features and faults. A failure prints how to do
 # the same lifecycle again. soak-short is for every change.
 SOAK_SEED       ?= 1
@@ -339,6 +337,23 @@ count: $(INSTALLED) packages ## page faults, switches, system calls of each comm
 	@tests/packages valgrind
 	$(GO) build -o bin/bench ./tests/bench
 	bin/bench count -rt $(INSTALLED) -places -markdown docs/performance.md $(COUNT_FLAGS)
+
+# Whole pods below one containerd, with rt's shim and with runc's. crun does not support the
+# hybrid layout; pods chooses its view itself.
+PODS_FLAGS ?=
+PODS_STORM ?= 200
+.PHONY: pods bench-pods pods-storm
+pods: build shim peers engines-containerd
+	@tests/packages busybox-static containernetworking-plugins crun gcc libc6-dev
+	$(GO) build -C tests/pods -o $(CURDIR)/bin/pods/pods .
+	$(GO) build -C tests/pods -ldflags '-s -w' -o $(CURDIR)/bin/pods/nullshim ./nullshim
+	gcc -O2 -static -DSOCKET='"/run/nullshim.sock"' -o bin/pods/containerd-shim-null-v2 tests/pods/c/start.c
+	gcc -O2 -static -o bin/pods/pause tests/pods/c/pause.c
+	gcc -O2 -static -o bin/pods/crun tests/pods/c/crun.c
+bench-pods: pods ## pods with rt's shim and with runc's: time, CPU time, memory: docs/performance.md
+	bin/pods/pods -markdown docs/performance.md -svg docs/pods.svg $(PODS_FLAGS)
+pods-storm: pods ## 200 pods at once with each shim, while containerd is killed: nothing may be left
+	bin/pods/pods -storm $(PODS_STORM) $(PODS_FLAGS)
 
 # What grows with the number of containers, beside crun and runc. It reports the bars for
 # many containers, and does not fail.

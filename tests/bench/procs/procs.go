@@ -68,7 +68,7 @@ func Descendants(of int) (map[int]bool, error) {
 		if err != nil {
 			continue
 		}
-		parent, err := parentOf(pid)
+		parent, err := Parent(pid)
 		if err != nil {
 			return nil, err
 		}
@@ -84,8 +84,8 @@ func Descendants(of int) (map[int]bool, error) {
 	return found, nil
 }
 
-// parentOf reads /proc/PID/stat. A process that has ended has no parent: 0.
-func parentOf(pid int) (int, error) {
+// Parent reads /proc/PID/stat. A process that has ended has no parent: 0.
+func Parent(pid int) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 		return 0, nil
