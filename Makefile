@@ -204,8 +204,7 @@ FAILURES_failures-table := -markdown docs/failures.md
 COMPARE ?= true
 ENGINES := buildah catatonit conmon containerd containernetworking-plugins docker.io iptables podman tini
 ENGINES_PACKAGED := bin/engines.test -binaries bin -critest bin/critest -crictl bin/crictl
-ENGINES_RUN := $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -nerdctl bin/nerdctl
-ENGINES_TEST := tests/view hybrid $(ENGINES_RUN) -test.timeout 45m
+ENGINES_TEST := tests/view hybrid $(ENGINES_PACKAGED) -containerd bin/containerd -buildkit bin/buildkit -docker bin/docker -nerdctl bin/nerdctl -test.timeout 60m
 .PHONY: engines engines-packaged engines-containerd engines-test engines-packaged-test engines-table engines-thousands cri-test
 engines-packaged: build shim
 	@tests/packages $(ENGINES) busybox-static crun runc

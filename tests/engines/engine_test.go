@@ -397,3 +397,12 @@ func ownNamespace(t *testing.T, kind string) string {
 	must(t, err)
 	return link
 }
+
+// parent is the pid of a process's parent.
+func parent(t testing.TB, pid string) string {
+	t.Helper()
+	status, err := os.ReadFile("/proc/" + pid + "/status")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(status), "PPid:")
+	return strings.Fields(rest)[0]
+}

@@ -97,3 +97,12 @@ func holdings(t *testing.T, e *engine, shim int) (h holding) {
 	h.goroutines = len(regexp.MustCompile(`goroutine \d+ \[`).FindAll(dump, -1))
 	return h
 }
+
+// startBox starts a container that waits.
+func (e *engine) startBox(t testing.TB, flags []string) string {
+	t.Helper()
+	id := name()
+	ctrCleanup(t, e, id)
+	e.ok(t, append(append([]string{"run", "-d"}, flags...), image, id, "sleep", "100000")...)
+	return id
+}

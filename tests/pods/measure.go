@@ -36,7 +36,8 @@ func runComparison(ctx context.Context, w *world, opts *options) (err error) {
 		what string
 		do   func(context.Context) error
 	}{
-		{"pods one after the other", c.measureRounds}, {"workers", c.measureRates}, {"memory", c.measureMemory},
+		{"pods one after the other", c.withResidents(c.measureRounds)}, {"workers", c.withResidents(c.measureRates)},
+		{"memory", c.measureMemory},
 	} {
 		fmt.Fprintf(os.Stderr, "pods: measuring %s\n", step.what)
 		if err := step.do(ctx); err != nil {
@@ -47,6 +48,25 @@ func runComparison(ctx context.Context, w *world, opts *options) (err error) {
 		return err
 	}
 	return bars.Check(os.Stdout, opts.bars, c.result.ratio)
+}
+
+// withResidents lets a pod of each competitor run all the time, as other pods do on a node: a shim that
+// serves the whole node would otherwise end and start anew between the measurements.
+func (c *comparison) withResidents(measure func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var residents []*pod
+		for _, who := range c.opts.competitors {
+			p, _, err := c.start(ctx, who, hostNetwork)
+			if err != nil {
+				return fmt.Errorf("%s: %w", who.name, err)
+			}
+			residents = append(residents, p)
+		}
+		if err := measure(ctx); err != nil {
+			return err
+		}
+		return c.endMany(ctx, residents, hostNetwork)
+	}
 }
 
 // inTurn calls a function for each competitor, in a random order.

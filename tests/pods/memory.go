@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rtcontainers/rt/tests/bench/procs"
@@ -23,6 +25,9 @@ type memory struct {
 // measureMemory starts ever more pods of a competitor, and reads the memory of their processes.
 func (c *comparison) measureMemory(ctx context.Context) error {
 	return c.inTurn(ctx, func(who competitor) error {
+		if err := c.awaitEnd(ctx); err != nil {
+			return err
+		}
 		var pods []*pod
 		for _, n := range c.opts.pods {
 			more, err := c.startMany(ctx, who, n-len(pods), hostNetwork)
@@ -39,6 +44,23 @@ func (c *comparison) measureMemory(ctx context.Context) error {
 		}
 		return c.endMany(ctx, pods, hostNetwork)
 	})
+}
+
+// awaitEnd waits until no shim of another competitor is left: one for a whole node lives on for some
+// seconds after its last pod.
+func (n *node) awaitEnd(ctx context.Context) error {
+	for end := time.Now().Add(n.opts.patience); ; time.Sleep(100 * time.Millisecond) {
+		left, err := n.podProcesses()
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%v after the last pod was removed there still are processes: %v", n.opts.patience, slices.Sorted(maps.Keys(left)))
+		}
+	}
 }
 
 // manyWorkers is how many pods are started or ended at the same time for the memory.

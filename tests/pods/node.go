@@ -32,12 +32,10 @@ type node struct {
 
 // process is a program that the benchmark has started in the node's cgroup.
 type process struct {
+	name  string
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
-
-// patience is how long anything may take.
-const patience = time.Minute
 
 // criNamespace is the CRI plugin's namespace in containerd.
 const criNamespace = "k8s.io"
@@ -118,14 +116,14 @@ default_runtime_name = %q
 }
 
 // launch starts a program in the node's cgroup. What it starts is there, too.
-func (n *node) launch(args ...string) (*process, error) {
-	log, err := os.OpenFile(filepath.Join(n.dir, args[0]+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+func (n *node) launch(name string, args ...string) (*process, error) {
+	log, err := os.OpenFile(filepath.Join(n.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	procs := filepath.Join(accounting(), n.name, "node", "cgroup.procs")
-	cmd := exec.Command("sh", append([]string{"-c", `echo 0 > "$0" && exec "$@"`, procs}, args[1:]...)...)
+	cmd := exec.Command("sh", append([]string{"-c", `echo 0 > "$0" && exec "$@"`, procs}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// Whatever runtime_path says, containerd looks in PATH for the shim of a pod without a pause
 	// container, and after a restart for those of all containers of pods.
@@ -135,13 +133,17 @@ func (n *node) launch(args ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, ended: make(chan struct{})}
+	p := &process{name: name, cmd: cmd, ended: make(chan struct{})}
 	go func() {
 		_ = cmd.Wait()
 		close(p.ended)
 	}()
 	return p, nil
 }
+
+// endPatience is how long a program has to end. On a busy machine even one that is killed needs long
+// for its threads.
+const endPatience = 2 * time.Minute
 
 // end sends a signal to a program and waits for its end.
 func (p *process) end(signal syscall.Signal) error {
@@ -151,8 +153,8 @@ func (p *process) end(signal syscall.Signal) error {
 	select {
 	case <-p.ended:
 		return nil
-	case <-time.After(patience):
-		return fmt.Errorf("%s has not ended %v after signal %v", p.cmd.Args[3], patience, signal)
+	case <-time.After(endPatience):
+		return fmt.Errorf("%s has not ended %v after signal %v", p.name, endPatience, signal)
 	}
 }
 
@@ -169,12 +171,12 @@ func (n *node) serve(ctx context.Context) (err error) {
 		n.runtime = cri.NewRuntimeServiceClient(n.conn)
 	}
 	if n.client == nil {
-		if n.client, err = client.New(n.socket(), client.WithDefaultNamespace(criNamespace), client.WithTimeout(patience)); err != nil {
+		if n.client, err = client.New(n.socket(), client.WithDefaultNamespace(criNamespace), client.WithTimeout(n.opts.patience)); err != nil {
 			return err
 		}
 	}
 	var last error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(n.opts.patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-n.daemon.ended:
 			return fmt.Errorf("containerd has ended:\n%s", n.complaints())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rtcontainers/rt/tests/bench/bars"
 )
@@ -23,7 +24,9 @@ type options struct {
 	pods    []int
 	workers []int
 	storm   int
-	bars    []bars.Bar
+	// patience is how long a call may take.
+	patience time.Duration
+	bars     []bars.Bar
 	// markdown and svg are files, or empty.
 	markdown string
 	svg      string
@@ -47,6 +50,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.Func("pods", "`list` of how many pods run when their memory is measured (1,50,200); 0 for none", listOf(&opts.pods))
 	flags.Func("workers", "`list` of how many workers start and remove pods (1,4,8); 0 for none", listOf(&opts.workers))
 	flags.IntVar(&opts.storm, "storm", 0, "in place of the comparison, start so many `pods` at once while containerd is killed and restarted, and look for what is left")
+	flags.DurationVar(&opts.patience, "patience", 5*time.Minute, "`time` that a call to containerd may take")
 	flags.Func("bar", "`series:who:peer:max`: fail if the ratio of medians is above max (repeatable)", func(text string) error {
 		b, err := bars.Parse(text, [3]string{"series", "who", "peer"})
 		opts.bars = append(opts.bars, b)
@@ -60,8 +64,8 @@ func parseOptions(args []string) (*options, error) {
 	if flags.NArg() > 0 {
 		return nil, usagef("unexpected argument %q", flags.Arg(0))
 	}
-	if opts.runs < 1 || opts.warmup < 0 || opts.repeats < 1 || opts.batch < 1 || opts.storm < 0 {
-		return nil, usagef("-runs, -repeats and -batch must be at least 1, -warmup and -storm at least 0")
+	if opts.runs < 1 || opts.warmup < 0 || opts.repeats < 1 || opts.batch < 1 || opts.storm < 0 || opts.patience <= 0 {
+		return nil, usagef("-runs, -repeats and -batch must be at least 1, -warmup and -storm at least 0, and -patience above 0")
 	}
 	for name := range strings.SplitSeq(*names, ",") {
 		i := slices.IndexFunc(competitors, func(c competitor) bool { return c.name == name })

@@ -63,7 +63,7 @@ var podNumber atomic.Int64
 
 // start starts a pod as the kubelet does, and returns when its container runs.
 func (n *node) start(ctx context.Context, who competitor, net network) (p *pod, t times, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, n.opts.patience)
 	defer cancel()
 	name := fmt.Sprintf("pod%d", podNumber.Add(1))
 	p, t = &pod{name: name, who: who, log: filepath.Join(n.logDir(), name+".log")}, times{}
@@ -139,9 +139,9 @@ func (n *node) checkReady(ctx context.Context, p *pod) error {
 
 // exec executes a program in a pod's container that does nothing.
 func (n *node) exec(ctx context.Context, p *pod) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, n.opts.patience)
 	defer cancel()
-	r, err := n.runtime.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: p.container, Cmd: []string{"/bin/true"}, Timeout: int64(patience / time.Second)})
+	r, err := n.runtime.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: p.container, Cmd: []string{"/bin/true"}, Timeout: int64(n.opts.patience / time.Second)})
 	if err == nil && r.ExitCode != 0 {
 		err = fmt.Errorf("exit status %d: %s%s", r.ExitCode, r.Stdout, r.Stderr)
 	}
@@ -153,7 +153,7 @@ func (n *node) exec(ctx context.Context, p *pod) error {
 
 // end stops and removes a pod. StopPodSandbox kills its containers: none takes its time.
 func (n *node) end(ctx context.Context, p *pod, net network) (times, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, n.opts.patience)
 	defer cancel()
 	t := times{}
 	err := t.take(endPod+net.suffix, func() error {

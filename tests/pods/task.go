@@ -24,7 +24,7 @@ var taskSeries = []string{createTask, startTask, endTask, wholeTask}
 
 // runTask makes, starts, kills and deletes a container by containerd's own client, as ctr does.
 func (n *node) runTask(ctx context.Context, who competitor) (times, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, n.opts.patience)
 	defer cancel()
 	t := times{}
 	i, err := n.client.GetImage(ctx, image)
