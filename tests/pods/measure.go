@@ -69,12 +69,17 @@ func (c *comparison) withResidents(measure func(context.Context) error) func(con
 	}
 }
 
+// rest is how long containerd and the shims have to finish what goes on after an answer: with the pod
+// before, so that it does not delay the next one, and before the CPU time is read.
+const rest = 300 * time.Millisecond
+
 // inTurn calls a function for each competitor, in a random order.
 func (c *comparison) inTurn(ctx context.Context, do func(who competitor) error) error {
 	for _, i := range c.order.Perm(len(c.opts.competitors)) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
+		time.Sleep(rest)
 		who := c.opts.competitors[i]
 		if err := do(who); err != nil {
 			return fmt.Errorf("%s: %w", who.name, err)
@@ -128,10 +133,6 @@ func (c *comparison) measurePod(ctx context.Context, who competitor, net network
 func rateSeries(workers int) string { return fmt.Sprintf("rate/%d", workers) }
 func cpuSeries(workers int) string  { return fmt.Sprintf("cpu/%d", workers) }
 
-// rest is how long containerd and the shims have to finish what goes on after an answer, before the
-// CPU time is read.
-const rest = 300 * time.Millisecond
-
 // measureRates lets workers start and remove pods.
 func (c *comparison) measureRates(ctx context.Context) error {
 	for range c.opts.repeats {
@@ -146,7 +147,6 @@ func (c *comparison) measureRates(ctx context.Context) error {
 }
 
 func (c *comparison) measureRate(ctx context.Context, who competitor, workers int) error {
-	time.Sleep(rest)
 	before, err := c.cpuTime()
 	if err != nil {
 		return err
