@@ -18,8 +18,9 @@
 //
 // with the node's network, and with the suffix /cni with a network of the pod's own; task/create,
 // task/start, task/end are of a container without a pod, by containerd's own client; rate/N is the
-// time of a pod, from its start to its removal, when N workers start and remove pods; cpu is the CPU
-// time of a pod; memory/N is the memory of a pod's shim and pause container when N pods run.
+// time of a pod, from its start to its removal, when N workers start and remove pods; cpu/N is the CPU
+// time of a pod; memory/N is the memory of a pod's shim and pause container when N pods run, and
+// idle/N the CPU time that a pod takes meanwhile.
 //
 // The benchmark, containerd and all pods live in mount, pid and network namespaces of their own, with
 // a /run of their own, and in one cgroup: when the first process of the pid namespace ends, everything

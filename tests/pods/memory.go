@@ -41,9 +41,35 @@ func (c *comparison) measureMemory(ctx context.Context) error {
 				return err
 			}
 			c.result.addMemory(who, m)
+			if err := c.measureIdle(ctx, who, len(pods)); err != nil {
+				return err
+			}
 		}
 		return c.endMany(ctx, pods, hostNetwork)
 	})
+}
+
+func idleSeries(pods int) string { return fmt.Sprintf("idle/%d", pods) }
+
+// idle is how long pods that do nothing are watched. containerd asks for their statistics every second.
+const idle = 5 * time.Second
+
+// measureIdle measures the CPU time that a pod takes in a second while nothing happens.
+func (c *comparison) measureIdle(ctx context.Context, who competitor, pods int) error {
+	before, err := c.cpuTime()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	select {
+	case <-time.After(idle):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	took := time.Since(began).Seconds()
+	after, err := c.cpuTime()
+	c.result.add(idleSeries(pods), who, (after-before).Seconds()*1e6/took/float64(pods))
+	return err
 }
 
 // awaitEnd waits until no shim of another competitor is left: one for a whole node lives on for some

@@ -136,7 +136,7 @@ func (o *options) series() []string {
 		names = append(names, rateSeries(n), cpuSeries(n))
 	}
 	for _, n := range o.pods {
-		names = append(names, memorySeries(n))
+		names = append(names, memorySeries(n), idleSeries(n))
 	}
 	return names
 }

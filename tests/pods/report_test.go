@@ -22,12 +22,13 @@ func exampleReport(t *testing.T, args ...string) *report {
 		for range 3 {
 			took := time.Duration(10*(i+1)) * time.Millisecond
 			for _, series := range opts.series() {
-				if !strings.HasPrefix(series, "memory/") && (who.name == reference || !strings.HasPrefix(series, "task")) {
+				if !strings.HasPrefix(series, "memory/") && !strings.HasPrefix(series, "idle/") && (who.name == reference || !strings.HasPrefix(series, "task")) {
 					r.addTimes(who, times{series: took})
 				}
 			}
 		}
 		for _, pods := range opts.pods {
+			r.add(idleSeries(pods), who, 7)
 			r.addMemory(who, &memory{Pods: pods, Shims: 1000 * pods * (i + 1), Holders: 24 * pods, Containers: 30 * pods, Processes: 2 * pods})
 		}
 	}
@@ -46,13 +47,14 @@ func TestReport(t *testing.T) {
 		"rt (sandbox) 10.00 10.00 10.00 10.00 0.50 [0.50–0.50] 10.00 0.50 [0.50–0.50]",
 		"runc's shim with runc 20.00 20.00 20.00 20.00 1.00 20.00 1.00",
 		"rt (sandbox) 100 2.00 10.00 0.50 [0.50–0.50]",
+		"rt (sandbox) 7.00 1.00 7.00 1.00",
 		"rt (sandbox) 1024 0.51 1024 0.51 1000 4 30.00",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
-	if n := strings.Count(text, "rt (sandbox)"); n != 4 {
+	if n := strings.Count(text, "rt (sandbox)"); n != 5 {
 		t.Errorf("rt (sandbox) is in %d tables, want all but that of containers without a pod", n)
 	}
 }

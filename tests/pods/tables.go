@@ -34,7 +34,8 @@ func (r *report) tables() []titled {
 		list = append(list, titled{"Pods per second, from their start to their removal, and CPU time of a pod in ms", r.rateTable()})
 	}
 	if len(r.opts.pods) > 0 {
-		list = append(list, titled{"Memory of a pod's shim and pause container in KiB (PSS), when so many pods run", r.memoryTable()})
+		list = append(list, titled{"Memory of a pod's shim and pause container in KiB (PSS), when so many pods run", r.memoryTable()},
+			titled{"CPU time of a pod that does nothing, in µs a second, when so many pods run", r.idleTable()})
 	}
 	return list
 }
@@ -128,6 +129,14 @@ func (r *report) memoryTable() [][]string {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+func (r *report) idleTable() [][]string {
+	var columns []column
+	for _, n := range r.opts.pods {
+		columns = append(columns, column{plural(n, "pod"), idleSeries(n), true})
+	}
+	return r.table(columns)
 }
 
 // number is a ratio, or nothing if it is none.
