@@ -27,7 +27,6 @@ type node struct {
 	conn         *grpc.ClientConn
 	runtime      cri.RuntimeServiceClient
 	client       *client.Client
-	pods         int
 }
 
 // process is a program that the benchmark has started in the node's cgroup.
