@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"github.com/containerd/containerd/v2/core/mount"
@@ -24,6 +25,9 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	}
 	o.remarks(func(message string) { logOf(life, r.ID).Warn(message) })
 	if err := o.save(r.Bundle); err != nil {
+		return nil, err
+	}
+	if err := nameShim(r.Bundle); err != nil {
 		return nil, err
 	}
 	if err := o.mapOwner(r.Bundle); err != nil {
@@ -61,6 +65,25 @@ func createContainer(ctx, life context.Context, namespace string, e *events, r *
 	made := newContainer(r.ID, r.Bundle, o.root(namespace), o, p, e)
 	made.adopt(c, st)
 	return made, nil
+}
+
+// shimFile is the file in a bundle that names the program of its shim.
+const shimFile = "shim-binary-path"
+
+// nameShim lets a containerd that starts again find this program. It names the program itself
+// for a container whose shim it has started. For the others of a pod it would take the
+// runtime type's in $PATH, whatever runtime_path says, and lose them if there is none.
+func nameShim(bundle string) error {
+	name := filepath.Join(bundle, shimFile)
+	if _, err := os.Lstat(name); err == nil {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	self = strings.TrimSuffix(self, " (deleted)") // an update has replaced it
+	return os.WriteFile(name, []byte(self), 0o600)
 }
 
 func newContainer(id, bundle, root string, o *taskOptions, first *process, e *events) *container {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"sync"
+
 	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
@@ -19,15 +21,20 @@ func (c *container) metrics() (*anypb.Any, error) {
 
 // usage reads the counters of the cgroup that a process is in now, wherever it
 // goes later: a container's systemd makes cgroups of its own. A process that has
-// ended is in the root of each hierarchy of cgroup v1.
+// ended is in the root of each hierarchy of cgroup v1. The kubelet asks every ten seconds,
+// the CRI plugin each second: what is found is kept.
 func usage(pid int, over bool) func() (proto.Message, error) {
 	if cgroups.Mode() == cgroups.Unified {
-		path, err := cgroup2.PidGroupPath(pid)
-		return func() (proto.Message, error) {
+		load := sync.OnceValues(func() (*cgroup2.Manager, error) {
+			path, err := cgroup2.PidGroupPath(pid)
 			if err != nil {
 				return nil, err
 			}
-			cg, err := cgroup2.Load(path)
+			return cgroup2.Load(path)
+		})
+		_, _ = load() // now: it may be elsewhere later
+		return func() (proto.Message, error) {
+			cg, err := load()
 			if err != nil {
 				return nil, err
 			}
@@ -38,11 +45,17 @@ func usage(pid int, over bool) func() (proto.Message, error) {
 	if over {
 		return func() (proto.Message, error) { return nil, errFinished }
 	}
+	load := sync.OnceValues(func() (cgroup1.Cgroup, error) {
+		return cgroup1.Load(path, cgroup1.WithHierarchy(hierarchies))
+	})
 	return func() (proto.Message, error) {
-		cg, err := cgroup1.Load(path)
+		cg, err := load()
 		if err != nil {
 			return nil, err
 		}
 		return cg.Stat(cgroup1.IgnoreNotExist)
 	}
 }
+
+// hierarchies are those of cgroup v1. To find them, all mounts are read nine times.
+var hierarchies = sync.OnceValues(cgroup1.Default)

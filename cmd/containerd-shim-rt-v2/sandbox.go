@@ -17,6 +17,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/libcontainer"
 	"golang.org/x/sys/unix"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -37,6 +38,7 @@ type sandbox struct {
 
 	mu      sync.Mutex
 	created time.Time
+	usage   func() (proto.Message, error)
 }
 
 func newSandbox(id, bundle, netns string, config *podConfig, raw []byte, o *taskOptions) *sandbox {
@@ -177,7 +179,7 @@ func (b *sandbox) start(ctx context.Context, s *service) error {
 	defer c.Close()
 	p.Close()
 	b.mu.Lock()
-	b.created = c.Created()
+	b.created, b.usage = c.Created(), usage(c.Pid(), b.first.ended())
 	b.mu.Unlock()
 	b.first.hold(c.Pid())
 	return nil
@@ -369,8 +371,10 @@ func (s *service) SandboxMetrics(ctx context.Context, r *sandboxapi.SandboxMetri
 	if b.first.at() != running {
 		return nil, toGRPC(fmt.Errorf("pod %q: it does not run: %w", b.id, errdefs.ErrFailedPrecondition))
 	}
-	pid, _, _ := b.first.exit()
-	stats, err := usage(int(pid), false)()
+	b.mu.Lock()
+	usage := b.usage
+	b.mu.Unlock()
+	stats, err := usage()
 	if err != nil {
 		return nil, toGRPC(err)
 	}

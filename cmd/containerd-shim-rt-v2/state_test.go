@@ -181,3 +181,22 @@ func TestLogThatHangs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// containerd finds the shim of each container of a pod again, if it is not in $PATH, too.
+func TestBundleNamesTheShim(t *testing.T) {
+	s := newShim(t)
+	self, err := os.Executable()
+	must(t, err)
+	for id, before := range map[string]string{"second": "", "first": "/usr/local/bin/other"} {
+		bundle := s.bundle(id, "true", nil)
+		want := self
+		if before != "" {
+			want = before
+			must(t, os.WriteFile(filepath.Join(bundle, shimFile), []byte(before), 0o600))
+		}
+		s.create(&taskapi.CreateTaskRequest{ID: id, Bundle: bundle})
+		if got, err := os.ReadFile(filepath.Join(bundle, shimFile)); err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v", id, got, err)
+		}
+	}
+}

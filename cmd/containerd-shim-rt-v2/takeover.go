@@ -138,6 +138,7 @@ func (s *service) takePod(id string, r kept) error {
 	if err := s.takeProcess(b.first, record.Pid, record.End, b.bundle); err != nil {
 		return err
 	}
+	b.usage = usage(record.Pid, b.first.at() == stopped)
 	if b.first.move(prepared, running) {
 		go s.followSandbox(b)
 	}
