@@ -35,7 +35,7 @@ func (c *comparison) measureMemory(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			time.Sleep(time.Second) // what was done to start them has ended
+			time.Sleep(c.opts.settle)
 			m, err := c.memoryOf(ctx, pods)
 			if err != nil {
 				return err
@@ -107,6 +107,16 @@ func (n *node) endMany(ctx context.Context, pods []*pod, net network) error {
 	})
 }
 
+// isSameProgram tells whether two processes execute the same file.
+func isSameProgram(pid, other int) bool {
+	file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		return false
+	}
+	others, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", other))
+	return err == nil && file == others
+}
+
 // memoryOf sorts the processes of all pods that run, which are these: containers' first processes, the
 // shims, whose parent is the first process of the pid namespace, and below these what holds the pods.
 // Containerd itself and the null shim are none of them.
@@ -131,7 +141,7 @@ func (n *node) memoryOf(ctx context.Context, pods []*pod) (*memory, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case parent == 1:
+		case parent == 1, isSameProgram(pid, parent): // a guard has a worker
 			shims = append(shims, pid)
 		default:
 			holders = append(holders, pid)

@@ -26,7 +26,9 @@ type options struct {
 	storm   int
 	// patience is how long a call may take.
 	patience time.Duration
-	bars     []bars.Bar
+	// settle is the time between the start of pods and the measurement of memory.
+	settle time.Duration
+	bars   []bars.Bar
 	// markdown and svg are files, or empty.
 	markdown string
 	svg      string
@@ -51,6 +53,7 @@ func parseOptions(args []string) (*options, error) {
 	flags.Func("workers", "`list` of how many workers start and remove pods (1,4,8); 0 for none", listOf(&opts.workers))
 	flags.IntVar(&opts.storm, "storm", 0, "in place of the comparison, start so many `pods` at once while containerd is killed and restarted, and look for what is left")
 	flags.DurationVar(&opts.patience, "patience", 5*time.Minute, "`time` that a call to containerd may take")
+	flags.DurationVar(&opts.settle, "settle", 32*time.Second, "`time` before memory is measured: shims give memory back every 30 seconds")
 	flags.Func("bar", "`series:who:peer:max`: fail if the ratio of medians is above max (repeatable)", func(text string) error {
 		b, err := bars.Parse(text, [3]string{"series", "who", "peer"})
 		opts.bars = append(opts.bars, b)
