@@ -74,6 +74,7 @@ func runGuard(address string) error {
 	if err != nil {
 		return err
 	}
+	back.SetUnlinkOnClose(false) // the worker removes it, before another guard can make it anew
 	defer back.Close()
 	if err := os.Chmod(g.path, 0o600); err != nil {
 		return err
@@ -89,7 +90,11 @@ func runGuard(address string) error {
 	go reapOrphans(context.Background(), g.isKept)
 	go g.accept(front)
 	defer g.end()
-	return g.supervise(back)
+	if err := g.supervise(back); err != nil {
+		_ = os.Remove(g.path) // nobody takes the place of this guard before it has gone
+		return err
+	}
+	return nil
 }
 
 // supervise starts a worker, and another one whenever it crashes.
@@ -155,7 +160,6 @@ func (g *guard) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.over = true
-	_ = os.Remove(g.path)
 }
 
 var errOver = errors.New("the shim has ended")

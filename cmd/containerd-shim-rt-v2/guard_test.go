@@ -255,3 +255,29 @@ func TestGuardIsKilled(t *testing.T) {
 		}
 	}
 }
+
+// A guard that is slow to end takes nothing away from the one that comes after it.
+func TestGuardEndsLate(t *testing.T) {
+	s := newSharedShim(t)
+	guard := parentOfProcess(s.worker)
+	must(t, unix.Kill(guard, unix.SIGSTOP))
+	must(t, unix.Kill(s.worker, unix.SIGTERM))
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if _, dead := readZombie(s.worker); dead {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the worker does not end")
+		}
+	}
+	second := filepath.Join(s.dir, "second")
+	must(t, os.Mkdir(second, 0o700))
+	address, worker := startProcess(t, s.shimUnderTest, second, "second")
+	next := parentOfProcess(worker)
+	t.Cleanup(func() { _ = unix.Kill(next, unix.SIGKILL) })
+	must(t, unix.Kill(guard, unix.SIGCONT))
+	awaitEnd(t, guard)
+	if _, err := versionOf(t.Context(), address); err != nil {
+		t.Error(err)
+	}
+}

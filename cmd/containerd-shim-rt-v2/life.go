@@ -108,6 +108,8 @@ func (s *service) endUnused() {
 func (s *service) removeSocket() {
 	switch {
 	case s.life.shared:
+		// In this order: as soon as the first one is gone, another guard may make both.
+		_ = os.Remove(s.life.worker)
 		_ = shim.RemoveSocket(s.life.address)
 	case s.life.address != "":
 		removeAddress(".", s.life.address)
