@@ -281,3 +281,34 @@ func TestGuardEndsLate(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the guard keeps of a pod may be larger than a datagram.
+func TestCrashWithLargePods(t *testing.T) {
+	s := newSharedShim(t)
+	pids := map[string]uint32{}
+	for id, size := range map[string]int{"small": 1, "middle": 130 << 10, "large": 3 << 20} {
+		p := s.newPod(id)
+		p.config.Annotations = map[string]string{"a": strings.Repeat("x", size)}
+		data, err := proto.Marshal(p.config)
+		must(t, err)
+		s.pod("CreateSandbox", &sandboxapi.CreateSandboxRequest{
+			SandboxID: id, BundlePath: p.bundle, Options: &anypb.Any{TypeUrl: podConfigName, Value: data},
+		}, new(sandboxapi.CreateSandboxResponse))
+		started := new(sandboxapi.StartSandboxResponse)
+		s.pod("StartSandbox", &sandboxapi.StartSandboxRequest{SandboxID: id}, started)
+		pids[id] = started.Pid
+	}
+	for range 2 {
+		s.crash()
+		for id, pid := range pids {
+			status := new(sandboxapi.SandboxStatusResponse)
+			s.pod("SandboxStatus", &sandboxapi.SandboxStatusRequest{SandboxID: id}, status)
+			if status.State != "SANDBOX_READY" || status.Pid != pid {
+				t.Errorf("%s: %v", id, status)
+			}
+		}
+	}
+	for id := range pids {
+		s.pod("ShutdownSandbox", &sandboxapi.ShutdownSandboxRequest{SandboxID: id}, new(sandboxapi.ShutdownSandboxResponse))
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,10 +48,14 @@ type answer struct {
 	Error  string          `json:",omitempty"`
 }
 
-// datagramMost is more than a question or answer has.
+// datagramMost is what a datagram has at most: the kernel refuses one that is larger than a
+// socket's buffer. A larger message, such as the configuration of a pod with many
+// annotations, is in a file, the last of the descriptors; the datagram is inFile then.
 const (
-	datagramMost = 160 << 10
+	datagramMost = 32 << 10
 	rightsMost   = 8
+
+	inFile = "\x00"
 )
 
 func sendDatagram(fd int, message any, fds []int) error {
@@ -57,11 +63,33 @@ func sendDatagram(fd int, message any, fds []int) error {
 	if err != nil {
 		return err
 	}
+	if len(data) > datagramMost {
+		file, err := fileOf(data)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		data, fds = []byte(inFile), append(slices.Clone(fds), int(file.Fd()))
+	}
 	var rights []byte
 	if len(fds) > 0 {
 		rights = unix.UnixRights(fds...)
 	}
 	return os.NewSyscallError("sendmsg", unix.Sendmsg(fd, data, rights, nil, unix.MSG_NOSIGNAL))
+}
+
+// fileOf is a file in memory.
+func fileOf(data []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("rt-shim-record", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), "record")
+	if _, err := file.WriteAt(data, 0); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // receiveDatagram returns what comes; its descriptors are the caller's.
@@ -83,7 +111,14 @@ func receiveDatagram(fd int, message any) (fds []int, err error) {
 			fds = append(fds, more...)
 		}
 	}
-	return fds, errors.Join(err, json.Unmarshal(data[:n], message))
+	data = data[:n]
+	if last := len(fds) - 1; string(data) == inFile && last >= 0 {
+		file := os.NewFile(uintptr(fds[last]), "record")
+		defer file.Close()
+		fds = fds[:last]
+		data, err = io.ReadAll(file) // from the beginning: it was written without moving the offset
+	}
+	return fds, errors.Join(err, json.Unmarshal(data, message))
 }
 
 // serve answers a worker until it is gone.
