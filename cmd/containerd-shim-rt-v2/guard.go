@@ -51,6 +51,9 @@ const (
 	crashesCount = 10 * time.Second
 )
 
+// workerPath is the path of the socket of the worker of a guard.
+func workerPath(address string) string { return strings.TrimPrefix(address, "unix://") + "w" }
+
 // guardGC lets the guard's heap, which has messages on their way and little else, grow to a
 // megabyte before it is collected, not to four.
 const guardGC = 25
@@ -68,7 +71,7 @@ func runGuard(address string) error {
 		return err
 	}
 	defer front.Close()
-	g := &guard{address: address, path: strings.TrimPrefix(address, "unix://") + "w"}
+	g := &guard{address: address, path: workerPath(address)}
 	_ = os.Remove(g.path) // of a guard that was killed
 	back, err := net.ListenUnix("unix", &net.UnixAddr{Name: g.path, Net: "unix"})
 	if err != nil {
@@ -92,6 +95,7 @@ func runGuard(address string) error {
 	defer g.end()
 	if err := g.supervise(back); err != nil {
 		_ = os.Remove(g.path) // nobody takes the place of this guard before it has gone
+		g.store.openLog()
 		return err
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	sandboxapi "github.com/containerd/containerd/api/runtime/sandbox/v1"
 	taskapi3 "github.com/containerd/containerd/api/runtime/task/v3"
 	tasktypes "github.com/containerd/containerd/api/types/task"
+	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/ttrpc"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -198,7 +199,7 @@ func TestCrashWhileAContainerIsMade(t *testing.T) {
 	hook := filepath.Join(s.dir, "hook")
 	must(t, unix.Mkfifo(hook, 0o600))
 	bundle := s.bundle("box", "true", func(c *specs.Spec) {
-		c.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo there > " + hook + "; sleep 1000"}}}}
+		c.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "echo there > " + hook + "; sleep 5"}}}}
 	})
 	create := &taskapi3.CreateTaskRequest{ID: "box", Bundle: bundle, Options: s.options()}
 	making := background(func() error {
@@ -232,11 +233,32 @@ func readFile(t *testing.T, name string) string {
 func TestGuardGivesUp(t *testing.T) {
 	s := newSharedShim(t)
 	guard := parentOfProcess(s.worker)
+	p := s.newPod("pod")
+	log := filepath.Join(p.bundle, "log")
+	must(t, unix.Mkfifo(log, 0o600))
+	reader, err := os.OpenFile(log, os.O_RDWR|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer reader.Close()
+	data, err := proto.Marshal(p.config)
+	must(t, err)
+	s.pod("CreateSandbox", &sandboxapi.CreateSandboxRequest{
+		SandboxID: p.id, BundlePath: p.bundle, Options: &anypb.Any{TypeUrl: podConfigName, Value: data},
+	}, new(sandboxapi.CreateSandboxResponse))
 	for range mostCrashes - 1 {
 		s.crash()
 	}
 	must(t, unix.Kill(s.worker, unix.SIGKILL))
 	awaitEnd(t, guard)
+	text := make([]byte, 1<<16)
+	n, err := reader.Read(text)
+	if err != nil || !strings.Contains(string(text[:n]), "5 times") {
+		t.Errorf("the log has %q, %v", text[:n], err)
+	}
+	ctx := context.WithValue(p.ctx, shim.OptsKey{}, shim.Opts{BundlePath: p.bundle})
+	if _, err := (manager{}).Stop(ctx, p.id); err != nil {
+		t.Error(err)
+	}
+	p.checkGone()
 	if err := s.call(taskServices[withBootstrap], "Connect", &taskapi3.ConnectRequest{}, new(taskapi3.ConnectResponse)); err == nil {
 		t.Error("somebody answers")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,8 @@ func (s *service) ownLife() {
 		os.Unsetenv(sharedEnv) // they are nothing for hooks and loggers
 		os.Unsetenv(workerEnv)
 		s.log, s.keeper = newSharedLog(s.ctx), &keeper{fd: workerStore}
+		// As it would be called if it had been executed by its name.
+		_ = os.WriteFile("/proc/self/comm", []byte(filepath.Base(os.Args[0])), 0)
 	}
 	if address, err := shim.ReadAddress(addressFile); err == nil && !s.life.shared {
 		s.life.address = address

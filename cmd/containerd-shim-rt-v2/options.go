@@ -130,7 +130,11 @@ func defaultOptions() (*taskOptions, error) {
 		return &given.Options, nil
 	}
 	if err := toml.NewDecoder(strings.NewReader("Options = " + table)).DisallowUnknownFields().Decode(&given); err != nil {
-		return nil, fmt.Errorf("%s: %w", optionsEnv, err)
+		if unknown := new(toml.StrictMissingError); errors.As(err, &unknown) {
+			key := unknown.Errors[0].Key()
+			return nil, fmt.Errorf("%s: there is no option %s", optionsEnv, key[len(key)-1])
+		}
+		return nil, fmt.Errorf("%s=%s: it must be a table of TOML, such as {Grouping = \"node\"}: %w", optionsEnv, table, err)
 	}
 	return &given.Options, nil
 }

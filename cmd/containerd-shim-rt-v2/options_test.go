@@ -184,8 +184,8 @@ func TestOptionsOfTheEnvironment(t *testing.T) {
 	}
 	for _, wrong := range []string{"Grouping", `{Grouping = "no"}`, "{Root = 1}", `{Groupin = "node"}`} {
 		t.Setenv(optionsEnv, wrong)
-		if _, err := parseOptions(nil); err == nil {
-			t.Errorf("%s was accepted", wrong)
+		if _, err := parseOptions(nil); err == nil || !strings.Contains(err.Error(), strings.Trim(strings.Fields(wrong)[0], "{")) {
+			t.Errorf("%s: %v", wrong, err)
 		}
 	}
 }

@@ -90,12 +90,14 @@ func (s *service) CreateSandbox(ctx context.Context, r *sandboxapi.CreateSandbox
 	if err = saveJSON(b.bundle, filesFile, b.files); err == nil {
 		err = b.files.make(config)
 	}
+	if err == nil {
+		err = s.announcePod(b)
+	}
 	if err != nil {
 		err = errors.Join(err, b.files.remove())
 		s.forget(b)
 		return nil, toGRPC(fmt.Errorf("pod %q: %w", b.id, err))
 	}
-	s.keepPod(b)
 	return new(sandboxapi.CreateSandboxResponse), nil
 }
 

@@ -228,8 +228,10 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 		return nil, errgrpc.ToGRPC(err)
 	}
 	s.log.add(r.Bundle)
-	s.kept(boxName(r.ID), 0, nil, boxRecord{Bundle: r.Bundle})
-	c, err := createContainer(ctx, s.ctx, s.namespace, s.events, r)
+	var c *container
+	if err = s.announceBox(r.ID, r.Bundle); err == nil {
+		c, err = createContainer(ctx, s.ctx, s.namespace, s.events, r)
+	}
 	s.mu.Lock()
 	unwanted := s.unwanted[r.ID] || ctx.Err() != nil
 	delete(s.unwanted, r.ID)

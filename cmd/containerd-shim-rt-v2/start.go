@@ -172,8 +172,8 @@ func (manager) Start(ctx context.Context, params *bootstrap.BootstrapParams) (_ 
 	}
 	defer func() {
 		if err != nil {
-			socket.Close()
-			removeAddress(".", address)
+			socket.Close() // and so it is gone: what is there later is another shim's
+			_ = os.Remove(addressFile)
 		}
 	}()
 	if err := writeAddress(address); err != nil {
@@ -285,6 +285,7 @@ func versionOf(ctx context.Context, address string) (int32, error) {
 // removeAddress removes the socket of a shim that ends, and the file of a bundle that
 // names it.
 func removeAddress(bundle, address string) {
+	_ = os.Remove(workerPath(address)) // of a guard that was killed
 	_ = shim.RemoveSocket(address)
 	_ = os.Remove(filepath.Join(bundle, addressFile))
 }

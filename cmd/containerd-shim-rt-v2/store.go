@@ -166,6 +166,19 @@ func (s *store) take(q question, fds []int) {
 	closeAll(fds)
 }
 
+// openLog makes the log of one of the bundles the standard error.
+func (s *store) openLog() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := new(sharedLog)
+	for _, r := range s.records {
+		var of struct{ Bundle string }
+		if json.Unmarshal(r.data, &of) == nil && of.Bundle != "" {
+			l.add(of.Bundle)
+		}
+	}
+}
+
 type answerWithFiles struct {
 	answer
 	fds []int

@@ -57,6 +57,16 @@ func (s *service) keepBox(c *container) {
 	s.kept(boxName(c.id), r.Pid, r.End, r)
 }
 
+// announceBox lets the guard know of a container that is going to be made.
+func (s *service) announceBox(id, bundle string) error {
+	return s.keeper.put(boxName(id), 0, boxRecord{Bundle: bundle})
+}
+
+// announcePod lets it know of a pod that is going to be made.
+func (s *service) announcePod(b *sandbox) error {
+	return s.keeper.put(podName(b.id), 0, podRecord{Bundle: b.bundle, Netns: b.netns, Config: b.raw})
+}
+
 // keepPod lets it know of a pod.
 func (s *service) keepPod(b *sandbox) {
 	if s.keeper == nil {
