@@ -51,7 +51,7 @@ install: build shim man ## install rt, the shim, manual pages and completion bel
 	install -D -m 755 bin/rt $(DESTDIR)$(PREFIX)/bin/rt
 	install -D -m 755 bin/containerd-shim-rt-v2 $(DESTDIR)$(PREFIX)/bin/containerd-shim-rt-v2
 	install -d $(DESTDIR)$(PREFIX)/share/doc/rt
-	install -m 644 CHANGELOG.md NOTICE README.md docs/engines.md $(DESTDIR)$(PREFIX)/share/doc/rt
+	install -m 644 CHANGELOG.md NOTICE README.md docs/engines.md docs/kubernetes.md $(DESTDIR)$(PREFIX)/share/doc/rt
 	install -d $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 644 bin/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -D -m 644 bin/completion/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rt
@@ -103,6 +103,7 @@ lint: spell ## gofmt, vet, staticcheck, spelling, and what rt must not have
 	cd tests/weigh && $(GO) vet ./...
 	cd tests/pods && $(GO) vet ./...
 	cd tests/seccomp && CGO_ENABLED=1 $(GO) vet ./...
+	cd tests/kubernetes && $(GO) vet ./...
 	cd $(SHIM) && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...
 	@for m in github.com/opencontainers/runtime-spec github.com/sirupsen/logrus github.com/urfave/cli/v3 golang.org/x/sys; do \
 		$(GO) list -deps ./cmd/rt | grep -q "^$$m" || { echo "lint: rt is to be built on $$m" >&2; exit 1; }; \
@@ -133,7 +134,7 @@ test: packages ## run what every change has to pass
 test-all: export GUEST_JOBS := $(ALL_GUEST_JOBS)
 test-all: export FUZZTIME := 30s
 test-all: packages ## the same with current engines and in all systems: hours
-	@tests/parts $(TEST_PARTS) failures soak apidiff browser-test installation-test engines-test guest-test everywhere-all bench-smoke
+	@tests/parts $(TEST_PARTS) failures soak apidiff browser-test installation-test engines-test kubernetes-test guest-test everywhere-all bench-smoke
 
 unit: ## tests without root
 	$(GO) test ./cmd/... ./internal/... ./libcontainer/... ./spec/... ./tests/bench/... ./tests/everywhere/... ./tests/guest/... ./tests/soak/... ./tests/profile/...
@@ -224,6 +225,25 @@ engines-test: engines
 	$(ENGINES_TEST) -compare=$(COMPARE)
 engines-table: engines
 	$(ENGINES_TEST) -markdown docs/engines.md
+# Kubernetes itself: a control plane and a node in namespaces of their own, with rt and
+# with runc. KUBERNETES_COLUMNS chooses; KUBERNETES_FLAGS may have -test.run.
+KUBERNETES         := bin/kubernetes
+KUBERNETES_COLUMNS ?= runc,rt,rt-sandbox
+KUBERNETES_FLAGS   ?=
+KUBERNETES_TEST    := tests/view v1 bin/kubernetes.test -binaries bin -kubernetes $(KUBERNETES) -containerd bin/containerd -crictl bin/crictl \
+	-runc bin/peers/runc -documents docs -logs bin/kubernetes-logs -columns $(KUBERNETES_COLUMNS) -test.parallel 16 -test.timeout 45m $(KUBERNETES_FLAGS)
+.PHONY: kubernetes kubernetes-test kubernetes-table
+kubernetes: engines-containerd peers
+	@tests/packages bsdutils busybox-static iproute2 iptables
+	version=$$($(GO) list -C tests/kubernetes -m -f '{{.Version}}' k8s.io/kubernetes) && \
+	$(GO) build -C tests/kubernetes -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" -o $(CURDIR)/$(KUBERNETES)/ tool
+	# The package of etcd has the name server.
+	mv $(KUBERNETES)/server $(KUBERNETES)/etcd
+	$(GO) test -C tests/kubernetes -c -o $(CURDIR)/bin/kubernetes.test .
+kubernetes-test: kubernetes ## Kubernetes itself, with rt's shim and with runc: what people do with pods
+	$(KUBERNETES_TEST)
+kubernetes-table: kubernetes ## the same; the table of docs/kubernetes.md
+	$(KUBERNETES_TEST) -markdown docs/kubernetes.md
 # Only the CRI's conformance program of these, on containerd's CRI plugin.
 cri-test: engines
 	$(ENGINES_TEST) -test.run TestCRI -test.v
@@ -295,11 +315,11 @@ conformance: build ## the OCI's conformance suite
 # v2 and v1 with all controllers, systemd, AppArmor. Only what is cheap is made again;
 # DIR/made-by tells when the system itself has to be.
 GUEST_PACKAGES := debootstrap e2fsprogs qemu-system-x86
-ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-kubernetes v2-conformance rootless
+ALL_GUEST_JOBS := v2 v1 v1-conformance v2-selinux v2-systemd v1-systemd v2-kubernetes v2-cluster v2-conformance rootless
 GUEST_JOBS     ?= v2
 GUEST_RUN      ?=
 .PHONY: guest guest-test bench-memory
-guest: build $(if $(filter v2-kubernetes,$(GUEST_JOBS)),engines-containerd)
+guest: build $(if $(filter v2-kubernetes,$(GUEST_JOBS)),engines-containerd) $(if $(filter v2-cluster,$(GUEST_JOBS)),kubernetes)
 	@tests/packages $(GUEST_PACKAGES)
 	tests/guest/image bin/guest
 	$(GO) test -tags guest -c -o bin/guest.test ./tests/integration
