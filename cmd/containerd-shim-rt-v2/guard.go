@@ -37,6 +37,8 @@ const (
 type guard struct {
 	address string // for containerd
 	path    string // of the worker's socket
+	// program is that of the workers, even if an update replaces it.
+	program *os.File
 	store   store
 	served  sync.WaitGroup // the store's side of a worker
 
@@ -71,7 +73,16 @@ func runGuard(address string) error {
 		return err
 	}
 	defer front.Close()
-	g := &guard{address: address, path: workerPath(address)}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	program, err := os.Open(self)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	g := &guard{address: address, path: workerPath(address), program: program}
 	_ = os.Remove(g.path) // of a guard that was killed
 	back, err := net.ListenUnix("unix", &net.UnixAddr{Name: g.path, Net: "unix"})
 	if err != nil {
@@ -136,7 +147,7 @@ func (g *guard) start(listener *os.File) (*exec.Cmd, error) {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "store")
 	defer theirs.Close()
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...) // the same program, even if there is a new one
+	cmd := exec.Command(fmt.Sprintf("/proc/self/fd/%d", g.program.Fd()), os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), sharedEnv+"="+g.address, workerEnv+"="+g.path)
 	cmd.ExtraFiles = []*os.File{listener, theirs}
