@@ -77,12 +77,6 @@ func (d *daemon) start(t testing.TB) {
 	t.Fatalf("%s does not get ready: %s", d.name, d.tail())
 }
 
-func (d *daemon) restart(t testing.TB) {
-	t.Helper()
-	d.stop()
-	d.start(t)
-}
-
 // tail is the end of the log.
 func (d *daemon) tail() []byte {
 	data, _ := os.ReadFile(d.log())
