@@ -114,7 +114,7 @@ func (v *validator) mountOptions(field string, m *specs.Mount) {
 // of cgroups may be a bind mount, which has no options of its own.
 func judged(m *specs.Mount, option string) bool {
 	if m.Type == "cgroup" || m.Type == "cgroup2" {
-		return false
+		return slices.Contains(CgroupOptions, option)
 	}
 	known, careless := CarelessFileSystems.Find(m.Type)
 	name, _, _ := strings.Cut(option, "=")

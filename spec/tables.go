@@ -167,6 +167,11 @@ func FindMountOption(name string) (MountOption, bool) {
 // to one mount of it; fsconfig(2) takes them as flags.
 var SuperblockFlags = []string{"sync", "dirsync", "mand", "lazytime", "iversion", "acl", "noacl"}
 
+// CgroupOptions are the options of cgroup v2 (cgroup-v2.rst, "Mounting"). They are those of
+// the whole hierarchy, and only the host's cgroup namespace can set them. An engine that gives
+// a container the host's cgroups says them again: otherwise another runtime would clear them.
+var CgroupOptions = []string{"nsdelegate", "favordynmods", "memory_localevents", "memory_recursiveprot", "memory_hugetlb_accounting", "pids_localevents"}
+
 // IgnoredOptions have no effect here: they are the default anyway, they are for mount(8)
 // and other readers of fstab(5), or they decide about the kind of the mount.
 var IgnoredOptions = []string{

@@ -17,6 +17,7 @@ func TestTaken(t *testing.T) {
 		`{"linux": {"resources": {"cpu": {"burst": 1}}}}`,
 		`{"linux": {"resources": {"blockIO": {"weight": 1, "leafWeight": 10000}}}}`,
 		`{"linux": {"resources": {"pids": {"limit": -5}}}}`,
+		`{"mounts": [{"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw", "nsdelegate", "memory_recursiveprot"]}]}`,
 	} {
 		if p := check(changed(t, text)).problems; len(p) > 0 {
 			t.Errorf("%s: %v", text, p)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/rtcontainers/rt/internal/defence"
@@ -55,6 +56,10 @@ func (c *compiler) hostCgroups() bool {
 // kernel/cgroup/cgroup.c); a user namespace may not do that at all.
 func (c *compiler) cgroup2(field string, o mountOptions) program.Reg {
 	host := c.host.Cgroup.V2
+	if c.hostCgroups() {
+		// The host's mount has them, or not, and a container cannot change that.
+		o.data = slices.DeleteFunc(slices.Clone(o.data), func(option string) bool { return slices.Contains(spec.CgroupOptions, option) })
+	}
 	if !c.hostCgroups() || host == "" || len(o.data)+len(o.super) > 0 || defence.Off(defence.HostCgroups) {
 		return c.newMount("cgroup2", "cgroup", o)
 	}

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -337,6 +338,24 @@ func TestProgramsReachTheProcess(t *testing.T) {
 		if err := m.Run(k, stepLimit); err != nil || k.end != end || len(k.report) > 0 {
 			t.Errorf("%s ends with %v after instruction %d: %v", name, k.end, m.At, err)
 		}
+	}
+}
+
+// A container with the host's cgroups takes them as they are, with whatever options an engine
+// repeats: containerd does for privileged pods.
+func TestOptionsOfTheHostsCgroups(t *testing.T) {
+	plan := func(more ...string) string {
+		s := plain()
+		s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == specs.CgroupNamespace })
+		s.Mounts = []specs.Mount{{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: append([]string{"rw", "nosuid"}, more...)}}
+		p, err := Compile(s, v2, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text(p)
+	}
+	if got, want := plan("nsdelegate", "memory_recursiveprot"), plan(); got != want {
+		t.Errorf("%s\nnot %s", got, want)
 	}
 }
 
