@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	runtimeoptions "github.com/containerd/containerd/api/types/runtimeoptions/v1"
+	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -38,5 +41,16 @@ func TestInfoWithOptions(t *testing.T) {
 	must(t, err)
 	if _, err := (manager{}).Info(t.Context(), bytes.NewReader(data)); err == nil {
 		t.Error("faulty options are not told")
+	}
+}
+
+// containerd asks for the counters of a container that is ending, and takes NotFound alone for
+// an answer to that.
+func TestCountersOfAnEndingContainer(t *testing.T) {
+	for _, err := range []error{&os.PathError{Op: "read", Path: "memory.kmem.max_usage_in_bytes", Err: unix.ENODEV}, os.ErrNotExist} {
+		_, got := metrics(func() (proto.Message, error) { return nil, err })
+		if !is(toGRPC(got), errdefs.ErrNotFound) {
+			t.Errorf("%v", got)
+		}
 	}
 }

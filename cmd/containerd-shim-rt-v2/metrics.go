@@ -1,18 +1,32 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"os"
 	"sync"
 
 	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/cgroups/v3/cgroup1"
 	"github.com/containerd/cgroups/v3/cgroup2"
+	"github.com/containerd/errdefs"
+	"golang.org/x/sys/unix"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // metrics are what the container uses, in containerd's types.
 func (c *container) metrics() (*anypb.Any, error) {
-	m, err := c.usage()
+	return metrics(c.usage)
+}
+
+// metrics reads counters. Those of a cgroup that is being removed are not found: containerd
+// asks while containers end, and reports other errors.
+func metrics(usage func() (proto.Message, error)) (*anypb.Any, error) {
+	m, err := usage()
+	if errors.Is(err, unix.ENODEV) || errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%v: %w", err, errdefs.ErrNotFound)
+	}
 	if err != nil {
 		return nil, err
 	}

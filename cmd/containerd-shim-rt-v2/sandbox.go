@@ -376,11 +376,7 @@ func (s *service) SandboxMetrics(ctx context.Context, r *sandboxapi.SandboxMetri
 	b.mu.Lock()
 	usage := b.usage
 	b.mu.Unlock()
-	stats, err := usage()
-	if err != nil {
-		return nil, toGRPC(err)
-	}
-	data, err := pack(stats)
+	data, err := metrics(usage)
 	if err != nil {
 		return nil, toGRPC(err)
 	}
