@@ -84,37 +84,28 @@ func isOptions(message *anypb.Any) bool {
 // 1.x gives to any runtime but runc's. containerd 2 has no such type.
 const createOptions = "containerd.linux.runc.CreateOptions"
 
-func parseCreateOptions(data []byte) (*taskOptions, error) {
+func parseCreateOptions(message []byte) (*taskOptions, error) {
 	o := new(taskOptions)
-	for len(data) > 0 {
-		number, kind, n := protowire.ConsumeTag(data)
-		if n < 0 {
-			return nil, protowire.ParseError(n)
+	return o, fields(message, func(number protowire.Number, data []byte) error {
+		if number == 9 {
+			if !utf8.Valid(data) { // a string of protocol buffers is
+				return errors.New("ShimCgroup is not UTF-8")
+			}
+			o.ShimCgroup = string(data)
 		}
-		data = data[n:]
-		if n = protowire.ConsumeFieldValue(number, kind, data); n < 0 {
-			return nil, protowire.ParseError(n)
-		}
-		value, _ := protowire.ConsumeVarint(data)
+		return nil
+	}, func(number protowire.Number, value uint64) {
 		switch number {
 		case 1:
 			o.NoPivotRoot = value != 0
 		case 8:
 			o.NoNewKeyring = value != 0
-		case 9:
-			name, _ := protowire.ConsumeBytes(data)
-			if !utf8.Valid(name) { // a string of protocol buffers is
-				return nil, errors.New("ShimCgroup is not UTF-8")
-			}
-			o.ShimCgroup = string(name)
 		case 10:
 			o.IoUID = uint32(value)
 		case 11:
 			o.IoGID = uint32(value)
 		}
-		data = data[n:]
-	}
-	return o, nil
+	})
 }
 
 // optionsEnv is the variable that has options as a table of TOML, such as {Grouping =

@@ -240,6 +240,16 @@ func (p *process) exit() (pid, status uint32, at time.Time) {
 	return uint32(p.pid), p.status, p.endedAt
 }
 
+// ending is how the process ended; nil if it has not.
+func (p *process) ending() *end {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stage != stopped {
+		return nil
+	}
+	return &end{uint32(p.pid), p.status, p.endedAt}
+}
+
 // state is the process's status for containerd, paused aside.
 func (p *process) state() tasktypes.Status {
 	switch p.at() {

@@ -207,17 +207,8 @@ const specType = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 
 // followSandbox waits for the end of the pod's program.
 func (s *service) followSandbox(b *sandbox) {
-	status, err := b.first.reap()
-	code := exitCode(status)
-	if err != nil {
-		logOf(s.ctx, b.id).Error("wait for the program of a pod", "error", err)
-		code = noProcess
-	}
-	b.first.end(code, time.Now())
-	pid, _, at := b.first.exit()
-	if err := (end{pid, code, at}).save(b.bundle); err != nil {
-		logOf(s.ctx, b.id).Warn("save the exit status", "error", err)
-	}
+	s.awaitEnd(b.id, b.first)
+	s.keepEnd(b.id, b.bundle, b.first)
 	s.keepPod(b)
 	b.first.settle()
 }

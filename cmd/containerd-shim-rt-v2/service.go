@@ -280,21 +280,15 @@ func (s *service) discard(c *container) {
 
 // follow waits for a process and tells of its end.
 func (s *service) follow(c *container, p *process) {
-	status, err := p.reap()
-	code := exitCode(status)
-	if err != nil {
-		log.G(s.ctx).WithError(err).WithField("container", c.id).Error("wait for a process")
-		code = noProcess
-	}
-	p.end(code, time.Now())
+	s.awaitEnd(c.id, p)
 	if p == c.first {
-		s.keepEnd(c)
+		s.keepEnd(c.id, c.bundle, p)
 		s.keepBox(c)
 		s.endOthers(c)
 		c.endWatch()
 	}
 	p.drain()
-	pid, _, at := p.exit()
+	pid, code, at := p.exit()
 	exit := &eventstypes.TaskExit{
 		ContainerID: c.id, ID: p.id, Pid: pid, ExitStatus: code, ExitedAt: timestamppb.New(at),
 	}
@@ -307,11 +301,21 @@ func (s *service) follow(c *container, p *process) {
 	p.settle()
 }
 
-// keepEnd lets who cleans up after this shim know how the container ended.
-func (s *service) keepEnd(c *container) {
-	pid, status, at := c.first.exit()
-	if err := (end{pid, status, at}).save(c.bundle); err != nil {
-		log.G(s.ctx).WithError(err).WithField("container", c.id).Warn("save the exit status")
+// awaitEnd waits for the end of a process of a container or pod, and records it.
+func (s *service) awaitEnd(id string, p *process) {
+	status, err := p.reap()
+	code := exitCode(status)
+	if err != nil {
+		log.G(s.ctx).WithError(err).WithField("container", id).Error("wait for a process")
+		code = noProcess
+	}
+	p.end(code, time.Now())
+}
+
+// keepEnd lets who cleans up after this shim know how a first process ended.
+func (s *service) keepEnd(id, bundle string, p *process) {
+	if err := p.ending().save(bundle); err != nil {
+		log.G(s.ctx).WithError(err).WithField("container", id).Warn("save the exit status")
 	}
 }
 

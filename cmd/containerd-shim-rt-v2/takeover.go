@@ -48,12 +48,9 @@ func (s *service) keepBox(c *container) {
 	if s.keeper == nil {
 		return
 	}
-	pid, status, at := c.first.exit()
+	pid, _, _ := c.first.exit()
 	io := c.first.stdio
-	r := boxRecord{Bundle: c.bundle, Stdio: stdioRecord{io.stdin, io.stdout, io.stderr, io.terminal}, Pid: int(pid)}
-	if c.first.at() == stopped {
-		r.End = &end{pid, status, at}
-	}
+	r := boxRecord{Bundle: c.bundle, Stdio: stdioRecord{io.stdin, io.stdout, io.stderr, io.terminal}, Pid: int(pid), End: c.first.ending()}
 	s.kept(boxName(c.id), r.Pid, r.End, r)
 }
 
@@ -72,11 +69,8 @@ func (s *service) keepPod(b *sandbox) {
 	if s.keeper == nil {
 		return
 	}
-	pid, status, at := b.first.exit()
-	r := podRecord{Bundle: b.bundle, Netns: b.netns, Config: b.raw, Pid: int(pid), Created: b.created}
-	if b.first.at() == stopped {
-		r.End = &end{pid, status, at}
-	}
+	pid, _, _ := b.first.exit()
+	r := podRecord{Bundle: b.bundle, Netns: b.netns, Config: b.raw, Pid: int(pid), Created: b.created, End: b.first.ending()}
 	s.kept(podName(b.id), r.Pid, r.End, r)
 }
 
