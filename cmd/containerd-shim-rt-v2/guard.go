@@ -56,10 +56,6 @@ const (
 // workerPath is the path of the socket of the worker of a guard.
 func workerPath(address string) string { return strings.TrimPrefix(address, "unix://") + "w" }
 
-// guardGC lets the guard's heap, which has messages on their way and little else, grow to a
-// megabyte before it is collected, not to four.
-const guardGC = 25
-
 // runGuard runs until the worker ends by itself.
 func runGuard(address string) error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -118,8 +114,8 @@ func (g *guard) supervise(back *net.UnixListener) error {
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(guardGC)
-	runtime.LockOSThread() // the worker is killed at the end of the thread that starts it
+	debug.SetGCPercent(eagerGC) // its heap has messages on their way and little else
+	runtime.LockOSThread()      // the worker is killed at the end of the thread that starts it
 	var crashes []time.Time
 	for {
 		cmd, err := g.start(listener)

@@ -37,7 +37,8 @@ type service struct {
 	parents   parents
 	// idle ends the shim when it has had no container for some time.
 	idle *time.Timer
-	// settle gives memory back when no container has been made for some time.
+	// settle gives memory back when no container has been made for some time, and lets the
+	// heap grow less from then on.
 	settle *time.Timer
 	// log and keeper are those of a shared shim.
 	log    *sharedLog
@@ -56,7 +57,10 @@ func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Serv
 	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
 		containers: map[string]*container{}, sandboxes: map[string]*sandbox{}, unwanted: map[string]bool{}}
 	s.idle = time.AfterFunc(createPatience, s.endUnused)
-	s.settle = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	s.settle = time.AfterFunc(time.Hour, func() {
+		debug.SetGCPercent(eagerGC)
+		debug.FreeOSMemory()
+	})
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
@@ -200,12 +204,13 @@ func (s *service) isOurs(z zombie) bool {
 	return false
 }
 
-// The shim package sets a GC percentage of 40. The first collection's own tables take
-// more than it frees in a shim of few containers: 4.0 MB instead of 3.2 with one. With
-// 50 it pays: 7.5 MB instead of 9.5.
+// The shim package sets a GC percentage of 40. While a pod starts, a collection takes time
+// and frees little: lazyGC. After that, or with many containers, it pays: the CRI's plugin
+// asks for counters each second, and what the answers leave would fill four megabytes before
+// it is collected: with eagerGC, two.
 const (
 	lazyGC        = 100
-	eagerGC       = 40
+	eagerGC       = 25
 	fewContainers = 4
 )
 
