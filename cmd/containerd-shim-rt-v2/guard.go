@@ -114,8 +114,12 @@ func (g *guard) supervise(back *net.UnixListener) error {
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(eagerGC) // its heap has messages on their way and little else
-	runtime.LockOSThread()      // the worker is killed at the end of the thread that starts it
+	debug.SetGCPercent(smallGC) // its heap has messages on their way and little else
+	time.AfterFunc(settled, func() {
+		debug.FreeOSMemory()
+		unmapProgram()
+	})
+	runtime.LockOSThread() // the worker is killed at the end of the thread that starts it
 	var crashes []time.Time
 	for {
 		cmd, err := g.start(listener)

@@ -29,10 +29,6 @@ const (
 // had its answer.
 const answerCheck = 20 * time.Millisecond
 
-// settled is how long after the last container was made the shim gives back the memory that
-// this has taken, half of what it has. (By itself it would do so every 30 seconds.)
-const settled = 2 * time.Second
-
 // sharedEnv is the variable that has the address of a shim that is not the first
 // bundle's: it serves all pods of a namespace of containerd.
 const sharedEnv = "RT_SHIM_SHARED"

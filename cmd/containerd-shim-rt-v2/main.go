@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime/debug"
 
 	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/containerd/v2/pkg/shutdown"
@@ -69,6 +68,5 @@ func initTaskService(ic *plugin.InitContext) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	debug.SetGCPercent(lazyGC)
 	return newService(ic.Context, publisher.(shim.Publisher), end.(shutdown.Service)), nil
 }

@@ -134,6 +134,7 @@ func (s *service) StartSandbox(ctx context.Context, r *sandboxapi.StartSandboxRe
 	if err != nil {
 		return nil, err
 	}
+	defer s.making()()
 	b.changing.Lock()
 	defer b.changing.Unlock()
 	if b.first.at() != prepared {
@@ -144,7 +145,6 @@ func (s *service) StartSandbox(ctx context.Context, r *sandboxapi.StartSandboxRe
 	}
 	s.keepPod(b)
 	go s.followSandbox(b)
-	s.settle.Reset(settled)
 	pid, _, _ := b.first.exit()
 	return &sandboxapi.StartSandboxResponse{Pid: pid, CreatedAt: timestamppb.New(b.created), Spec: b.specMessage(s)}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -36,10 +35,8 @@ type service struct {
 	end       shutdown.Service
 	parents   parents
 	// idle ends the shim when it has had no container for some time.
-	idle *time.Timer
-	// settle gives memory back when no container has been made for some time, and lets the
-	// heap grow less from then on.
-	settle *time.Timer
+	idle   *time.Timer
+	memory *memory
 	// log and keeper are those of a shared shim.
 	log    *sharedLog
 	keeper *keeper
@@ -57,10 +54,7 @@ func newService(ctx context.Context, publisher shim.Publisher, end shutdown.Serv
 	s := &service{ctx: ctx, namespace: ns, events: publish(ctx, publisher), end: end,
 		containers: map[string]*container{}, sandboxes: map[string]*sandbox{}, unwanted: map[string]bool{}}
 	s.idle = time.AfterFunc(createPatience, s.endUnused)
-	s.settle = time.AfterFunc(time.Hour, func() {
-		debug.SetGCPercent(eagerGC)
-		debug.FreeOSMemory()
-	})
+	s.memory = newMemory()
 	go reapOrphans(ctx, s.isOurs)
 	end.RegisterCallback(func(context.Context) error {
 		s.events.close()
@@ -204,15 +198,13 @@ func (s *service) isOurs(z zombie) bool {
 	return false
 }
 
-// The shim package sets a GC percentage of 40. While a pod starts, a collection takes time
-// and frees little: lazyGC. After that, or with many containers, it pays: the CRI's plugin
-// asks for counters each second, and what the answers leave would fill four megabytes before
-// it is collected: with eagerGC, two.
-const (
-	lazyGC        = 100
-	eagerGC       = 25
-	fewContainers = 4
-)
+// making is called before a container or pod is made or started, and made after it.
+func (s *service) making() (made func()) {
+	s.mu.Lock()
+	n := len(s.containers) + len(s.sandboxes)
+	s.mu.Unlock()
+	return s.memory.making(n)
+}
 
 // Create makes a container; its process waits for Start.
 func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*taskapi.CreateTaskResponse, error) {
@@ -225,13 +217,11 @@ func (s *service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (*ta
 	if err == nil {
 		s.containers[r.ID] = nil
 	}
-	if len(s.containers) == fewContainers+1 {
-		debug.SetGCPercent(eagerGC)
-	}
 	s.mu.Unlock()
 	if err != nil {
 		return nil, errgrpc.ToGRPC(err)
 	}
+	defer s.making()()
 	s.log.add(r.Bundle)
 	var c *container
 	if err = s.announceBox(r.ID, r.Bundle); err == nil {
@@ -349,11 +339,11 @@ func (s *service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 	if r.ExecID != "" {
 		return s.startExec(ctx, c, p)
 	}
+	defer s.making()()
 	if err := c.start(ctx, func(own *libcontainer.Container) { s.watchMemory(c, own) }); err != nil {
 		return nil, toGRPC(err)
 	}
 	p.keepStreams(s.keeper, boxName(c.id)) // the input has a writer now
-	s.settle.Reset(settled)
 	pid, _, _ := p.exit()
 	return &taskapi.StartResponse{Pid: pid}, nil
 }

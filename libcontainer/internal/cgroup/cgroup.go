@@ -48,8 +48,7 @@ type Cgroup struct {
 	resources *cgroups.Resources
 	// owner is the uid that may divide the cgroup, or nil for rt's own.
 	owner *int
-	// own are rt's cgroups, where there is cgroup v1.
-	own []membership
+	v1    hierarchies
 	// mountedEarly is true if the container's cgroup mounts are prepared before its first
 	// process exists.
 	mountedEarly bool
@@ -93,7 +92,7 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	default:
 		cfg.Path = filepath.Clean(path)
 	}
-	own, err := cfg.findPaths()
+	v1, err := cfg.findPaths()
 	if err != nil {
 		return nil, fmt.Errorf("linux.cgroupsPath: %w", err)
 	}
@@ -103,26 +102,27 @@ func New(s *specs.Spec, id string, systemd, rootless bool) (*Cgroup, error) {
 	}
 	// The library changes its own map while it makes the cgroup, and others read ours.
 	c.Paths = maps.Clone(c.manager.GetPaths())
-	c.own = own
+	c.v1 = v1
 	c.onlyDevices = onlyDevices(s)
 	c.mountedEarly = spec.FindNamespace(s, specs.CgroupNamespace) == nil
 	return c, nil
 }
 
-// findPaths works out the directories, unless systemd decides about them, and returns rt's
-// own cgroups where there is cgroup v1. (The library would prepare /proc/self/cgroup for
+// findPaths works out the directories, unless systemd decides about them, and returns the
+// hierarchies where there is cgroup v1. (The library would prepare /proc/self/cgroup for
 // polling.)
-func (cfg *Config) findPaths() (own []membership, err error) {
+func (cfg *Config) findPaths() (v1 hierarchies, err error) {
 	if cgroups.IsCgroup2UnifiedMode() {
 		if !cfg.Systemd {
 			cfg.Paths, err = v2Paths(cfg.inner())
 		}
-		return nil, err
+		return v1, err
 	}
-	if own, err = memberships("self"); err == nil && !cfg.Systemd {
-		cfg.Paths, err = v1Paths(cfg.inner(), own)
+	own, err := memberships("self")
+	if v1 = newHierarchies(own); err == nil && !cfg.Systemd {
+		cfg.Paths, err = v1.paths(cfg.inner())
 	}
-	return own, err
+	return v1, err
 }
 
 // v2Paths is the container's directory in cgroup v2. A relative path is beside rt's own

@@ -50,7 +50,7 @@ func (c *Cgroup) Facts() (Mounted, error) {
 	if err != nil {
 		return facts, err
 	}
-	for _, m := range c.own {
+	for _, m := range c.v1.own {
 		if m.controllers == "" {
 			continue // v2
 		}
@@ -65,12 +65,12 @@ func (c *Cgroup) Facts() (Mounted, error) {
 // user may not make one.
 func (c *Cgroup) shownPaths() (map[string]string, error) {
 	if c.none {
-		return v1Paths("", c.own)
+		return c.v1.paths("")
 	}
 	if !c.Rootless {
 		return c.Paths, nil
 	}
-	own, err := v1Paths("", c.own)
+	own, err := c.v1.paths("")
 	if err != nil {
 		return nil, err
 	}

@@ -21,5 +21,5 @@ func NewNone(s *specs.Spec) (*Cgroup, error) {
 	if cgroups.IsCgroup2UnifiedMode() {
 		own = nil
 	}
-	return &Cgroup{none: true, own: own, resources: &cgroups.Resources{}}, nil
+	return &Cgroup{none: true, v1: newHierarchies(own), resources: &cgroups.Resources{}}, nil
 }

@@ -60,7 +60,7 @@ var halting = []string{"freezer", "cpu"}
 // a moment for it, which a low cpu.shares gives it late on a busy machine; meanwhile it would be
 // in a cgroup that somebody else may freeze.
 func (c *Cgroup) leaveHalting() {
-	own, err := v1Paths("", c.own)
+	own, err := c.v1.paths("")
 	if err != nil {
 		return
 	}

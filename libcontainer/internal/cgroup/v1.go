@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/cgroups"
@@ -17,10 +18,18 @@ import (
 // fourteen hierarchies on its own, and reads /proc/self/cgroup and the mounts once for
 // each. Unusual cases are left to the library.
 
-// v1Paths works out the container's directory in every mounted hierarchy, by
-// controller. The path inner is absolute below the mount points, or relative to
-// rt's own cgroups.
-func v1Paths(inner string, own []membership) (map[string]string, error) {
+// hierarchies are those of cgroup v1 on this host, and rt's own cgroups in them.
+type hierarchies struct {
+	own []membership
+	// mounts reads the mounts once: the kernel takes long where many containers run.
+	mounts func() ([]*mountinfo.Info, error)
+}
+
+func newHierarchies(own []membership) hierarchies {
+	return hierarchies{own, sync.OnceValues(v1Mounts)}
+}
+
+func v1Mounts() ([]*mountinfo.Info, error) {
 	// The library would lock the goroutine to its thread, and the Go runtime would start
 	// another one.
 	text, err := sysfile.Read("/proc/self/mountinfo")
@@ -34,14 +43,23 @@ func v1Paths(inner string, own []membership) (map[string]string, error) {
 			lines = append(lines, line...)
 		}
 	}
-	mounts, err := mountinfo.GetMountsFromReader(bytes.NewReader(lines), mountinfo.FSTypeFilter("cgroup"))
+	return mountinfo.GetMountsFromReader(bytes.NewReader(lines), mountinfo.FSTypeFilter("cgroup"))
+}
+
+// paths works out the container's directory in every mounted hierarchy, by controller. The
+// path inner is absolute below the mount points, or relative to rt's own cgroups.
+func (h hierarchies) paths(inner string) (map[string]string, error) {
+	if len(h.own) == 0 {
+		return nil, nil
+	}
+	mounts, err := h.mounts()
 	if err != nil {
 		return nil, err
 	}
 	paths := map[string]string{}
 	for _, m := range mounts {
 		for controller := range strings.SplitSeq(m.VFSOptions, ",") {
-			path, ok := find(own, controller)
+			path, ok := find(h.own, controller)
 			if _, seen := paths[controller]; !ok || seen {
 				continue
 			}
@@ -50,7 +68,7 @@ func v1Paths(inner string, own []membership) (map[string]string, error) {
 			}
 		}
 	}
-	if path, ok := find(own, ""); ok && cgroups.IsCgroup2HybridMode() {
+	if path, ok := find(h.own, ""); ok && cgroups.IsCgroup2HybridMode() {
 		paths[""], err = below(hybridMountpoint, "/", path, inner)
 	}
 	return paths, err
