@@ -115,17 +115,14 @@ func (g *guard) supervise(back *net.UnixListener) error {
 		return err
 	}
 	debug.SetGCPercent(smallGC) // its heap has messages on their way and little else
-	time.AfterFunc(settled, func() {
-		debug.FreeOSMemory()
-		unmapProgram()
-	})
-	runtime.LockOSThread() // the worker is killed at the end of the thread that starts it
+	runtime.LockOSThread()      // the worker is killed at the end of the thread that starts it
 	var crashes []time.Time
 	for {
 		cmd, err := g.start(listener)
 		if err != nil {
 			return fmt.Errorf("start the shim's worker: %w", err)
 		}
+		time.AfterFunc(settled, giveBack)
 		err = cmd.Wait()
 		if err == nil {
 			return nil

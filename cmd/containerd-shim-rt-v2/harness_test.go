@@ -136,7 +136,24 @@ func newShim(t *testing.T) *shimUnderTest {
 	name := fmt.Sprintf("rt-shim-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	s := &shimUnderTest{service: newService(ctx, p, end), t: t, ctx: ctx, events: p, dir: t.TempDir(), name: name}
 	t.Cleanup(func() { removeCgroups(name) })
+	t.Cleanup(s.checkMemory)
 	return s
+}
+
+// checkMemory checks that every call that made or started something has said that it is over.
+func (s *shimUnderTest) checkMemory() {
+	open := func() int {
+		s.memory.mu.Lock()
+		defer s.memory.mu.Unlock()
+		return s.memory.calls
+	}
+	for deadline := time.Now().Add(patience); open() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Errorf("%d calls still count as making containers", open())
+			break
+		}
+	}
+	s.memory.timer.Stop()
 }
 
 func removeCgroups(name string) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"os"
 	"reflect"
 	"runtime/debug"
@@ -21,6 +20,8 @@ type memory struct {
 	calls int
 	// small is true while the heap is kept small.
 	small bool
+	// limit is the memory limit that the user may have set: GOMEMLIMIT.
+	limit int64
 	timer *time.Timer
 }
 
@@ -29,33 +30,38 @@ const (
 	// counters each second, and what the answers leave would fill four megabytes before it is
 	// collected, by default.
 	smallGC = 25
-	// mostHeap is the limit in bytes while nothing is collected.
-	mostHeap = 32 << 20
+	// mostMemory is the limit in bytes of the Go runtime's memory while nothing is collected.
+	mostMemory = 32 << 20
 	// fewContainers is up to how many nothing is collected while one is made.
 	fewContainers = 4
 	// settled is how long after the last container was made the shim gives back the memory that
 	// this has taken.
 	settled = 2 * time.Second
+	// makePatience is how long a call may take until it does not count any more: a hook hangs.
+	makePatience = 30 * time.Second
 )
 
 func newMemory() *memory {
-	m := new(memory)
+	m := &memory{limit: debug.SetMemoryLimit(-1)}
+	m.letGrow()
 	m.timer = time.AfterFunc(settled, m.settle)
-	letGrow()
 	return m
 }
 
 // letGrow collects nothing, for a short time. A collection waits for each goroutine, and the
 // Go runtime spins while it does. One that starts a process cannot answer until the process
 // has executed its program (CLONE_VFORK), which on a busy machine takes long, and longer
-// because of the spinning: 200 pods at once took five times as long.
-func letGrow() {
-	debug.SetMemoryLimit(mostHeap)
+// because of the spinning: 200 pods at once took five times as long. (The shim package
+// collects once in 30 seconds in any case.)
+func (m *memory) letGrow() {
+	m.small = false
+	debug.SetMemoryLimit(min(m.limit, mostMemory))
 	debug.SetGCPercent(-1)
 }
 
-func keepSmall() {
-	debug.SetMemoryLimit(math.MaxInt64)
+func (m *memory) keepSmall() {
+	m.small = true
+	debug.SetMemoryLimit(m.limit)
 	debug.SetGCPercent(smallGC)
 }
 
@@ -65,14 +71,12 @@ func (m *memory) making(containers int) (made func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.calls++
-	m.timer.Stop()
+	m.timer.Reset(makePatience)
 	switch small := containers > fewContainers; {
 	case small && !m.small:
-		keepSmall()
-		m.small = true
+		m.keepSmall()
 	case !small && m.small:
-		letGrow()
-		m.small = false
+		m.letGrow()
 	}
 	return func() {
 		m.mu.Lock()
@@ -86,16 +90,17 @@ func (m *memory) making(containers int) (made func()) {
 // settle gives back what was needed only to make containers.
 func (m *memory) settle() {
 	m.mu.Lock()
-	rests := m.calls == 0
-	if rests && !m.small {
-		keepSmall()
-		m.small = true
+	if !m.small {
+		m.keepSmall()
 	}
 	m.mu.Unlock()
-	if rests {
-		debug.FreeOSMemory()
-		unmapProgram()
-	}
+	giveBack()
+}
+
+// giveBack gives back the memory that is not needed now.
+func giveBack() {
+	debug.FreeOSMemory()
+	unmapProgram()
 }
 
 // unmapProgram gives back the pages of the program's own file: a shim maps 15 MB of it to
@@ -134,7 +139,7 @@ func programMappings(smaps string, code uint64) []fileMapping {
 				program = m.file
 			}
 			all = append(all, m)
-		case len(all) > 0 && (f[0] == "Anonymous:" || f[0] == "Swap:") && f[1] != "0":
+		case len(f) > 1 && len(all) > 0 && (f[0] == "Anonymous:" || f[0] == "Swap:") && f[1] != "0":
 			all[len(all)-1].changed = true
 		}
 	}

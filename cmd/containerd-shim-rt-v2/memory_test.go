@@ -2,11 +2,14 @@ package main
 
 import (
 	"bufio"
+	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,6 +38,8 @@ Swap:                  0 kB
 01441000-03486000 rw-p 00000000 00:00 0
 7f0000000000-7f0000001000 r--p 00000000 fe:00 78 /usr/lib/locale
 Anonymous:             0 kB
+
+Anonymous:
 7f0000002000-7f0000003000 r--p 00000000 fd:00 77 /elsewhere with the same inode
 Anonymous:             0 kB
 ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]
@@ -65,9 +70,9 @@ func TestUnmapProgram(t *testing.T) {
 		}
 		return
 	}
-	before := fileMemory(t)
+	before := fileMemory(t, os.Getpid())
 	unmapProgram()
-	if after := fileMemory(t); after > before*3/4 {
+	if after := fileMemory(t, os.Getpid()); after > before*3/4 {
 		t.Errorf("RssFile was %d kB, is %d kB", before, after)
 	}
 	runtime.GC()
@@ -76,8 +81,10 @@ func TestUnmapProgram(t *testing.T) {
 	}
 }
 
-func fileMemory(t *testing.T) int {
-	f, err := os.Open("/proc/self/status")
+// fileMemory is how much of files a process has mapped, in kB: RssFile, proc_pid_status(5).
+func fileMemory(t *testing.T, pid int) int {
+	t.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +104,7 @@ func fileMemory(t *testing.T) int {
 
 func TestMemory(t *testing.T) {
 	percent := debug.SetGCPercent(100)
-	limit := debug.SetMemoryLimit(-1)
+	limit := debug.SetMemoryLimit(math.MaxInt64)
 	defer func() {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(limit)
@@ -110,17 +117,20 @@ func TestMemory(t *testing.T) {
 			if got != want {
 				t.Errorf("%s: GC percentage %d, want %d", when, got, want)
 			}
-			if limited := debug.SetMemoryLimit(-1) == mostHeap; limited != (want < 0) {
+			if limited := debug.SetMemoryLimit(-1) == mostMemory; limited != (want < 0) {
 				t.Errorf("%s: memory limit: %v", when, limited)
 			}
 		}
 		m := newMemory()
 		check("start", -1)
+		time.Sleep(2 * settled)
+		check("nothing was made", smallGC) // after a crash, too
 		first := m.making(0)
-		second := m.making(1)
+		second := m.making(fewContainers)
+		check("two are made", -1)
 		first()
 		time.Sleep(2 * settled)
-		check("while a container is made", -1)
+		check("one is made", -1)
 		second()
 		time.Sleep(settled / 2)
 		m.making(2)()
@@ -136,6 +146,57 @@ func TestMemory(t *testing.T) {
 		fourth()
 		time.Sleep(2 * settled)
 		check("settled with many", smallGC)
+		m.making(1)
+		time.Sleep(2 * makePatience)
+		check("a call hangs", smallGC)
+		m.making(1)()
+		check("another one beside it", -1)
+		time.Sleep(2 * makePatience)
+		check("it hangs on", smallGC)
 		m.timer.Stop()
 	})
+}
+
+func TestMemoryLimitOfTheUser(t *testing.T) {
+	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(-1)
+	defer func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+	}()
+	for _, own := range []int64{mostMemory / 2, mostMemory * 2} {
+		debug.SetMemoryLimit(own)
+		m := newMemory()
+		m.timer.Stop()
+		if got := debug.SetMemoryLimit(-1); got != min(own, mostMemory) {
+			t.Errorf("limit %d: while a container is made: %d", own, got)
+		}
+		m.keepSmall()
+		if got := debug.SetMemoryLimit(-1); got != own {
+			t.Errorf("limit %d: later: %d", own, got)
+		}
+	}
+}
+
+// The processes of a shared shim give back their program's pages once they rest, and those
+// that take over after a crash, too.
+func TestSharedShimGivesBackItsProgram(t *testing.T) {
+	s := newSharedShim(t)
+	rests := func(pids ...int) {
+		t.Helper()
+		most := map[int]int{}
+		for deadline := time.Now().Add(patience); len(pids) > 0; time.Sleep(10 * time.Millisecond) {
+			pids = slices.DeleteFunc(pids, func(pid int) bool {
+				now := fileMemory(t, pid)
+				most[pid] = max(most[pid], now)
+				return now < most[pid]/2
+			})
+			if time.Now().After(deadline) {
+				t.Fatalf("processes %v have not given back pages: at most they had %v kB", pids, most)
+			}
+		}
+	}
+	s.createBox("box", "sleep 1000", "")
+	rests(s.worker)
+	s.crash()
+	rests(s.worker, parentOfProcess(s.worker))
 }

@@ -281,7 +281,7 @@ func TestSharedShim(t *testing.T) {
 	if dir := readlink(t, fmt.Sprintf("/proc/%d/cwd", pids[0])); dir != "/" {
 		t.Errorf("it works in %s", dir)
 	}
-	must(t, call(t, addresses[0], "Shutdown", &taskapi3.ShutdownRequest{ID: "one"}, empty))
+	shutDown(t, addresses[0], "one")
 	if err := call(t, addresses[0], "Connect", &taskapi3.ConnectRequest{ID: "two"}, new(taskapi3.ConnectResponse)); err != nil {
 		t.Errorf("it ended with the first pod: %v", err)
 	}

@@ -198,7 +198,7 @@ func (s *service) isOurs(z zombie) bool {
 	return false
 }
 
-// making is called before a container or pod is made or started, and made after it.
+// making is called before a container is made or started, or a pod started, and made after it.
 func (s *service) making() (made func()) {
 	s.mu.Lock()
 	n := len(s.containers) + len(s.sandboxes)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	taskapi "github.com/containerd/containerd/api/runtime/task/v3"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +33,7 @@ func TestTracing(t *testing.T) {
 	must(t, err)
 	defer unix.Close(log)
 	address, _ := startProcess(t, s, bundle, "box") // it calls Connect
-	must(t, call(t, address, "Shutdown", &taskapi.ShutdownRequest{ID: "box"}, empty))
+	shutDown(t, address, "box")
 	for deadline := time.After(patience); ; {
 		select {
 		case got := <-calls:

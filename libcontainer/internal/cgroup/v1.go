@@ -50,7 +50,7 @@ func v1Mounts() ([]*mountinfo.Info, error) {
 // path inner is absolute below the mount points, or relative to rt's own cgroups.
 func (h hierarchies) paths(inner string) (map[string]string, error) {
 	if len(h.own) == 0 {
-		return nil, nil
+		return map[string]string{}, nil // nil would tell the library to find them itself
 	}
 	mounts, err := h.mounts()
 	if err != nil {
