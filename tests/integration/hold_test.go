@@ -135,7 +135,7 @@ func TestHoldReaps(t *testing.T) {
 func TestHoldRefuses(t *testing.T) {
 	b := newBundle(t, "never runs")
 	b.write()
-	o := libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir, Hold: true}
+	o := libcontainer.Options{Root: b.root, ID: b.id, Bundle: b.dir, Hold: true, Rootless: unprivileged, SystemdCgroup: systemd}
 	if _, _, err := libcontainer.Create(context.Background(), o); err == nil || !strings.Contains(err.Error(), "Hold") {
 		t.Errorf("Create: %v", err)
 	}
