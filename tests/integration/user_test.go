@@ -119,6 +119,7 @@ var needs = map[string]need{
 	"TestCgroupInUse":                       needsCgroup,
 	"TestCgroupMountWithoutANamespace":      needsCgroup,
 	"TestDeleteSparesOthers":                needsCgroup,
+	"TestDeleteWaitsForAProcessThatEnds":    needsCgroup,
 	"TestExecInASubCgroup":                  needsCgroup,
 	"TestExecIntoAFrozenCgroup":             needsCgroup,
 	"TestFrozenCgroup":                      needsCgroup,
