@@ -46,7 +46,8 @@ func newSharedShim(t *testing.T) *sharedShim {
 }
 
 func (s *sharedShim) call(service, method string, request, response proto.Message) error {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	// Clean-up calls, too, when the test's own context has ended.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
 	defer cancel()
 	return s.client.Call(ctx, service, method, request, response)
 }
@@ -104,6 +105,7 @@ func (s *sharedShim) createBox(id, script string, stdin string) (stdout chan str
 	s.task("Create", request, new(taskapi3.CreateTaskResponse))
 	s.t.Cleanup(func() {
 		_ = s.call(taskServices[withBootstrap], "Kill", &taskapi3.KillRequest{ID: id, Signal: uint32(unix.SIGKILL)}, empty)
+		_ = s.call(taskServices[withBootstrap], "Wait", &taskapi3.WaitRequest{ID: id}, new(taskapi3.WaitResponse))
 		_ = s.call(taskServices[withBootstrap], "Delete", &taskapi3.DeleteRequest{ID: id}, new(taskapi3.DeleteResponse))
 	})
 	return text
