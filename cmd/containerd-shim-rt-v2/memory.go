@@ -18,8 +18,6 @@ type memory struct {
 	mu sync.Mutex
 	// calls are those that make or start a container.
 	calls int
-	// small is true while the heap is kept small.
-	small bool
 	// limit is the memory limit that the user may have set: GOMEMLIMIT.
 	limit int64
 	timer *time.Timer
@@ -54,13 +52,11 @@ func newMemory() *memory {
 // because of the spinning: 200 pods at once took five times as long. (The shim package
 // collects once in 30 seconds in any case.)
 func (m *memory) letGrow() {
-	m.small = false
 	debug.SetMemoryLimit(min(m.limit, mostMemory))
 	debug.SetGCPercent(-1)
 }
 
 func (m *memory) keepSmall() {
-	m.small = true
 	debug.SetMemoryLimit(m.limit)
 	debug.SetGCPercent(smallGC)
 }
@@ -72,10 +68,9 @@ func (m *memory) making(containers int) (made func()) {
 	defer m.mu.Unlock()
 	m.calls++
 	m.timer.Reset(makePatience)
-	switch small := containers > fewContainers; {
-	case small && !m.small:
+	if containers > fewContainers {
 		m.keepSmall()
-	case !small && m.small:
+	} else {
 		m.letGrow()
 	}
 	return func() {
@@ -90,9 +85,7 @@ func (m *memory) making(containers int) (made func()) {
 // settle gives back what was needed only to make containers.
 func (m *memory) settle() {
 	m.mu.Lock()
-	if !m.small {
-		m.keepSmall()
-	}
+	m.keepSmall()
 	m.mu.Unlock()
 	giveBack()
 }
